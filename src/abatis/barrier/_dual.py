@@ -1,0 +1,367 @@
+"""Dual graph of a mesh (vertices = corners of hexagons) and its compiled searches; kernels only.
+
+Corner k of a cell lies between its neighbours k and k + 1 (counter-clockwise); side k lies between corners
+k - 1 and k. Three cells meet at a corner, so a corner has three dual edges: one per side that ends there. A side
+between two cells is crossed by their mesh edge; a side against nothing is rim (`via` -1) and free to walk.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+FAR = np.int64(1) << 62
+
+
+@njit(cache=True)
+def find_side(neighbor, cell, other):
+    """Return the side of `cell` that faces `other`, or -1."""
+    for side in range(6):
+        if neighbor[cell, side] == other:
+            return side
+    return -1
+
+
+@njit(cache=True)
+def number_corners(neighbor):
+    """Return int32[N, 6] corner numbers shared between cells (-1 for cells without any), and their count."""
+    cells = len(neighbor)
+    least = np.empty(cells * 6, np.int64)
+    for cell in range(cells):
+        for side in range(6):
+            best = cell * 6 + side
+            first = neighbor[cell, side]
+            if first >= 0:
+                best = min(best, first * 6 + (find_side(neighbor, first, cell) + 5) % 6)
+            second = neighbor[cell, (side + 1) % 6]
+            if second >= 0:
+                best = min(best, second * 6 + find_side(neighbor, second, cell))
+            least[cell * 6 + side] = best
+    corner = np.empty((cells, 6), np.int32)
+    count = 0
+    for cell in range(cells):
+        for side in range(6):
+            best = least[cell * 6 + side]
+            if best == cell * 6 + side:
+                corner[cell, side] = count
+                count += 1
+            else:
+                corner[cell, side] = corner[best // 6, best % 6]
+    return corner, count
+
+
+@njit(cache=True)
+def _join(to, via, first, second, edge):
+    for start, end in ((first, second), (second, first)):
+        for slot in range(3):
+            if to[start, slot] < 0:
+                to[start, slot] = end
+                via[start, slot] = edge
+                break
+
+
+@njit(cache=True)
+def build_dual(neighbor, edge, corner, count):
+    """Return `to` and `via` int32[C, 3]: end corner and mesh edge (-1 rim) of each dual edge; to -1 = none."""
+    to = np.full((count, 3), -1, np.int32)
+    via = np.full((count, 3), -1, np.int32)
+    for cell in range(len(neighbor)):
+        for side in range(6):
+            other = neighbor[cell, side]
+            if other < 0 or cell < other:
+                crossed = edge[cell, side] if other >= 0 else -1
+                _join(to, via, corner[cell, (side + 5) % 6], corner[cell, side], crossed)
+    return to, via
+
+
+@njit(cache=True)
+def label_components(neighbor, group):
+    """Label connected cells of equal `group` int8[N] (0 = no label): int32[N], -1 none, and their count."""
+    label = np.full(len(neighbor), -1, np.int32)
+    stack = np.empty(len(neighbor), np.int32)
+    count = 0
+    for first in range(len(neighbor)):
+        if group[first] == 0 or label[first] >= 0:
+            continue
+        label[first] = count
+        stack[0] = first
+        height = 1
+        while height > 0:
+            height -= 1
+            cell = stack[height]
+            for side in range(6):
+                other = neighbor[cell, side]
+                if other >= 0 and label[other] < 0 and group[other] == group[cell]:
+                    label[other] = count
+                    stack[height] = other
+                    height += 1
+        count += 1
+    return label, count
+
+
+@njit(cache=True)
+def spread_cells(neighbor, edge, passable, start):
+    """Return bool[N]: cells reached from the cells of `start` over edges that are `passable` bool[E], and parents."""
+    reached = start.copy()
+    parent = np.full(len(neighbor), -1, np.int32)
+    queue = np.empty(len(neighbor), np.int32)
+    tail = 0
+    for cell in range(len(neighbor)):
+        if start[cell]:
+            queue[tail] = cell
+            tail += 1
+    head = 0
+    while head < tail:
+        cell = queue[head]
+        head += 1
+        for side in range(6):
+            other = neighbor[cell, side]
+            if other >= 0 and not reached[other] and passable[edge[cell, side]]:
+                reached[other] = True
+                parent[other] = cell
+                queue[tail] = other
+                tail += 1
+    return reached, parent
+
+
+@njit(cache=True)
+def find_nearest(neighbor, start, goal):
+    """Return the first cell of `goal` bool[N] met when spreading from `start`, and the parent of every cell met."""
+    parent = np.full(len(neighbor), -1, np.int32)
+    seen = start.copy()
+    queue = np.empty(len(neighbor), np.int32)
+    tail = 0
+    for cell in range(len(neighbor)):
+        if start[cell]:
+            queue[tail] = cell
+            tail += 1
+    head = 0
+    while head < tail:
+        cell = queue[head]
+        head += 1
+        if goal[cell]:
+            return cell, parent
+        for side in range(6):
+            other = neighbor[cell, side]
+            if other >= 0 and not seen[other]:
+                seen[other] = True
+                parent[other] = cell
+                queue[tail] = other
+                tail += 1
+    return -1, parent
+
+
+@njit(cache=True)
+def color_cells(neighbor, edge, cut, start):
+    """Return int8[N]: 0 on the side of cell `start`, 1 across the edges of `cut` bool[E], -1 unreached."""
+    color = np.full(len(neighbor), -1, np.int8)
+    stack = np.empty(len(neighbor), np.int32)
+    color[start] = 0
+    stack[0] = start
+    height = 1
+    while height > 0:
+        height -= 1
+        cell = stack[height]
+        for side in range(6):
+            other = neighbor[cell, side]
+            if other >= 0 and color[other] < 0:
+                color[other] = color[cell] ^ np.int8(1 if cut[edge[cell, side]] else 0)
+                stack[height] = other
+                height += 1
+    return color
+
+
+@njit(cache=True)
+def trace_rims(neighbor, inside):
+    """Walk every rim counter-clockwise: `cell`, `side` int32[R] in order and `start` int32[loops + 1]."""
+    seen = np.zeros((len(neighbor), 6), np.bool_)
+    total = 0
+    for cell in range(len(neighbor)):
+        if inside[cell]:
+            for side in range(6):
+                if neighbor[cell, side] < 0:
+                    total += 1
+    cells = np.empty(total, np.int32)
+    sides = np.empty(total, np.int32)
+    starts = [0]
+    size = 0
+    for first in range(len(neighbor)):
+        if not inside[first]:
+            continue
+        for begin in range(6):
+            if neighbor[first, begin] >= 0 or seen[first, begin]:
+                continue
+            cell, side = first, begin
+            while not seen[cell, side]:
+                seen[cell, side] = True
+                cells[size] = cell
+                sides[size] = side
+                size += 1
+                other = neighbor[cell, (side + 1) % 6]
+                if other < 0:
+                    side = (side + 1) % 6
+                else:
+                    side = (find_side(neighbor, other, cell) + 1) % 6
+                    cell = other
+            starts.append(size)
+    return cells, sides, np.array(starts, dtype=np.int32)
+
+
+@njit(cache=True)
+def _push(keys, items, size, key, item):
+    place = size
+    while place > 0:
+        above = (place - 1) >> 2
+        if keys[above] <= key:
+            break
+        keys[place] = keys[above]
+        items[place] = items[above]
+        place = above
+    keys[place] = key
+    items[place] = item
+    return size + 1
+
+
+@njit(cache=True)
+def _pop(keys, items, size):
+    size -= 1
+    key = keys[size]
+    item = items[size]
+    place = 0
+    while True:
+        child = 4 * place + 1
+        if child >= size:
+            break
+        least = child
+        for one in range(child + 1, min(child + 4, size)):
+            if keys[one] < keys[least]:
+                least = one
+        if keys[least] >= key:
+            break
+        keys[place] = keys[least]
+        items[place] = items[least]
+        place = least
+    keys[place] = key
+    items[place] = item
+    return size
+
+
+@njit(cache=True)
+def search_paths(to, via, weight, signature, bits, start, goal, goals):
+    """Least weights from corner `start` to every state (corner << bits | signature).
+
+    `weight` int64[E], negative where an edge may not be used; `signature` int32[E] is added (xor) when the
+    edge is crossed. Stops when every state of the corners marked in `goal` bool[C] (`goals` of them) is settled.
+    Returns distance int64, parent state and edge int32 per state.
+    """
+    states = len(to) << bits
+    mask = (1 << bits) - 1
+    distance = np.full(states, FAR, np.int64)
+    parent = np.full(states, -1, np.int32)
+    crossed = np.full(states, -1, np.int32)
+    keys = np.empty(3 * states + 4, np.int64)
+    items = np.empty(3 * states + 4, np.int32)
+    distance[start << bits] = 0
+    size = _push(keys, items, 0, 0, start << bits)
+    open_goals = goals << bits
+    while size > 0:
+        key = keys[0]
+        state = items[0]
+        size = _pop(keys, items, size)
+        if key > distance[state]:
+            continue
+        corner = state >> bits
+        if goal[corner]:
+            open_goals -= 1
+            if open_goals == 0:
+                break
+        for slot in range(3):
+            end = to[corner, slot]
+            if end < 0:
+                continue
+            edge = via[corner, slot]
+            reach = key
+            bit = state & mask
+            if edge >= 0:
+                if weight[edge] < 0:
+                    continue
+                reach += weight[edge]
+                bit ^= signature[edge]
+            other = (end << bits) | bit
+            if reach < distance[other]:
+                distance[other] = reach
+                parent[other] = state
+                crossed[other] = edge
+                size = _push(keys, items, size, reach, other)
+    return distance, parent, crossed
+
+
+@njit(cache=True)
+def search_rings(to, via, weight, signature, bits, starts):
+    """Least closed walk of every signature through any corner of `starts`: weight int64[2**bits] and its start.
+
+    One search per start, no farther than half of the heaviest ring still wanted: the two halves of a ring are
+    both found by the same search, because a walk back has the signature of the walk there.
+    """
+    states = len(to) << bits
+    count = 1 << bits
+    mask = count - 1
+    best = np.full(count, FAR, np.int64)
+    best[0] = 0
+    best_start = np.full(count, -1, np.int32)
+    distance = np.full(states, FAR, np.int64)
+    touched = np.empty(states, np.int32)
+    keys = np.empty(3 * states + 4, np.int64)
+    items = np.empty(3 * states + 4, np.int32)
+    for start in starts:
+        distance[start << bits] = 0
+        touched[0] = start << bits
+        used = 1
+        size = _push(keys, items, 0, 0, start << bits)
+        while size > 0:
+            key = keys[0]
+            state = items[0]
+            size = _pop(keys, items, size)
+            if key > distance[state]:
+                continue
+            if 2 * key >= np.max(best):
+                break
+            corner = state >> bits
+            for slot in range(3):
+                end = to[corner, slot]
+                if end < 0:
+                    continue
+                edge = via[corner, slot]
+                reach = key
+                bit = state & mask
+                if edge >= 0:
+                    if weight[edge] < 0:
+                        continue
+                    reach += weight[edge]
+                    bit ^= signature[edge]
+                for back in range(count):
+                    whole = reach + distance[(end << bits) | back]
+                    if whole < best[bit ^ back]:
+                        best[bit ^ back] = whole
+                        best_start[bit ^ back] = start
+                other = (end << bits) | bit
+                if reach < distance[other]:
+                    if distance[other] == FAR:
+                        touched[used] = other
+                        used += 1
+                    distance[other] = reach
+                    size = _push(keys, items, size, reach, other)
+        for one in range(used):
+            distance[touched[one]] = FAR
+    return best, best_start
+
+
+@njit(cache=True)
+def follow_path(parent, crossed, state):
+    """Return the mesh edges crossed on the way to `state`, last first."""
+    edges = []
+    while parent[state] >= 0:
+        if crossed[state] >= 0:
+            edges.append(crossed[state])
+        state = parent[state]
+    return np.array(edges, dtype=np.int32)

@@ -1,0 +1,242 @@
+"""Compiled kernels for the solver: exact compression, guided shortest paths, delays of candidate arcs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def push_heap(keys, items, size, key, item):
+    """Add (key, item) to a binary heap of `size` entries; returns the new size."""
+    place = size
+    while place > 0:
+        above = (place - 1) >> 1
+        if keys[above] <= key:
+            break
+        keys[place] = keys[above]
+        items[place] = items[above]
+        place = above
+    keys[place] = key
+    items[place] = item
+    return size + 1
+
+
+@njit(cache=True)
+def pop_heap(keys, items, size):
+    """Remove the least entry; the caller reads keys[0], items[0] first. Returns the new size."""
+    size -= 1
+    key = keys[size]
+    item = items[size]
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        if child + 1 < size and keys[child + 1] < keys[child]:
+            child += 1
+        if keys[child] >= key:
+            break
+        keys[place] = keys[child]
+        items[place] = items[child]
+        place = child
+    keys[place] = key
+    items[place] = item
+    return size
+
+
+@njit(cache=True)
+def collect_legs(start, head, time_h, end_of_node, seeds, own, distance, parent, stamp, taint, round_, keys, items):
+    """Find the end nodes whose shortest candidate-free way from `seeds` passes no other end node.
+
+    Parameters: CSR graph without candidate arcs (`start`, `head`, `time_h`), `end_of_node` int32[N] (-1 none),
+    `seeds` nodes at distance 0, `own` the end index of the seed itself (-1 for a front), scratch arrays.
+    Returns two arrays: end indices reached and their hours. `parent[node]` holds the arc used, for tracing.
+
+    In words: Dijkstra in which a label is tainted once its way has passed an end node; the search stops when
+    no untainted label is open, because everything beyond is reached through an end node already found.
+    """
+    found = np.empty(64, np.int32)
+    hours = np.empty(64, np.float64)
+    count = 0
+    size = 0
+    clean = 0
+    for seed in seeds:
+        if stamp[seed] != round_:
+            stamp[seed] = round_
+            distance[seed] = 0.0
+            parent[seed] = -1
+            taint[seed] = 0
+            clean += 1
+            size = push_heap(keys, items, size, 0.0, seed)
+    while size > 0 and clean > 0:
+        reached = keys[0]
+        node = items[0]
+        size = pop_heap(keys, items, size)
+        if reached != distance[node] or taint[node] >= 2:
+            continue
+        dirty = taint[node] == 1
+        if not dirty:
+            clean -= 1
+        taint[node] += 2
+        end = end_of_node[node]
+        if end >= 0 and end != own:
+            if not dirty:
+                if count == len(found):
+                    found = np.append(found, np.empty(count, np.int32))
+                    hours = np.append(hours, np.empty(count, np.float64))
+                found[count] = end
+                hours[count] = reached
+                count += 1
+            dirty = True
+        for arc in range(start[node], start[node + 1]):
+            step = time_h[arc]
+            if not step < np.inf:
+                continue
+            other = head[arc]
+            total = reached + step
+            if stamp[other] != round_:
+                stamp[other] = round_
+                taint[other] = 1 if dirty else 0
+                if not dirty:
+                    clean += 1
+            elif taint[other] >= 2 or total > distance[other]:
+                continue
+            elif total == distance[other]:
+                if dirty and taint[other] == 0:
+                    taint[other] = 1
+                    clean -= 1
+                continue
+            else:
+                if taint[other] == 0 and dirty:
+                    clean -= 1
+                elif taint[other] == 1 and not dirty:
+                    clean += 1
+                taint[other] = 1 if dirty else 0
+            distance[other] = total
+            parent[other] = arc
+            if size == len(keys):
+                keys = np.append(keys, np.empty(size, np.float64))
+                items = np.append(items, np.empty(size, np.int32))
+            size = push_heap(keys, items, size, total, other)
+    return found[:count], hours[:count]
+
+
+@njit(cache=True)
+def collect_all_legs(start, head, time_h, end_of_node, ends):
+    """Run `collect_legs` from every end node; returns tails, heads (end indices) and hours of all legs."""
+    nodes = len(start) - 1
+    distance = np.empty(nodes)
+    parent = np.empty(nodes, np.int64)
+    stamp = np.full(nodes, -1, np.int64)
+    taint = np.zeros(nodes, np.int8)
+    keys = np.empty(nodes + 16)
+    items = np.empty(nodes + 16, np.int32)
+    tails = np.empty(1024, np.int32)
+    heads = np.empty(1024, np.int32)
+    hours = np.empty(1024)
+    count = 0
+    seeds = np.empty(1, np.int32)
+    for own in range(len(ends)):
+        seeds[0] = ends[own]
+        found, way = collect_legs(
+            start, head, time_h, end_of_node, seeds, own, distance, parent, stamp, taint, own, keys, items
+        )
+        need = count + len(found)
+        if need > len(tails):
+            room = max(need, 2 * len(tails)) - len(tails)
+            tails = np.append(tails, np.empty(room, np.int32))
+            heads = np.append(heads, np.empty(room, np.int32))
+            hours = np.append(hours, np.empty(room))
+        for index in range(len(found)):
+            tails[count] = own
+            heads[count] = found[index]
+            hours[count] = way[index]
+            count += 1
+    return tails[:count], heads[:count], hours[:count]
+
+
+@njit(cache=True)
+def sum_delays(candidate_start, candidate_option, candidate_delay_h, choice, out):
+    """Write the delay of every candidate arc under `choice` (float64[O], fractions allowed) into `out`."""
+    for candidate in range(len(candidate_start) - 1):
+        total = 0.0
+        for entry in range(candidate_start[candidate], candidate_start[candidate + 1]):
+            total += candidate_delay_h[entry] * choice[candidate_option[entry]]
+        out[candidate] = total
+
+
+@njit(cache=True)
+def find_guided(start, head, base_h, candidate, extra_h, guide_h, source, target, distance, parent, keys, items):
+    """Least hours from `source` to `target` by A* guided by `guide_h` (a lower bound that never overshoots).
+
+    `parent` receives the arc by which each touched node was reached (-1 source, -2 untouched).
+    """
+    distance[:] = np.inf
+    parent[:] = -2
+    if not guide_h[source] < np.inf:
+        return np.inf
+    distance[source] = 0.0
+    parent[source] = -1
+    size = push_heap(keys, items, 0, guide_h[source], source)
+    while size > 0:
+        key = keys[0]
+        node = items[0]
+        size = pop_heap(keys, items, size)
+        if node == target:
+            return distance[target]
+        reached = distance[node]
+        if key > reached + guide_h[node]:
+            continue
+        for arc in range(start[node], start[node + 1]):
+            other = head[arc]
+            if not guide_h[other] < np.inf:
+                continue
+            step = base_h[arc]
+            if candidate[arc] >= 0:
+                step += extra_h[candidate[arc]]
+            total = reached + step
+            if total < distance[other]:
+                distance[other] = total
+                parent[other] = arc
+                if size == len(keys):
+                    keys = np.append(keys, np.empty(size, np.float64))
+                    items = np.append(items, np.empty(size, np.int32))
+                size = push_heap(keys, items, size, total + guide_h[other], other)
+    return np.inf
+
+
+@njit(cache=True)
+def measure_all(start, head, base_h, candidate, extra_h, source, distance, keys, items):
+    """Least hours from `source` to every node, plain Dijkstra, into `distance`."""
+    distance[:] = np.inf
+    distance[source] = 0.0
+    size = push_heap(keys, items, 0, 0.0, source)
+    while size > 0:
+        reached = keys[0]
+        node = items[0]
+        size = pop_heap(keys, items, size)
+        if reached > distance[node]:
+            continue
+        for arc in range(start[node], start[node + 1]):
+            other = head[arc]
+            step = base_h[arc]
+            if candidate[arc] >= 0:
+                step += extra_h[candidate[arc]]
+            total = reached + step
+            if total < distance[other]:
+                distance[other] = total
+                if size == len(keys):
+                    keys = np.append(keys, np.empty(size, np.float64))
+                    items = np.append(items, np.empty(size, np.int32))
+                size = push_heap(keys, items, size, total, other)
+
+
+@njit(cache=True)
+def sum_capped_delays(candidate_start, candidate_option, candidate_delay_h, choice, cap_h, out):
+    """Like `sum_delays` with every delay cut at `cap_h`: finds paths whose truncated rows are violated."""
+    for candidate in range(len(candidate_start) - 1):
+        total = 0.0
+        for entry in range(candidate_start[candidate], candidate_start[candidate + 1]):
+            total += min(cap_h, candidate_delay_h[entry]) * choice[candidate_option[entry]]
+        out[candidate] = total

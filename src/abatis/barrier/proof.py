@@ -1,0 +1,181 @@
+"""Write down what proves a solution: paths edge by edge, and the tree with the multipliers of its leaves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from abatis.barrier._paths import collect_legs
+from abatis.barrier.network import Network, Route, make_arcs
+from abatis.barrier.solve import Solution
+from abatis.model.plan import Problem
+
+FORMAT = 1
+
+
+def hash_problem(problem: Problem) -> str:
+    """Return the SHA-256 over everything the solver sees: same problem, same hash."""
+    digest = hashlib.sha256()
+    arrays = [problem.tail, problem.head, problem.open_h, problem.road_h, problem.approach_group]
+    arrays += [problem.approach_weight, *problem.approach_sources, *problem.approach_targets]
+    arrays += [problem.option_site, problem.option_cost_eur, problem.option_start, problem.option_edge]
+    arrays += [problem.option_open_h, problem.option_road_h]
+    for rule in problem.rules:
+        arrays += [rule.options, rule.coefficients, np.array([rule.limit])]
+    arrays += [np.array(sorted(problem.least_hours.items()), float)]
+    for array in arrays:
+        plain = np.ascontiguousarray(array, np.float64)
+        digest.update(str(plain.shape).encode() + plain.tobytes())
+    words = (problem.objective, str(problem.directed), *problem.site_keys, *problem.option_keys)
+    digest.update("\n".join(words).encode())
+    return digest.hexdigest()
+
+
+def make_certificate(solution: Solution) -> dict[str, Any]:
+    """Collect the certificate of a solution as plain JSON values.
+
+    Returns
+    -------
+    A dictionary with `format, problem, budget_eur, chosen, value_h, bound_h, levels, paths, nodes`. A path is
+    `[approach, level, [edge * 2 + mode, ...]]`. A node is `{"split": [kind, item, value], "children": [a, b]}`
+    or a leaf `{"static": [...], "rows": [[path, kind, [sites], multiplier], ...]}`.
+    """
+    used = sorted({name[0] for node in solution.nodes if node.children is None for name in node.rows})
+    number = {path: index for index, path in enumerate(used)}
+    pool = solution.pool
+    steps = expand_routes(solution.network, [pool.routes[path] for path in used])
+    levels = solution.levels
+    return {
+        "format": FORMAT,
+        "problem": hash_problem(solution.problem),
+        "budget_eur": solution.budget_eur,
+        "chosen": solution.chosen.tolist(),
+        "value_h": solution.value_h,
+        "bound_h": solution.bound_h,
+        "levels": {
+            "of_approach": [list(members) for members in levels.of_approach],
+            "weight": levels.weight.tolist(),
+            "low_h": levels.low_h.tolist(),
+            "high_h": levels.high_h.tolist(),
+        },
+        "paths": [
+            [pool.routes[path].approach, int(pool.level[path]), step] for path, step in zip(used, steps, strict=True)
+        ],
+        "nodes": [_describe_node(node, number) for node in solution.nodes],
+    }
+
+
+def _describe_node(node: Any, number: dict[int, int]) -> dict[str, Any]:
+    if node.children is not None:
+        return {"split": list(node.split), "children": list(node.children)}
+    if not node.row_multipliers and not node.static_multipliers:
+        return {}
+    rows = [
+        [number[path], kind, list(covered), multiplier]
+        for (path, kind, covered), multiplier in zip(node.rows, node.row_multipliers, strict=True)
+    ]
+    return {"static": list(node.static_multipliers), "rows": rows}
+
+
+def expand_routes(network: Network, routes: list[Route]) -> list[list[int]]:
+    """Write routes of the compressed network as steps `edge * 2 + mode` on the problem's graph."""
+    wanted: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for route in routes:
+        group = int(network.group_of[route.approach])
+        graph = network.groups[group]
+        for arc in route.arcs:
+            if graph.edge[arc] < 0:
+                tail = int(np.searchsorted(graph.start, arc, side="right") - 1)
+                wanted[group, tail].add(int(graph.head[arc]))
+    legs = _trace_legs(network, wanted)
+    return [_write_steps(network, route, legs) for route in routes]
+
+
+def _write_steps(network: Network, route: Route, legs: dict[tuple[int, int, int], list[int]]) -> list[int]:
+    group = int(network.group_of[route.approach])
+    graph = network.groups[group]
+    steps: list[int] = []
+    for arc in route.arcs:
+        edge, candidate = int(graph.edge[arc]), int(graph.candidate[arc])
+        if edge < 0:
+            tail = int(np.searchsorted(graph.start, arc, side="right") - 1)
+            steps += legs[group, tail, int(graph.head[arc])]
+        elif candidate >= 0:
+            steps.append(2 * edge + int(network.candidate_mode[candidate]))
+        else:
+            steps.append(2 * edge + int(graph.base_h[arc] == network.problem.road_h[group, edge]))
+    return steps
+
+
+def _trace_legs(
+    network: Network, wanted: dict[tuple[int, int], set[int]]
+) -> dict[tuple[int, int, int], list[int]]:
+    problem = network.problem
+    legs: dict[tuple[int, int, int], list[int]] = {}
+    for group, graph in enumerate(network.groups):
+        tails = [tail for one, tail in wanted if one == group]
+        if not tails:
+            continue
+        open_h, road_h = problem.open_h[group], problem.road_h[group]
+        free_h = np.minimum(open_h, road_h)
+        free_h[np.unique(problem.option_edge)] = np.inf
+        arcs = make_arcs(problem, free_h)
+        front_of = {
+            int(network.source_of[k]): problem.approach_sources[k]
+            for k in range(problem.approach_count)
+            if network.group_of[k] == group
+        }
+        tracer = _LegTracer(problem, graph.nodes, arcs, (open_h, road_h))
+        for tail in sorted(tails):
+            heads = wanted[group, tail]
+            for head, steps in tracer.trace(tail, heads, front_of.get(tail)).items():
+                legs[group, tail, head] = steps
+    return legs
+
+
+class _LegTracer:
+    """Repeats the compression's search from one end node and writes down the edges it took."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        nodes: np.ndarray,
+        arcs: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        hours: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        count = problem.node_count
+        self._start, self._head, self._time_h, self._edge = arcs
+        self._open_h, self._road_h = hours
+        self._nodes = nodes
+        self._end_of_node = np.full(count, -1, np.int32)
+        ends = nodes[nodes >= 0]
+        self._end_of_node[ends] = np.arange(len(ends), dtype=np.int32)
+        self._distance = np.empty(count)
+        self._parent = np.empty(count, np.int64)
+        self._stamp = np.full(count, -1, np.int64)
+        self._taint = np.zeros(count, np.int8)
+        self._keys = np.empty(count + 16)
+        self._items = np.empty(count + 16, np.int32)
+
+    def trace(self, tail: int, heads: set[int], front: np.ndarray | None) -> dict[int, list[int]]:
+        seeds = np.array([self._nodes[tail]], np.int32) if front is None else np.asarray(front, np.int32)
+        own = tail if front is None else -1
+        collect_legs(
+            self._start, self._head, self._time_h, self._end_of_node, seeds, own, self._distance, self._parent,
+            self._stamp, self._taint, tail, self._keys, self._items,
+        )  # fmt: skip
+        return {head: self._walk_back(head) for head in heads}
+
+    def _walk_back(self, head: int) -> list[int]:
+        steps: list[int] = []
+        node = int(self._nodes[head])
+        while node >= 0 and self._parent[node] >= 0:
+            arc = int(self._parent[node])
+            edge = int(self._edge[arc])
+            steps.append(2 * edge + int(self._road_h[edge] < self._open_h[edge]))
+            node = int(np.searchsorted(self._start, arc, side="right") - 1)
+        steps.reverse()
+        return steps

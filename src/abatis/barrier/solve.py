@@ -1,0 +1,209 @@
+"""Choose options within budget and rules: a plan, a proven bound, and what the certificate needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from abatis.barrier.network import Network, RouteFinder, build_network
+from abatis.barrier.paths import PathPool
+from abatis.barrier.programme import Levels, Relaxation, StaticRows, make_static_rows
+from abatis.barrier.search import PlanSearch
+from abatis.barrier.tree import Incumbent, Node, TreeSearch
+from abatis.model.errors import Fault, InfeasibleError, InputError
+from abatis.model.plan import Problem
+
+FIRST_MOVES = 150
+NODE_MOVES = 4
+ROUNDING = 1e-9
+Progress = Callable[[float, float, float], None]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The answer of the solver: chosen options, times without and with them, bound and the tree behind it."""
+
+    problem: Problem
+    network: Network
+    levels: Levels
+    static: StaticRows
+    budget_eur: float
+    chosen: np.ndarray
+    before_h: np.ndarray
+    after_h: np.ndarray
+    value_h: float
+    bound_h: float
+    status: str
+    seconds: float
+    nodes: tuple[Node, ...]
+    pool: PathPool
+
+    @property
+    def cost_eur(self) -> float:
+        """Cost of the chosen options."""
+        return float(self.problem.option_cost_eur[self.chosen].sum())
+
+    @property
+    def gap(self) -> float:
+        """(bound - value) / value; 0 when both are 0."""
+        return gap_of(self.value_h, self.bound_h)
+
+
+def gap_of(value_h: float, bound_h: float) -> float:
+    """Return (bound - value) / value.
+
+    Examples
+    --------
+    >>> gap_of(4.0, 5.0)
+    0.25
+    """
+    spread = max(0.0, bound_h - value_h)
+    return spread / abs(value_h) if value_h else (0.0 if spread == 0 else float("inf"))
+
+
+def solve_problem(
+    problem: Problem,
+    budget_eur: float,
+    gap: float = 0.01,
+    time_limit_s: float = 60.0,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> Solution:
+    """Choose at most one option per site within budget and rules for the largest value.
+
+    Parameters
+    ----------
+    problem : sites, options and approaches on a graph.
+    budget_eur : money that the chosen options may cost together.
+    gap : stop when (bound - value) / value is proven to be at most this.
+    time_limit_s : stop after this many seconds with the best plan and its bound.
+    seed : seed of the plan search; same problem, gap and seed give the same plan unless time ran out.
+    progress : called with (value_h, bound_h, seconds) now and then; KeyboardInterrupt inside it, or at any
+        moment of the search, ends the search with the best plan so far.
+
+    Returns
+    -------
+    The solution; its bound holds for every plan that keeps budget and rules.
+
+    Raises
+    ------
+    InputError : an approach cannot reach its objective at all, or the budget is negative.
+    InfeasibleError : no plan keeps the rules.
+
+    Formula: max sum_k w_k z_k with z_k <= t(P) + sum_{o on P} d_o x_o for every path P of approach k, at most
+    one option per site, cost within budget, rules. In words: every approach takes its fastest way under the
+    plan; the plan makes the fastest ways as slow as money allows. Source: Israeli and Wood (2002).
+    """
+    if budget_eur < 0:
+        raise InputError([Fault(f"is {budget_eur:g}", column="budget", remedy="give EUR, at least 0")])
+    started = time.monotonic()
+    network = build_network(problem)
+    before_h = measure_times(network, np.zeros(problem.option_count))
+    _check_reachable(problem, before_h)
+    levels = make_levels(problem, network, before_h)
+    static = make_static_rows(problem, budget_eur)
+    incumbent = Incumbent(network, levels, static)
+    search = PlanSearch(incumbent, seed)
+    tree = TreeSearch(network, levels, static, incumbent, gap)
+
+    def improve(point: Relaxation, bound: float) -> None:
+        search.improve(point.choice, NODE_MOVES)
+
+    def report(value: float, bound: float) -> None:
+        if progress is not None:
+            progress(value, bound, time.monotonic() - started)
+
+    try:
+        search.start(FIRST_MOVES)
+        status = tree.run(started + time_limit_s, improve, report)
+    except KeyboardInterrupt:
+        status = "interrupted"
+    if incumbent.choice is None:
+        raise explain_infeasible(problem, static, levels, status)
+    proven_h = tree.bound_h if tree.nodes else float(levels.weight @ levels.high_h)
+    bound_h = max(proven_h + ROUNDING * max(1.0, abs(proven_h)), incumbent.value_h)
+    return Solution(
+        problem=problem,
+        network=network,
+        levels=levels,
+        static=static,
+        budget_eur=budget_eur,
+        chosen=np.flatnonzero(incumbent.choice > 0.5).astype(np.int32),
+        before_h=before_h,
+        after_h=measure_times(network, incumbent.choice),
+        value_h=incumbent.value_h,
+        bound_h=bound_h,
+        status="optimal" if gap_of(incumbent.value_h, bound_h) <= 3e-9 else status,
+        seconds=time.monotonic() - started,
+        nodes=tuple(tree.nodes),
+        pool=tree.pool,
+    )
+
+
+def measure_times(network: Network, choice: np.ndarray) -> np.ndarray:
+    """Arrival time of every approach, hours float64[K], under a choice float64[O]."""
+    finder = RouteFinder(network)
+    finder.set_choice(choice)
+    return np.array([finder.measure_time_h(k) for k in range(network.problem.approach_count)])
+
+
+def make_levels(problem: Problem, network: Network, before_h: np.ndarray) -> Levels:
+    """Set up the level variables and the box that holds for every plan.
+
+    In words: no plan can make an approach faster than without barriers, nor slower than with the longest
+    delay on every edge at once.
+    """
+    slowest = _slowest_times(network)
+    count = problem.approach_count
+    if problem.objective == "minimum":
+        members: list[tuple[int, ...]] = [(0,)] * count
+        weight, low, high = [1.0], [float(before_h.min())], [float(slowest.min())]
+    else:
+        members = [(k,) for k in range(count)]
+        weight = problem.approach_weight.tolist()
+        low, high = before_h.tolist(), slowest.tolist()
+    for approach, hours in problem.least_hours.items():
+        if problem.objective == "minimum":
+            members[approach] = (*members[approach], len(weight))
+            weight.append(0.0)
+            low.append(max(float(before_h[approach]), hours))
+            high.append(float(slowest[approach]))
+        else:
+            low[approach] = max(low[approach], hours)
+    return Levels(tuple(members), np.array(weight), np.array(low), np.maximum(high, low))
+
+
+def _slowest_times(network: Network) -> np.ndarray:
+    """Arrival times when every candidate has its longest delay (an upper limit of any plan's)."""
+    finder = RouteFinder(network)
+    for candidate in range(len(network.candidate_edge)):
+        part = slice(network.candidate_start[candidate], network.candidate_start[candidate + 1])
+        sites = network.problem.option_site[network.candidate_option[part]]
+        delays = network.candidate_delay_h[part]
+        finder.extra_h[candidate] = sum(float(delays[sites == site].max()) for site in np.unique(sites))
+    return np.array([finder.measure_time_h(k) for k in range(network.problem.approach_count)])
+
+
+def _check_reachable(problem: Problem, before_h: np.ndarray) -> None:
+    faults = [
+        Fault(
+            f"approach '{problem.approach_keys[k]}' cannot reach its objective even without barriers",
+            "tables/approaches.csv",
+            remedy="check front, objective, vehicle and season",
+        )
+        for k in np.flatnonzero(~np.isfinite(before_h))
+    ]
+    if faults:
+        raise InputError(faults)
+
+
+def explain_infeasible(problem: Problem, static: StaticRows, levels: Levels, status: str) -> InfeasibleError:
+    """Name the rules that no plan keeps together (all that bind when no smaller set was proven)."""
+    names = [rule.name for rule in problem.rules if rule.limit < 0]
+    names += [problem.least_hours_names[k] for k in problem.least_hours]
+    if status != "gap":
+        return InfeasibleError("no plan that keeps all rules was found in the time given", names)
+    return InfeasibleError("no plan keeps these rules within the budget: " + "; ".join(names), names)

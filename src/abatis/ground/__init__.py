@@ -1,0 +1,1 @@
+"""Ground: open data to mesh, mesh to times."""

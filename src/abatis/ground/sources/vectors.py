@@ -1,0 +1,291 @@
+"""Vector layers: one layer of the study read, checked, clipped to the area and brought to EPSG:4326."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+from pyproj import CRS, Transformer
+
+from abatis.ground.sources import Area, Findings, check_place, format_code, translate_codes
+from abatis.model.errors import nearest_word
+from abatis.model.study import Study
+
+POLYGON_LAYERS = (
+    "borders",
+    "landcover_areas",
+    "water",
+    "forest",
+    "wetland",
+    "built_up",
+    "protected",
+    "municipalities",
+    "soil",
+    "population",
+)
+LINE_LAYERS = ("rivers", "roads")
+POINT_LAYERS = ("bridges", "places")
+_DIMENSION = (
+    dict.fromkeys(POLYGON_LAYERS, ("polygons", 2))
+    | dict.fromkeys(LINE_LAYERS, ("lines", 1))
+    | dict.fromkeys(POINT_LAYERS, ("points", 0))
+)
+
+
+@dataclass(frozen=True)
+class VectorLayer:
+    """Features of one layer in EPSG:4326, in the order of sources.csv and of the files.
+
+    `geometry` shapely objects [F]; `words` class words ('' none) [F]; `names` ('' none) [F]; `values` f8[F]
+    (NaN none); `files` says which file each feature came from [F].
+    """
+
+    layer: str
+    geometry: np.ndarray
+    words: np.ndarray
+    names: np.ndarray
+    values: np.ndarray
+    files: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of features."""
+        return len(self.geometry)
+
+
+def empty_layer(layer: str) -> VectorLayer:
+    """Return a layer without features."""
+    nothing = np.array([], dtype=object)
+    return VectorLayer(layer, nothing, nothing, nothing, np.array([], dtype=np.float64), nothing)
+
+
+def read_vector_layer(study: Study, layer: str, area: Area, findings: Findings) -> VectorLayer:
+    """Read all files of one vector layer.
+
+    Parameters
+    ----------
+    study : the study.
+    layer : a layer of polygons, lines or points (see `fields.csv`, table sources).
+    area : ground to be read, degrees.
+    findings : faults and assumptions are added here; nothing is raised.
+
+    Returns
+    -------
+    The features that touch the area; empty when the study has no such layer or a file has a fault.
+
+    In words: each file is looked at before it is read (layer, columns, CRS, place), then read, mended,
+    translated and brought to EPSG:4326.
+    """
+    parts = []
+    for number, row in study.source_rows(layer).iterrows():
+        if Path(row["file"]).suffix.lower() in RASTER_SUFFIXES:
+            continue
+        part = _read_file(study, layer, row, int(str(number)), area, findings)
+        if part is not None:
+            parts.append(part)
+    if not parts:
+        return empty_layer(layer)
+    return VectorLayer(
+        layer,
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("geometry", "words", "names", "values", "files")
+        ),
+    )
+
+
+RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".asc", ".hgt", ".bil", ".jp2", ".nc")
+
+
+def _read_file(
+    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings
+) -> VectorLayer | None:
+    path = Path(row["file"])
+    shown = path.name
+    sublayer, info = _inspect_file(path, row, number, findings)
+    if info is None:
+        return None
+    before = len(findings.faults)
+    columns = _check_columns(row, list(info["fields"]), number, shown, findings)
+    if info["crs"] is None:
+        findings.add_fault(
+            "has no CRS", shown, number, "file", "write the CRS into the file, for example EPSG:4326"
+        )
+    if info["features"] == 0:
+        findings.add_fault("has no features", shown, number, "file", "fill the layer or delete the row")
+    if len(findings.faults) > before:
+        return None
+    crs = CRS.from_user_input(info["crs"])
+    bounds = info["total_bounds"]
+    if not np.all(np.isfinite(bounds)):
+        findings.add_fault("has no geometry", shown, number, "file", "give a layer with geometry")
+        return None
+    if not check_place(bounds, crs, area, shown, number, findings):
+        return None
+    frame = _load_frame(path, sublayer, columns, crs, area, shown, number, findings)
+    if frame is None:
+        return None
+    return _translate_frame(study, layer, frame, row, number, shown, findings)
+
+
+def _inspect_file(
+    path: Path, row: pd.Series, number: int, findings: Findings
+) -> tuple[str | None, dict[str, Any] | None]:
+    """Return the sublayer to read and what the file says about itself."""
+    sublayer = row["sublayer"] or None
+    if not path.is_file():
+        findings.add_fault(
+            "file does not exist", path.name, number, "file", "put it into sources/ or delete the row"
+        )
+        return None, None
+    try:
+        names = [str(name) for name, _ in pyogrio.list_layers(path)]
+        if sublayer is not None and sublayer not in names:
+            findings.add_fault(
+                f"has no layer '{sublayer}'", path.name, number, "sublayer", nearest_word(sublayer, names)
+            )
+            return None, None
+        if sublayer is None and len(names) > 1:
+            findings.add_fault(
+                f"has {len(names)} layers and none is named",
+                path.name,
+                number,
+                "sublayer",
+                nearest_word("", names),
+            )
+            return None, None
+        return sublayer, pyogrio.read_info(path, layer=sublayer, force_total_bounds=True)
+    except Exception as error:  # GDAL has many errors for a damaged file; all mean the same to the user
+        findings.add_fault(
+            f"cannot be read: {error}", path.name, number, "file", "fetch the file again; it may be damaged"
+        )
+        return None, None
+
+
+def _check_columns(
+    row: pd.Series, known: list[str], number: int, shown: str, findings: Findings
+) -> list[str]:
+    columns = []
+    for column in ("class_column", "name_column", "value_column"):
+        wanted = row[column]
+        if wanted and wanted not in known:
+            findings.add_fault(
+                f"has no attribute '{wanted}'", shown, number, column, nearest_word(wanted, known)
+            )
+        elif wanted:
+            columns.append(wanted)
+    return list(dict.fromkeys(columns))
+
+
+def _load_frame(
+    path: Path,
+    sublayer: str | None,
+    columns: list[str],
+    crs: CRS,
+    area: Area,
+    shown: str,
+    number: int,
+    findings: Findings,
+) -> gpd.GeoDataFrame | None:
+    box: tuple[float, float, float, float] | None = area.bounds
+    if not crs.is_geographic:
+        transformer = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+        box = transformer.transform_bounds(*area.bounds, densify_pts=21)
+        if not np.all(np.isfinite(box)):
+            box = None
+    try:
+        frame = pyogrio.read_dataframe(path, layer=sublayer, columns=columns, bbox=box, force_2d=True)
+    except Exception as error:  # a file may be damaged behind its header
+        findings.add_fault(
+            f"cannot be read: {error}", shown, number, "file", "fetch the file again; it may be damaged"
+        )
+        return None
+    if frame.empty or frame.geometry.isna().all():
+        findings.add_fault(
+            "has no features on the study's ground", shown, number, "file", "check its CRS or delete the row"
+        )
+        return None
+    return frame.to_crs("EPSG:4326")
+
+
+def _translate_frame(
+    study: Study,
+    layer: str,
+    frame: gpd.GeoDataFrame,
+    row: pd.Series,
+    number: int,
+    shown: str,
+    findings: Findings,
+) -> VectorLayer | None:
+    geometry = _mend_geometry(layer, np.asarray(frame.geometry.array), number, shown, findings)
+    count = len(frame)
+    words = np.full(count, "", dtype=object)
+    keep = np.array([one is not None and not shapely.is_empty(one) for one in geometry], dtype=bool)
+    if row["class_column"]:
+        codes = [format_code(value) for value in frame[row["class_column"]]]
+        table = translate_codes(
+            study, layer, sorted(set(codes)), shown, number, findings
+        )
+        words = np.array([table.get(code, "") for code in codes], dtype=object)
+        keep &= words != ""
+    names = np.full(count, "", dtype=object)
+    if row["name_column"]:
+        names = np.array([format_code(value) for value in frame[row["name_column"]]], dtype=object)
+    values = np.full(count, np.nan)
+    if row["value_column"]:
+        values = pd.to_numeric(frame[row["value_column"]], errors="coerce").to_numpy(dtype=np.float64)
+        unread = frame[row["value_column"]].notna().to_numpy() & np.isnan(values)
+        if unread.any():
+            example = frame[row["value_column"]].to_numpy()[unread][0]
+            findings.add_fault(
+                f"has '{example}' where a number belongs", shown, number, "value_column", "write a number"
+            )
+        if np.any(values < 0):
+            findings.add_fault(
+                f"has the negative number {np.nanmin(values):g}",
+                shown,
+                number,
+                "value_column",
+                "numbers here are at least 0",
+            )
+    files = np.full(count, shown, dtype=object)
+    return VectorLayer(layer, geometry[keep], words[keep], names[keep], values[keep], files[keep])
+
+
+def _mend_geometry(
+    layer: str, geometry: np.ndarray, number: int, shown: str, findings: Findings
+) -> np.ndarray:
+    expected, dimension = _DIMENSION[layer]
+    found = shapely.get_dimensions(geometry)
+    wrong = (found != dimension) & (found >= 0)
+    if wrong.any():
+        kind = shapely.from_wkt(shapely.to_wkt(geometry[wrong][0])).geom_type
+        findings.add_fault(
+            f"has {int(wrong.sum())} features of type {kind} but layer {layer} holds {expected}",
+            shown,
+            number,
+            "file",
+            f"give {expected}",
+        )
+        return np.where(wrong, None, geometry)
+    if dimension != 2:
+        return geometry
+    broken = ~shapely.is_valid(geometry) & (found >= 0)
+    if broken.any():
+        geometry = geometry.copy()
+        geometry[broken] = [_keep_polygons(one) for one in shapely.make_valid(geometry[broken])]
+        findings.notes.append(
+            f"{int(broken.sum())} self-crossing polygons of {shown} ({layer}) were mended"
+        )
+    return geometry
+
+
+def _keep_polygons(geometry: shapely.Geometry) -> shapely.Geometry:
+    parts = [part for part in shapely.get_parts(geometry) if shapely.get_dimensions(part) == 2]
+    return shapely.union_all(parts) if parts else shapely.Polygon()

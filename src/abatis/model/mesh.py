@@ -1,0 +1,171 @@
+"""Mesh: H3 cells and the edges between neighbouring cells, as plain frozen arrays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from abatis.model.errors import Fault, InputError
+from abatis.model.storage import write_whole
+from abatis.model.words import COVER_WORDS, SLOPE_WORDS, SOIL_WORDS
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Cells sorted by H3 index and the edges between them (N cells, E edges).
+
+    Per cell: `cells` uint64[N]; `lon`, `lat` float64[N] (EPSG:4326, centre); `country` int8[N] (index into
+    `country_codes`); `area_km2`; shares `cover` [N, 9], `slope` [N, 5], `soil` [N, 4] in the order of
+    `model/words.py`; `elevation_m`; `population` (persons); `protected` (share); `border_km` (distance from
+    the cell's centre to the nearest hostile ground, 0 in hostile cells).
+    `neighbor` and `edge` int32[N, 6], counter-clockwise, -1 where there is none.
+
+    Per edge: rows `edge_a` < `edge_b`; `length_m` of the shared boundary; `distance_m` between the centres;
+    `gap_m`, the trafficable width (0 where nature closes it); `road_class` int8 (index into ROAD_WORDS, -1
+    none); `road_m`, true length of the road from centre to centre; `bridge_m` (0 none); `river_m`, width of
+    the widest river between the centres (0 none); `road_name`, `bridge_name` (index into the names, -1 none).
+    """
+
+    cells: np.ndarray
+    lon: np.ndarray
+    lat: np.ndarray
+    country: np.ndarray
+    area_km2: np.ndarray
+    cover: np.ndarray
+    slope: np.ndarray
+    soil: np.ndarray
+    elevation_m: np.ndarray
+    population: np.ndarray
+    protected: np.ndarray
+    border_km: np.ndarray
+    neighbor: np.ndarray
+    edge: np.ndarray
+    edge_a: np.ndarray
+    edge_b: np.ndarray
+    length_m: np.ndarray
+    distance_m: np.ndarray
+    gap_m: np.ndarray
+    road_class: np.ndarray
+    road_m: np.ndarray
+    bridge_m: np.ndarray
+    river_m: np.ndarray
+    road_name: np.ndarray
+    bridge_name: np.ndarray
+    country_codes: tuple[str, ...]
+    road_names: tuple[str, ...]
+    bridge_names: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    study_hash: str
+
+    @property
+    def cell_count(self) -> int:
+        """Number of cells."""
+        return len(self.cells)
+
+    @property
+    def edge_count(self) -> int:
+        """Number of edges."""
+        return len(self.edge_a)
+
+    def mask_countries(self, codes: tuple[str, ...]) -> np.ndarray:
+        """Return bool[N], true for cells of the countries named."""
+        wanted = [index for index, code in enumerate(self.country_codes) if code in codes]
+        return np.isin(self.country, wanted)
+
+
+_CELL_COLUMNS = (
+    "cells",
+    "lon",
+    "lat",
+    "country",
+    "area_km2",
+    "elevation_m",
+    "population",
+    "protected",
+    "border_km",
+)
+_SHARE_COLUMNS = {"cover": COVER_WORDS, "slope": SLOPE_WORDS, "soil": SOIL_WORDS}
+_EDGE_COLUMNS = (
+    "edge_a",
+    "edge_b",
+    "length_m",
+    "distance_m",
+    "gap_m",
+    "road_class",
+    "road_m",
+    "bridge_m",
+    "river_m",
+    "road_name",
+    "bridge_name",
+)
+_WORD_COLUMNS = ("country_codes", "road_names", "bridge_names", "assumptions", "study_hash")
+
+
+def write_mesh(mesh: Mesh, folder: Path) -> None:
+    """Write `mesh/cells.parquet` and `mesh/edges.parquet` of a study folder, whole or not at all."""
+    notes = json.dumps({name: getattr(mesh, name) for name in _WORD_COLUMNS}, sort_keys=True)
+    cells = {"h3" if name == "cells" else name: getattr(mesh, name) for name in _CELL_COLUMNS}
+    for name, words in _SHARE_COLUMNS.items():
+        shares = getattr(mesh, name)
+        cells |= {f"{name}_{word}": shares[:, index] for index, word in enumerate(words)}
+    for side in range(6):
+        cells[f"neighbor_{side}"] = mesh.neighbor[:, side]
+        cells[f"edge_{side}"] = mesh.edge[:, side]
+    edges = {name: getattr(mesh, name) for name in _EDGE_COLUMNS}
+    for name, columns in (("cells", cells), ("edges", edges)):
+        table = pa.table({key: np.ascontiguousarray(value) for key, value in columns.items()})
+        table = table.replace_schema_metadata({"abatis": notes})
+        with write_whole(folder / "mesh" / f"{name}.parquet") as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+
+def read_mesh(folder: Path) -> Mesh:
+    """Read the mesh of a study folder.
+
+    Raises
+    ------
+    InputError : when there is none or a file is damaged.
+    """
+    tables = {}
+    for name in ("cells", "edges"):
+        path = folder / "mesh" / f"{name}.parquet"
+        try:
+            tables[name] = pq.read_table(path)
+        except FileNotFoundError as error:
+            raise InputError(
+                [Fault("has no mesh yet", str(folder), remedy=f"run: abatis build {folder}")]
+            ) from error
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(
+                [Fault(f"is damaged: {error}", str(path), remedy=f"run: abatis build {folder}")]
+            ) from error
+    cells, edges = tables["cells"], tables["edges"]
+    notes = json.loads(cells.schema.metadata[b"abatis"])
+    values = {name: _column(cells, "h3" if name == "cells" else name) for name in _CELL_COLUMNS}
+    for name, words in _SHARE_COLUMNS.items():
+        values[name] = np.column_stack([_column(cells, f"{name}_{word}") for word in words])
+    for name in ("neighbor", "edge"):
+        values[name] = np.column_stack([_column(cells, f"{name}_{side}") for side in range(6)])
+    values |= {name: _column(edges, name) for name in _EDGE_COLUMNS}
+    words = {name: tuple(notes[name]) for name in _WORD_COLUMNS[:-1]}
+    return freeze_mesh(Mesh(**values, **words, study_hash=notes["study_hash"]))
+
+
+def freeze_mesh(mesh: Mesh) -> Mesh:
+    """Make every array of a mesh contiguous and read-only."""
+    for field in fields(mesh):
+        value = getattr(mesh, field.name)
+        if isinstance(value, np.ndarray):
+            value = np.ascontiguousarray(value)
+            value.setflags(write=False)
+            object.__setattr__(mesh, field.name, value)
+    return mesh
+
+
+def _column(table: pa.Table, name: str) -> np.ndarray:
+    return np.asarray(table[name].combine_chunks().to_numpy(zero_copy_only=False))

@@ -1,0 +1,160 @@
+"""Problem (what the solver sees) and Plan (what abatis proposes); both frozen."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from abatis.model.errors import Fault, InputError
+from abatis.model.storage import write_text_whole
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named linear rule over options: the sum of coefficient x choice is at most `limit`.
+
+    `options` int32[R] and `coefficients` float64[R]; a lock-in has coefficient -1 and limit -1.
+    """
+
+    key: str
+    name: str
+    options: np.ndarray
+    coefficients: np.ndarray
+    limit: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Sites, options and approaches on a two-mode graph of N nodes and E edges (G vehicle-season groups).
+
+    An edge joins `tail` and `head` int32[E] (both ways unless `directed`). Crossing it in group g costs
+    min(open_h[g, e] + delays, road_h[g, e] + delays) hours. Option o belongs to site `option_site[o]`; at most
+    one option per site is chosen; it costs `option_cost_eur[o]` and delays the edges
+    `option_edge[option_start[o]:option_start[o+1]]` by `option_open_h` and `option_road_h` (same slice).
+    Approach k moves in group `approach_group[k]` from the nearest of `approach_sources[k]` to
+    `approach_targets[k]`. The value of a plan is the weighted sum of arrival times, or the least of them when
+    `objective` is `minimum`.
+    """
+
+    node_count: int
+    tail: np.ndarray
+    head: np.ndarray
+    directed: bool
+    open_h: np.ndarray
+    road_h: np.ndarray
+    approach_keys: tuple[str, ...]
+    approach_names: tuple[str, ...]
+    approach_group: np.ndarray
+    approach_weight: np.ndarray
+    approach_sources: tuple[np.ndarray, ...]
+    approach_targets: tuple[np.ndarray, ...]
+    site_keys: tuple[str, ...]
+    site_names: tuple[str, ...]
+    option_keys: tuple[str, ...]
+    option_site: np.ndarray
+    option_cost_eur: np.ndarray
+    option_start: np.ndarray
+    option_edge: np.ndarray
+    option_open_h: np.ndarray
+    option_road_h: np.ndarray
+    rules: tuple[Rule, ...]
+    least_hours: Mapping[int, float]
+    least_hours_names: Mapping[int, str]
+    objective: str
+
+    @property
+    def option_count(self) -> int:
+        """Number of options over all sites."""
+        return len(self.option_keys)
+
+    @property
+    def approach_count(self) -> int:
+        """Number of approaches."""
+        return len(self.approach_keys)
+
+
+@dataclass(frozen=True)
+class ApproachResult:
+    """Arrival time of one approach without and with the plan, in hours."""
+
+    id: str
+    name: str
+    weight: float
+    before_h: float
+    after_h: float
+
+
+@dataclass(frozen=True)
+class ChosenOption:
+    """One chosen option: where, which, and what it costs in EUR of the base year."""
+
+    site: str
+    option: str
+    name: str
+    cost_eur: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What abatis proposes: the options chosen, what they buy, and how far from the best possible that is.
+
+    `gap` = (bound_h - value_h) / value_h; `status` is optimal, gap, time_limit or interrupted.
+    """
+
+    name: str
+    title: str
+    objective: str
+    status: str
+    value_h: float
+    before_h: float
+    bound_h: float
+    gap: float
+    cost_eur: float
+    budget_eur: float
+    approaches: tuple[ApproachResult, ...]
+    options: tuple[ChosenOption, ...]
+    study_hash: str
+    seed: int
+    seconds: float
+    version: str
+
+
+def write_plan(plan: Plan, folder: Path, certificate: Mapping[str, Any]) -> None:
+    """Write `plan.json`, `options.csv` and `certificate.json` into a plan folder, each whole."""
+    write_text_whole(folder / "certificate.json", json.dumps(certificate, sort_keys=True) + "\n")
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["site", "option", "name", "cost_eur"])
+    writer.writerows([one.site, one.option, one.name, f"{one.cost_eur:.2f}"] for one in plan.options)
+    write_text_whole(folder / "options.csv", table.getvalue())
+    write_text_whole(folder / "plan.json", json.dumps(asdict(plan), indent=1, sort_keys=True) + "\n")
+
+
+def read_plan(folder: Path) -> Plan:
+    """Read `plan.json` of a plan folder.
+
+    Raises
+    ------
+    InputError : when it is missing or not a plan.
+    """
+    path = folder / "plan.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values["approaches"] = tuple(ApproachResult(**one) for one in values["approaches"])
+        values["options"] = tuple(ChosenOption(**one) for one in values["options"])
+        return Plan(**values)
+    except FileNotFoundError as error:
+        raise InputError(
+            [Fault("has no plan.json", str(folder), remedy="make a plan with: abatis solve STUDY")]
+        ) from error
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(
+            [Fault(f"is not a plan: {error}", str(path), remedy="solve the study again")]
+        ) from error

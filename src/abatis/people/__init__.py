@@ -1,0 +1,1 @@
+"""Civilians, land and nature: who is cut off and what is taken."""

@@ -1,0 +1,211 @@
+"""plan.gpkg: one GeoPackage with all layers of a plan, which QGIS opens already styled."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+
+from abatis.ground.hexgrid import build_hexgrid, find_corners
+from abatis.model.fields import fields_of
+from abatis.model.storage import write_whole
+from abatis.model.words import COVER_WORDS
+from abatis.show.basemap import locate_edge_corners
+from abatis.show.results import Progress, Results
+from abatis.show.styles import LAYER_STYLES
+
+FIXED_TIME = "2000-01-01T00:00:00.000Z"
+
+
+def write_geopackage(path: Path, results: Results, progress: Progress | None = None) -> None:
+    """Write plan.gpkg whole or not at all.
+
+    Layers: `cells` (hexagons with country, cover and hours to each objective before and after), `lines`,
+    `sites` (chosen or not; option, cost, delays), `routes`, `places`; table `layer_styles` holds their QML.
+
+    Parameters
+    ----------
+    path : file to write; an earlier one stays when anything goes wrong.
+    results : the plan and all that was computed about it.
+    progress : callback (stage, share done).
+
+    Raises
+    ------
+    InputError : when the file cannot be written.
+
+    In words: the same results give the same bytes: no time of day is stored.
+    """
+    layers = list_layers(results)
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
+    try:
+        with write_whole(path) as temporary:
+            temporary.unlink()
+            for index, (name, frame) in enumerate(layers.items()):
+                if progress is not None:
+                    progress("plan.gpkg", index / len(layers))
+                _write_layer(temporary, name, frame)
+            _write_styles(temporary, layers)
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+    if progress is not None:
+        progress("plan.gpkg", 1.0)
+
+
+def list_layers(results: Results) -> dict[str, gpd.GeoDataFrame]:
+    """Return the layers by name, all EPSG:4326, in drawing order from bottom to top."""
+    mesh = results.mesh
+    corner_lonlat, cell_corner = find_corners(build_hexgrid(np.asarray(mesh.cells)), np.asarray(mesh.neighbor))
+    edge_lonlat = corner_lonlat[locate_edge_corners(mesh, cell_corner)]
+    return {
+        "cells": _list_cells(results, corner_lonlat[cell_corner]),
+        "lines": _list_lines(results),
+        "sites": _list_sites(results, edge_lonlat),
+        "routes": _list_routes(results),
+        "places": _list_places(results),
+    }
+
+
+def _list_cells(results: Results, corner_lonlat: np.ndarray) -> gpd.GeoDataFrame:
+    mesh = results.mesh
+    columns: dict[str, object] = {
+        "h3": [f"{int(cell):x}" for cell in mesh.cells],
+        "country": np.array(mesh.country_codes, dtype=object)[mesh.country],
+        "main_cover": np.array(COVER_WORDS, dtype=object)[np.argmax(mesh.cover, axis=1)],
+        "population": np.round(mesh.population, 1),
+        "protected_share": np.round(mesh.protected, 3),
+        "border_km": np.round(mesh.border_km, 2),
+        "border_before_h": _round_hours(results.border_before_h),
+        "border_after_h": _round_hours(results.border_after_h),
+        "gained_h": _round_hours(_subtract(results.border_after_h, results.border_before_h)),
+    }
+    for approach in results.approaches:
+        columns[f"{approach.key}_before_h"] = _round_hours(approach.before_h)
+        columns[f"{approach.key}_after_h"] = _round_hours(approach.after_h)
+    return gpd.GeoDataFrame(columns, geometry=shapely.polygons(corner_lonlat), crs=4326)
+
+
+def _list_lines(results: Results) -> gpd.GeoDataFrame:
+    lines = results.siting.lines
+    return gpd.GeoDataFrame(
+        {
+            "line": [line.key for line in lines],
+            "name": [line.name for line in lines],
+            "length_km": [round(float(line.length_km), 3) for line in lines],
+            "cost_eur": [round(float(line.cost_eur), 2) for line in lines],
+            "closed_by_nature_share": [round(float(line.closed_by_nature), 4) for line in lines],
+        },
+        geometry=[shapely.MultiLineString([list(map(tuple, part)) for part in line.polylines]) for line in lines],
+        crs=4326,
+    )
+
+
+def _list_sites(results: Results, edge_lonlat: np.ndarray) -> gpd.GeoDataFrame:
+    chosen = {one.site.key: one for one in results.chosen}
+    rows = []
+    for site in results.siting.sites:
+        option = chosen[site.key].option if site.key in chosen else None
+        rows.append(
+            {
+                "label": results.labels[site.key],
+                "site": site.key,
+                "name": site.name,
+                "kind": site.kind,
+                "echelon": int(site.echelon),
+                "gap_km": round(float(site.gap_km), 3),
+                "roads": int(site.roads),
+                "bridges": int(site.bridges),
+                "chosen": option is not None,
+                "option": option.name if option else "",
+                "cost_eur": round(float(option.cost_eur), 2) if option else 0.0,
+                "delay_open_h": float(option.delay_open_h) if option else 0.0,
+                "delay_road_h": float(option.delay_road_h) if option else 0.0,
+                "delay_bridge_h": float(option.delay_bridge_h) if option else 0.0,
+                "land_take_m2": round(float(option.land_take_m2), 1) if option else 0.0,
+                "geometry": shapely.MultiLineString(list(edge_lonlat[np.asarray(site.edges)])),
+            }
+        )
+    columns = list(rows[0]) if rows else ["label", "site", "chosen", "geometry"]
+    return gpd.GeoDataFrame(rows, columns=columns, geometry="geometry", crs=4326)
+
+
+def _list_routes(results: Results) -> gpd.GeoDataFrame:
+    mesh = results.mesh
+    hours = {one.id: one for one in results.plan.approaches}
+    rows = []
+    for approach in results.approaches:
+        for state, route in (("before", approach.route_before), ("after", approach.route_after)):
+            if len(route) < 2:
+                continue
+            value = hours[approach.key]
+            rows.append(
+                {
+                    "approach": approach.key,
+                    "name": value.name,
+                    "state": state,
+                    "hours": round(value.before_h if state == "before" else value.after_h, 4),
+                    "geometry": shapely.LineString(np.column_stack([mesh.lon[route], mesh.lat[route]])),
+                }
+            )
+    return gpd.GeoDataFrame(
+        rows, columns=["approach", "name", "state", "hours", "geometry"], geometry="geometry", crs=4326
+    )
+
+
+def _list_places(results: Results) -> gpd.GeoDataFrame:
+    places = results.study.tables["places"].reset_index(drop=True)
+    objectives = set(results.study.tables["approaches"]["objective"])
+    frame = places[[field.column for field in fields_of("places") if field.column not in ("lon", "lat")]].copy()
+    frame["objective"] = [place in objectives for place in places["place"]]
+    return gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(places["lon"], places["lat"]), crs=4326)
+
+
+def _write_layer(path: Path, name: str, frame: gpd.GeoDataFrame) -> None:
+    types = {
+        "cells": "Polygon", "lines": "MultiLineString", "sites": "MultiLineString", "routes": "LineString",
+        "places": "Point",
+    }
+    pyogrio.write_dataframe(frame, path, layer=name, driver="GPKG", geometry_type=types[name], append=path.exists())
+
+
+def _write_styles(path: Path, layers: Iterable[str]) -> None:
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute(
+            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), "
+            "f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), "
+            "styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
+            "update_time DATETIME DEFAULT CURRENT_TIMESTAMP)"
+        )
+        connection.executemany(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
+            "styleQML, styleSLD, useAsDefault, description, owner, ui, update_time) "
+            "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL, ?)",
+            [(name, f"abatis {name}", LAYER_STYLES[name], f"abatis: {name}", FIXED_TIME) for name in layers],
+        )
+        connection.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
+            (FIXED_TIME,),
+        )
+        connection.execute("UPDATE gpkg_contents SET last_change = ?", (FIXED_TIME,))
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def _round_hours(hours: np.ndarray) -> np.ndarray:
+    """Round to 4 decimals; what is never reached becomes empty."""
+    return np.where(np.isfinite(hours), np.round(hours, 4), np.nan)
+
+
+def _subtract(after_h: np.ndarray, before_h: np.ndarray) -> np.ndarray:
+    gained = np.full(len(after_h), np.nan)
+    reached = np.isfinite(before_h)
+    gained[reached] = after_h[reached] - before_h[reached]
+    return gained

@@ -1,0 +1,143 @@
+"""Placing labels on a map so that none covers another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
+
+WHITE_HALO = (patheffects.withStroke(linewidth=2.4, foreground="white", alpha=0.9),)
+_ANGLES = (0.0, 45.0, -45.0, 180.0, 135.0, -135.0, 90.0, -90.0)
+
+
+@dataclass(frozen=True)
+class Label:
+    """One wanted label: text at a point in axes data units; higher `rank` is placed first.
+
+    With `dot_pt` (radius in points) a dot is drawn with the label, and only with it.
+    """
+
+    text: str
+    x: float
+    y: float
+    rank: float
+    size: float = 8.0
+    color: str = "#222222"
+    weight: str = "normal"
+    leader: bool = False
+    box: str = ""
+    dot_pt: float = 0.0
+
+
+@dataclass
+class LabelSpace:
+    """The pixels of a map that are taken: marker, label, legend and scale-bar boxes, in display units."""
+
+    frame: Bbox
+    taken: list[Bbox] = field(default_factory=list)
+
+    def is_free(self, box: Bbox) -> bool:
+        """True when a box lies in the frame and touches no taken box."""
+        if box.x0 < self.frame.x0 or box.x1 > self.frame.x1:
+            return False
+        if box.y0 < self.frame.y0 or box.y1 > self.frame.y1:
+            return False
+        return not any(boxes_overlap(box, other) for other in self.taken)
+
+
+def boxes_overlap(first: Bbox, second: Bbox) -> bool:
+    """Say whether two boxes share area.
+
+    Examples
+    --------
+    >>> boxes_overlap(Bbox.from_bounds(0, 0, 2, 1), Bbox.from_bounds(1, 0, 2, 1))
+    True
+    >>> boxes_overlap(Bbox.from_bounds(0, 0, 2, 1), Bbox.from_bounds(2, 0, 2, 1))
+    False
+    """
+    return bool(
+        first.x0 < second.x1 and second.x0 < first.x1 and first.y0 < second.y1 and second.y0 < first.y1
+    )
+
+
+def reserve_points(axes: Axes, space: LabelSpace, xy: np.ndarray, radius_pt: float) -> None:
+    """Keep labels off point markers; `xy` float64[M, 2] in data units, `radius_pt` in points."""
+    if len(xy) == 0:
+        return
+    radius = radius_pt * axes.figure.dpi / 72.0
+    for x, y in axes.transData.transform(xy):
+        space.taken.append(Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius))
+
+
+def place_labels(axes: Axes, space: LabelSpace, labels: Sequence[Label]) -> list[tuple[str, Bbox]]:
+    """Draw as many labels as fit; returns text and box (display units) of those drawn.
+
+    In words: from the highest rank down, each label tries eight places around its point, then (with `leader`)
+    eight places on each of growing circles with a thin line to the point; the first free place is taken; a
+    label without a free place is left out.
+    """
+    renderer = axes.figure.canvas.get_renderer()
+    scale = axes.figure.dpi / 72.0
+    placed = []
+    for label in sorted(labels, key=lambda one: (-one.rank, one.text, one.x)):
+        artist = axes.text(
+            label.x, label.y, label.text, fontsize=label.size, color=label.color, weight=label.weight,
+            ha="left", va="bottom", zorder=30,
+            path_effects=None if label.box else WHITE_HALO,
+            bbox={"boxstyle": "round,pad=0.15", "fc": label.box, "ec": "none"} if label.box else None,
+        )
+        patch = artist.get_bbox_patch()
+        extent = patch.get_window_extent(renderer) if patch else artist.get_window_extent(renderer)
+        anchor = axes.transData.transform((label.x, label.y))
+        dot = _dot_box(anchor, label.dot_pt * scale)
+        spot = None
+        if not label.dot_pt or space.is_free(dot):
+            spot = _find_spot(space, anchor, extent.width, extent.height, scale, label.leader)
+        if spot is None:
+            artist.remove()
+            continue
+        shift = np.array([spot.x0 - extent.x0, spot.y0 - extent.y0])
+        where = axes.transData.inverted().transform(anchor + shift)
+        artist.set_position((where[0], where[1]))
+        if label.dot_pt:
+            space.taken.append(dot)
+            axes.plot(
+                [label.x], [label.y], "o", markersize=2 * label.dot_pt, color=label.color,
+                markeredgecolor="white", markeredgewidth=0.5, zorder=28,
+            )
+        if label.leader:
+            _draw_leader(axes, anchor, spot, scale, label.box or label.color)
+        space.taken.append(spot)
+        placed.append((label.text, spot))
+    return placed
+
+
+def _dot_box(anchor: np.ndarray, radius: float) -> Bbox:
+    return Bbox.from_bounds(anchor[0] - radius, anchor[1] - radius, 2 * radius, 2 * radius)
+
+
+def _find_spot(
+    space: LabelSpace, anchor: np.ndarray, width: float, height: float, scale: float, leader: bool
+) -> Bbox | None:
+    distances = (4.0, 7.0, 14.0, 22.0, 32.0, 44.0, 58.0, 74.0, 92.0) if leader else (4.0, 7.0)
+    for distance in distances:
+        for angle in _ANGLES:
+            ux, uy = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+            center_x = anchor[0] + ux * (distance * scale + width / 2)
+            center_y = anchor[1] + uy * (distance * scale + height / 2)
+            box = Bbox.from_bounds(center_x - width / 2, center_y - height / 2, width, height)
+            if space.is_free(box):
+                return box
+    return None
+
+
+def _draw_leader(axes: Axes, anchor: np.ndarray, spot: Bbox, scale: float, color: str) -> None:
+    end = np.array([np.clip(anchor[0], spot.x0, spot.x1), np.clip(anchor[1], spot.y0, spot.y1)])
+    if np.hypot(*(end - anchor)) < 8.0 * scale:
+        return
+    data = axes.transData.inverted().transform(np.array([anchor, end]))
+    axes.plot(data[:, 0], data[:, 1], color=color, linewidth=0.5, zorder=29)

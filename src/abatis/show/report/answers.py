@@ -1,0 +1,80 @@
+"""The numbers of the report's first screen; each can be computed again from the plan and the mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abatis.show.results import Results
+from abatis.show.tables import format_value
+
+STATUS_WORDS = {
+    "optimal": "The search proved that no plan is better.",
+    "gap": "The search ended at the gap that was asked for.",
+    "time_limit": "The search ended at its time limit; with more time the two numbers may come closer.",
+    "interrupted": "The search was interrupted; with more time the two numbers may come closer.",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One number: key and raw value for machines; text, unit and format for people."""
+
+    key: str
+    value: float
+    unit: str
+    style: str
+    text: str
+
+    @property
+    def shown(self) -> str:
+        """The number as written in the report."""
+        if self.unit == "EUR":
+            return "EUR " + format_value(self.value, self.style)
+        if self.unit == "%":
+            return format_value(100.0 * self.value, self.style) + " %"
+        words = format_value(self.value, self.style)
+        return f"{words} {self.unit}".rstrip()
+
+
+def list_answers(results: Results) -> dict[str, Answer]:
+    """Return the first screen's numbers by key, in the order shown."""
+    plan, impact = results.plan, results.impact
+    cut_off, longer = impact.places_cut_off, impact.places_longer
+    answers = (
+        Answer("hours_gained", plan.value_h - plan.before_h, "h", ",.2f", "hours bought"),
+        Answer("value_before", plan.before_h, "h", ",.2f", "arrival time before"),
+        Answer("value_after", plan.value_h, "h", ",.2f", "arrival time with the plan"),
+        Answer("cost", plan.cost_eur, "EUR", ",.0f", "cost of the plan"),
+        Answer("budget", plan.budget_eur, "EUR", ",.0f", "budget"),
+        Answer("sites_chosen", len(plan.options), "", ",.0f", "sites closed"),
+        Answer("sites_all", len(results.siting.sites), "", ",.0f", "sites studied"),
+        Answer("bound", plan.bound_h, "h", ",.2f", "no plan within the budget can give more than"),
+        Answer("gap", plan.gap, "%", ".1f", "gap"),
+        Answer("people_near", impact.people_near, "", ",.0f", "people live beside the sites"),
+        Answer("places_cut_off", len(cut_off), "", ",.0f", "places cut off by road"),
+        Answer("people_cut_off", sum(one.population for one in cut_off), "", ",.0f", "people in them"),
+        Answer("places_longer", len(longer), "", ",.0f", "places with a longer way to a city"),
+        Answer("people_longer", sum(one.population for one in longer), "", ",.0f", "people in them"),
+        Answer(
+            "longest_extra",
+            60.0 * max((one.after_h - one.before_h for one in longer), default=0.0),
+            "min",
+            ",.0f",
+            "longest extra way",
+        ),
+        Answer("land_take", impact.land_total_ha, "ha", ",.0f", "land taken"),
+        Answer("protected", impact.protected_ha, "ha", ",.1f", "of it protected nature"),
+    )
+    return {answer.key: answer for answer in answers}
+
+
+def describe_value(results: Results) -> str:
+    """Say what the value of the plan is."""
+    if results.plan.objective == "minimum":
+        return "the least arrival time over all approaches"
+    return "the mean arrival time over all approaches, weighed as the table of approaches says"
+
+
+def describe_status(status: str) -> str:
+    """Say in words how the search ended."""
+    return STATUS_WORDS[status]

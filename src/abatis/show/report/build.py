@@ -1,0 +1,282 @@
+"""Build the report: gather what the template shows, inline the maps, render."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from abatis.model.fields import fields_of
+from abatis.model.words import COVER_WORDS, TAG_MEANINGS
+from abatis.show.basemap import MapImage
+from abatis.show.report.answers import describe_status, describe_value, list_answers
+from abatis.show.results import Results, SpeedRange
+from abatis.show.tables import Column, Table, format_value
+
+MOST_PLACES = 30
+
+
+def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[SpeedRange]) -> str:
+    """Return the report as one HTML text that needs nothing outside itself.
+
+    Parameters
+    ----------
+    results : the plan and all that was computed about it.
+    maps : finished maps, shown in this order.
+    ranges : arrival times at pessimistic and optimistic speeds.
+    """
+    environment = Environment(
+        loader=PackageLoader("abatis.show.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["value"] = format_value
+    template = environment.get_template("report.html")
+    return template.render(
+        plan=results.plan,
+        study=results.study,
+        mesh=results.mesh,
+        impact=results.impact,
+        answers=list_answers(results),
+        value_words=describe_value(results),
+        status_words=describe_status(results.plan.status),
+        maps=[(image, base64.b64encode(image.png).decode("ascii")) for image in maps],
+        approaches=tabulate_approaches(results),
+        sites=tabulate_sites(results),
+        works=tabulate_works(results),
+        lines=tabulate_lines(results),
+        land=_tabulate_land(results),
+        access=_tabulate_access(results),
+        ranges=_tabulate_ranges(results, ranges),
+        tags=_tabulate_tags(results),
+        sources=_tabulate_sources(results),
+        facts=_tabulate_facts(results),
+        tag_meanings=TAG_MEANINGS,
+        placeholder_share=_count_placeholders(results),
+        cost_low_eur=sum(one.option.cost_low_eur for one in results.chosen),
+        cost_high_eur=sum(one.option.cost_high_eur for one in results.chosen),
+        group=results.group,
+    )
+
+
+def tabulate_approaches(results: Results) -> Table:
+    """Tabulate every approach: weight and hours before and with the plan."""
+    table = results.study.tables["approaches"].set_index("approach")
+    total = sum(one.weight for one in results.plan.approaches)
+    rows = []
+    for one in results.plan.approaches:
+        row = table.loc[one.id]
+        rows.append(
+            {
+                "id": one.id,
+                "name": one.name,
+                "vehicle": row["vehicle"],
+                "season": row["season"],
+                "weight": one.weight / total,
+                "before_h": one.before_h,
+                "after_h": one.after_h,
+                "gained_h": one.after_h - one.before_h,
+                "tag": row["tag"],
+            }
+        )
+    columns = (
+        Column("name", "approach"),
+        Column("vehicle", "vehicle"),
+        Column("season", "season"),
+        Column("weight", "weight [share]", ".3f"),
+        Column("before_h", "before [h]", ".2f"),
+        Column("after_h", "with the plan [h]", ".2f"),
+        Column("gained_h", "gained [h]", "+.2f"),
+        Column("tag", "tag"),
+    )
+    return Table("Approaches", columns, tuple(rows))
+
+
+def tabulate_sites(results: Results) -> Table:
+    """Tabulate the chosen sites under the labels of the maps, in their order."""
+    people = {one.site: one for one in results.impact.sites}
+    rows = [
+        {
+            "label": one.label,
+            "site": one.site.key,
+            "name": one.site.name,
+            "option": one.option.name,
+            "gap_km": one.site.gap_km,
+            "roads": one.site.roads,
+            "bridges": one.site.bridges,
+            "cost_eur": one.option.cost_eur,
+            "delay_open_h": one.option.delay_open_h,
+            "delay_road_h": one.option.delay_road_h,
+            "lead_months": one.option.lead_months,
+            "people_near": people[one.site.key].people_near,
+            "land_take_ha": people[one.site.key].land_take_ha,
+        }
+        for one in sorted(results.chosen, key=lambda one: one.label)
+    ]
+    columns = (
+        Column("label", "label"),
+        Column("name", "site"),
+        Column("option", "closed by"),
+        Column("gap_km", "open ground [km]", ".1f"),
+        Column("roads", "roads", ".0f"),
+        Column("bridges", "bridges", ".0f"),
+        Column("cost_eur", "cost [EUR]", ",.0f"),
+        Column("delay_open_h", "delay off road [h]", ".2f"),
+        Column("delay_road_h", "delay on road [h]", ".2f"),
+        Column("lead_months", "lead time [months]", ".0f"),
+        Column("people_near", "people beside it", ",.0f"),
+        Column("land_take_ha", "land [ha]", ",.1f"),
+    )
+    return Table("Chosen sites", columns, tuple(rows))
+
+
+def tabulate_works(results: Results) -> Table:
+    """Tabulate what is built over all sites, by measure."""
+    amounts: Counter[str] = Counter()
+    for one in results.chosen:
+        for measure, units in one.option.quantities:
+            amounts[measure] += units
+    measures = results.study.tables["measures"].set_index("measure")
+    rows = []
+    for key in sorted(amounts):
+        row = measures.loc[key]
+        rows.append(
+            {
+                "measure": key,
+                "name": row["name"],
+                "units": amounts[key],
+                "unit": row["unit"],
+                "cost_eur": amounts[key] * row["unit_cost_eur"],
+                "cost_low_eur": amounts[key] * row["unit_cost_low_eur"],
+                "cost_high_eur": amounts[key] * row["unit_cost_high_eur"],
+                "tag": row["tag"],
+            }
+        )
+    columns = (
+        Column("name", "measure"),
+        Column("units", "units", ",.1f"),
+        Column("unit", "unit"),
+        Column("cost_eur", "cost [EUR]", ",.0f"),
+        Column("cost_low_eur", "low [EUR]", ",.0f"),
+        Column("cost_high_eur", "high [EUR]", ",.0f"),
+        Column("tag", "tag"),
+    )
+    return Table("What is built", columns, tuple(rows))
+
+
+def tabulate_lines(results: Results) -> Table:
+    """Tabulate the closing line of each echelon with what the plan closes on it."""
+    count: Counter[int] = Counter(one.site.echelon for one in results.chosen if one.site.kind == "line")
+    rows = [
+        {
+            "line": line.key,
+            "name": line.name,
+            "length_km": line.length_km,
+            "closed_by_nature": line.closed_by_nature,
+            "cost_eur": line.cost_eur,
+            "chosen": count[index],
+        }
+        for index, line in enumerate(results.siting.lines, start=1)
+    ]
+    columns = (
+        Column("name", "line"),
+        Column("length_km", "length [km]", ",.0f"),
+        Column("closed_by_nature", "closed by nature [share]", ".2f"),
+        Column("cost_eur", "cost to close all of it [EUR]", ",.0f"),
+        Column("chosen", "sites chosen on it", ".0f"),
+    )
+    return Table("Closing lines", columns, tuple(rows))
+
+
+def _tabulate_land(results: Results) -> Table:
+    areas = results.impact.land_take_ha
+    rows = [
+        {"cover": word.replace("_", " "), "area_ha": areas[word]} for word in COVER_WORDS if areas[word] > 0.005
+    ]
+    return Table("Land taken by cover", (Column("cover", "cover"), Column("area_ha", "land [ha]", ",.2f")), tuple(rows))
+
+
+def _tabulate_access(results: Results) -> Table:
+    touched = [one for one in results.impact.access if one.cut_off or one.longer]
+    touched.sort(key=lambda one: (not one.cut_off, -(one.after_h - one.before_h) if one.longer else 0.0, one.name))
+    rows = [
+        {"name": one.name, "population": one.population, "before_min": 60 * one.before_h, "after_min": 60 * one.after_h}
+        for one in touched[:MOST_PLACES]
+    ]
+    columns = (
+        Column("name", "place"),
+        Column("population", "people", ",.0f"),
+        Column("before_min", "to a city, before [min]", ",.0f"),
+        Column("after_min", "with all chosen sites shut [min]", ",.0f"),
+    )
+    note = f"The {MOST_PLACES} most touched of {len(touched)} places." if len(touched) > MOST_PLACES else ""
+    return Table("Places with a longer way", columns, tuple(rows), note)
+
+
+def _tabulate_ranges(results: Results, ranges: Sequence[SpeedRange]) -> Table:
+    names = {one.id: one.name for one in results.plan.approaches}
+    rows = [
+        {
+            "name": names[one.approach],
+            "before_fast_h": one.before_fast_h,
+            "before_slow_h": one.before_slow_h,
+            "after_fast_h": one.after_fast_h,
+            "after_slow_h": one.after_slow_h,
+        }
+        for one in ranges
+    ]
+    columns = (
+        Column("name", "approach"),
+        Column("before_fast_h", "before, high speeds [h]", ".2f"),
+        Column("before_slow_h", "before, low speeds [h]", ".2f"),
+        Column("after_fast_h", "with the plan, high speeds [h]", ".2f"),
+        Column("after_slow_h", "with the plan, low speeds [h]", ".2f"),
+    )
+    return Table("Arrival times at low and high speeds", columns, tuple(rows))
+
+
+def _tabulate_tags(results: Results) -> Table:
+    tables = {**results.study.tables, "sources": results.study.sources}
+    rows = []
+    for name, frame in tables.items():
+        if "tag" not in frame.columns or frame.empty:
+            continue
+        count = Counter(frame["tag"])
+        rows.append({"table": name, "rows": len(frame), **{tag: count[tag] for tag in TAG_MEANINGS}})
+    columns = (
+        Column("table", "table"),
+        Column("rows", "rows", ".0f"),
+        *(Column(tag, f"{tag}: {meaning}", ".0f") for tag, meaning in TAG_MEANINGS.items()),
+    )
+    return Table("Where the values come from", columns, tuple(rows))
+
+
+def _count_placeholders(results: Results) -> float:
+    tags = [
+        tag
+        for frame in (*results.study.tables.values(), results.study.sources)
+        if "tag" in frame.columns
+        for tag in frame["tag"]
+    ]
+    return tags.count("G") / len(tags) if tags else 0.0
+
+
+def _tabulate_sources(results: Results) -> Table:
+    columns = tuple(
+        Column(field.column, field.caption)
+        for field in fields_of("sources")
+        if field.column in ("layer", "file", "licence", "date", "source", "tag")
+    )
+    rows = [{column.key: row[column.key] for column in columns} for _, row in results.study.sources.iterrows()]
+    return Table("Data", columns, tuple(rows))
+
+
+def _tabulate_facts(results: Results) -> Table:
+    columns = (Column("wording", "fact"), Column("source", "source"), Column("tag", "tag"))
+    rows = [{column.key: row[column.key] for column in columns} for _, row in results.study.tables["facts"].iterrows()]
+    return Table("Facts", columns, tuple(rows))
