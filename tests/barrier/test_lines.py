@@ -261,7 +261,9 @@ def test_band_faults_are_named(bench, wide):
     with pytest.raises(InputError, match="no hostile ground") as caught:
         find_echelon_lines(study, wide)
     assert len(caught.value.faults) == 2
-    roads_only = bench.make_study({"measures": bench.measures, "options": bench.options[1:2]}, outer_km=(3.0,))
+    roads_only = bench.make_study(
+        {"measures": bench.measures, "options": bench.options[1:2]}, outer_km=(3.0,)
+    )
     with pytest.raises(InfeasibleError, match=r"echelon 1 \(0-3 km\): no line can be closed at"):
         find_echelon_lines(roads_only, banded(bench, wide))
 
@@ -271,7 +273,14 @@ def test_a_line_keeps_off_dams(bench, wide):
     study = bench.make_study({"measures": bench.measures, "options": bench.options}, outer_km=(6.0,))
     (line,) = find_echelon_lines(study, mesh)
     cell = int(mesh.edge_a[line.edges[len(line.edges) // 2]])
-    dam = dict(place="dam", name="Dam", lon=mesh.lon[cell], lat=mesh.lat[cell], kind="dam", country="HH")
+    dam = {
+        "place": "dam",
+        "name": "Dam",
+        "lon": mesh.lon[cell],
+        "lat": mesh.lat[cell],
+        "kind": "dam",
+        "country": "HH",
+    }
     study = bench.make_study(
         {"measures": bench.measures, "options": bench.options, "places": [dam]}, outer_km=(6.0,)
     )

@@ -74,7 +74,7 @@ BORDER_LAKES = {
     "Richi (Ryču)": {"LV", "BY"},
 }
 FOREIGN_LAKES = {
-    "PL": {"Wigry", "Hańcza", "Serwy", "Necko", "Sajno", "Białe Augustowskie", "Rospuda Filipowska"},
+    "PL": {"Wigry", "Hańcza", "Serwy", "Necko", "Sajno", "Białe Augustowskie"},
     "BY": {"Narach", "Svir", "Myastro", "Batorino", "Vishnevskoye", "Dryvyaty", "Snudy", "Strusta",
            "Boginskoye", "Nespish", "Voyso"},
     "LV": {"Liepājas ezers", "Papes ezers", "Sventes ezers", "Saukas ezers", "Drīdzis", "Višķu ezers",

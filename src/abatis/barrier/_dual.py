@@ -1,8 +1,9 @@
 """Dual graph of a mesh (vertices = corners of hexagons) and its compiled searches; kernels only.
 
 Corner k of a cell lies between its neighbours k and k + 1 (counter-clockwise); side k lies between corners
-k - 1 and k. Three cells meet at a corner, so a corner has three dual edges: one per side that ends there. A side
-between two cells is crossed by their mesh edge; a side against nothing is rim (`via` -1) and free to walk.
+k - 1 and k. Three cells meet at a corner, so a corner has three dual edges: one per side that ends there. A
+side between two cells is crossed by their mesh edge; a side against nothing is rim (`via` -1) and free to
+walk.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ FAR = np.int64(1) << 62
 
 
 @njit(cache=True)
-def find_side(neighbor, cell, other):
+def find_side(neighbor: np.ndarray, cell: int, other: int) -> int:
     """Return the side of `cell` that faces `other`, or -1."""
     for side in range(6):
         if neighbor[cell, side] == other:
@@ -23,7 +24,7 @@ def find_side(neighbor, cell, other):
 
 
 @njit(cache=True)
-def number_corners(neighbor):
+def number_corners(neighbor: np.ndarray) -> tuple[np.ndarray, int]:
     """Return int32[N, 6] corner numbers shared between cells (-1 for cells without any), and their count."""
     cells = len(neighbor)
     least = np.empty(cells * 6, np.int64)
@@ -51,7 +52,7 @@ def number_corners(neighbor):
 
 
 @njit(cache=True)
-def _join(to, via, first, second, edge):
+def _join(to: np.ndarray, via: np.ndarray, first: int, second: int, edge: int) -> None:
     for start, end in ((first, second), (second, first)):
         for slot in range(3):
             if to[start, slot] < 0:
@@ -61,8 +62,10 @@ def _join(to, via, first, second, edge):
 
 
 @njit(cache=True)
-def build_dual(neighbor, edge, corner, count):
-    """Return `to` and `via` int32[C, 3]: end corner and mesh edge (-1 rim) of each dual edge; to -1 = none."""
+def build_dual(
+    neighbor: np.ndarray, edge: np.ndarray, corner: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return `to`, `via` int32[C, 3]: end corner (-1 none) and mesh edge (-1 rim) of each dual edge."""
     to = np.full((count, 3), -1, np.int32)
     via = np.full((count, 3), -1, np.int32)
     for cell in range(len(neighbor)):
@@ -75,7 +78,7 @@ def build_dual(neighbor, edge, corner, count):
 
 
 @njit(cache=True)
-def label_components(neighbor, group):
+def label_components(neighbor: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, int]:
     """Label connected cells of equal `group` int8[N] (0 = no label): int32[N], -1 none, and their count."""
     label = np.full(len(neighbor), -1, np.int32)
     stack = np.empty(len(neighbor), np.int32)
@@ -100,8 +103,10 @@ def label_components(neighbor, group):
 
 
 @njit(cache=True)
-def spread_cells(neighbor, edge, passable, start):
-    """Return bool[N]: cells reached from the cells of `start` over edges that are `passable` bool[E], and parents."""
+def spread_cells(
+    neighbor: np.ndarray, edge: np.ndarray, passable: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return bool[N], cells reached from `start` bool[N] over `passable` bool[E] edges, and their parents."""
     reached = start.copy()
     parent = np.full(len(neighbor), -1, np.int32)
     queue = np.empty(len(neighbor), np.int32)
@@ -125,8 +130,8 @@ def spread_cells(neighbor, edge, passable, start):
 
 
 @njit(cache=True)
-def find_nearest(neighbor, start, goal):
-    """Return the first cell of `goal` bool[N] met when spreading from `start`, and the parent of every cell met."""
+def find_nearest(neighbor: np.ndarray, start: np.ndarray, goal: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return the first cell of `goal` bool[N] met when spreading from `start`, and all parents."""
     parent = np.full(len(neighbor), -1, np.int32)
     seen = start.copy()
     queue = np.empty(len(neighbor), np.int32)
@@ -152,7 +157,7 @@ def find_nearest(neighbor, start, goal):
 
 
 @njit(cache=True)
-def color_cells(neighbor, edge, cut, start):
+def color_cells(neighbor: np.ndarray, edge: np.ndarray, cut: np.ndarray, start: int) -> np.ndarray:
     """Return int8[N]: 0 on the side of cell `start`, 1 across the edges of `cut` bool[E], -1 unreached."""
     color = np.full(len(neighbor), -1, np.int8)
     stack = np.empty(len(neighbor), np.int32)
@@ -172,7 +177,7 @@ def color_cells(neighbor, edge, cut, start):
 
 
 @njit(cache=True)
-def trace_rims(neighbor, inside):
+def trace_rims(neighbor: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Walk every rim counter-clockwise: `cell`, `side` int32[R] in order and `start` int32[loops + 1]."""
     seen = np.zeros((len(neighbor), 6), np.bool_)
     total = 0
@@ -208,7 +213,7 @@ def trace_rims(neighbor, inside):
 
 
 @njit(cache=True)
-def _push(keys, items, size, key, item):
+def _push(keys: np.ndarray, items: np.ndarray, size: int, key: int, item: int) -> int:
     place = size
     while place > 0:
         above = (place - 1) >> 2
@@ -223,7 +228,7 @@ def _push(keys, items, size, key, item):
 
 
 @njit(cache=True)
-def _pop(keys, items, size):
+def _pop(keys: np.ndarray, items: np.ndarray, size: int) -> int:
     size -= 1
     key = keys[size]
     item = items[size]
@@ -247,12 +252,21 @@ def _pop(keys, items, size):
 
 
 @njit(cache=True)
-def search_paths(to, via, weight, signature, bits, start, goal, goals):
+def search_paths(
+    to: np.ndarray,
+    via: np.ndarray,
+    weight: np.ndarray,
+    signature: np.ndarray,
+    bits: int,
+    start: int,
+    goal: np.ndarray,
+    goals: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Least weights from corner `start` to every state (corner << bits | signature).
 
     `weight` int64[E], negative where an edge may not be used; `signature` int32[E] is added (xor) when the
-    edge is crossed. Stops when every state of the corners marked in `goal` bool[C] (`goals` of them) is settled.
-    Returns distance int64, parent state and edge int32 per state.
+    edge is crossed. Stops when every state of the corners marked in `goal` bool[C] (`goals` of them) is
+    settled. Returns distance int64, parent state and edge int32 per state.
     """
     states = len(to) << bits
     mask = (1 << bits) - 1
@@ -297,8 +311,10 @@ def search_paths(to, via, weight, signature, bits, start, goal, goals):
 
 
 @njit(cache=True)
-def search_rings(to, via, weight, signature, bits, starts):
-    """Least closed walk of every signature through any corner of `starts`: weight int64[2**bits] and its start.
+def search_rings(
+    to: np.ndarray, via: np.ndarray, weight: np.ndarray, signature: np.ndarray, bits: int, starts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least closed walk of every signature through a corner of `starts`: weight int64[2**bits] and its start.
 
     One search per start, no farther than half of the heaviest ring still wanted: the two halves of a ring are
     both found by the same search, because a walk back has the signature of the walk there.
@@ -357,7 +373,7 @@ def search_rings(to, via, weight, signature, bits, starts):
 
 
 @njit(cache=True)
-def follow_path(parent, crossed, state):
+def follow_path(parent: np.ndarray, crossed: np.ndarray, state: int) -> np.ndarray:
     """Return the mesh edges crossed on the way to `state`, last first."""
     edges = []
     while parent[state] >= 0:

@@ -7,7 +7,13 @@ from numba import njit
 
 
 @njit(cache=True)
-def push_heap(keys, items, size, key, item):
+def push_heap(
+    keys: np.ndarray,
+    items: np.ndarray,
+    size: int,
+    key: float,
+    item: int,
+) -> int:
     """Add (key, item) to a binary heap of `size` entries; returns the new size."""
     place = size
     while place > 0:
@@ -23,7 +29,11 @@ def push_heap(keys, items, size, key, item):
 
 
 @njit(cache=True)
-def pop_heap(keys, items, size):
+def pop_heap(
+    keys: np.ndarray,
+    items: np.ndarray,
+    size: int,
+) -> int:
     """Remove the least entry; the caller reads keys[0], items[0] first. Returns the new size."""
     size -= 1
     key = keys[size]
@@ -46,10 +56,24 @@ def pop_heap(keys, items, size):
 
 
 @njit(cache=True)
-def collect_legs(start, head, time_h, end_of_node, seeds, own, distance, parent, stamp, taint, round_, keys, items):
+def collect_legs(
+    start: np.ndarray,
+    head: np.ndarray,
+    time_h: np.ndarray,
+    end_of_node: np.ndarray,
+    seeds: np.ndarray,
+    own: int,
+    distance: np.ndarray,
+    parent: np.ndarray,
+    stamp: np.ndarray,
+    taint: np.ndarray,
+    round_: int,
+    keys: np.ndarray,
+    items: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the end nodes whose shortest candidate-free way from `seeds` passes no other end node.
 
-    Parameters: CSR graph without candidate arcs (`start`, `head`, `time_h`), `end_of_node` int32[N] (-1 none),
+    Parameters: CSR graph without candidate arcs (`start`, `head`, `time_h`), `end_of_node` int32[N] (-1 no),
     `seeds` nodes at distance 0, `own` the end index of the seed itself (-1 for a front), scratch arrays.
     Returns two arrays: end indices reached and their hours. `parent[node]` holds the arc used, for tracing.
 
@@ -123,7 +147,13 @@ def collect_legs(start, head, time_h, end_of_node, seeds, own, distance, parent,
 
 
 @njit(cache=True)
-def collect_all_legs(start, head, time_h, end_of_node, ends):
+def collect_all_legs(
+    start: np.ndarray,
+    head: np.ndarray,
+    time_h: np.ndarray,
+    end_of_node: np.ndarray,
+    ends: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run `collect_legs` from every end node; returns tails, heads (end indices) and hours of all legs."""
     nodes = len(start) - 1
     distance = np.empty(nodes)
@@ -157,7 +187,13 @@ def collect_all_legs(start, head, time_h, end_of_node, ends):
 
 
 @njit(cache=True)
-def sum_delays(candidate_start, candidate_option, candidate_delay_h, choice, out):
+def sum_delays(
+    candidate_start: np.ndarray,
+    candidate_option: np.ndarray,
+    candidate_delay_h: np.ndarray,
+    choice: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Write the delay of every candidate arc under `choice` (float64[O], fractions allowed) into `out`."""
     for candidate in range(len(candidate_start) - 1):
         total = 0.0
@@ -167,7 +203,20 @@ def sum_delays(candidate_start, candidate_option, candidate_delay_h, choice, out
 
 
 @njit(cache=True)
-def find_guided(start, head, base_h, candidate, extra_h, guide_h, source, target, distance, parent, keys, items):
+def find_guided(
+    start: np.ndarray,
+    head: np.ndarray,
+    base_h: np.ndarray,
+    candidate: np.ndarray,
+    extra_h: np.ndarray,
+    guide_h: np.ndarray,
+    source: int,
+    target: int,
+    distance: np.ndarray,
+    parent: np.ndarray,
+    keys: np.ndarray,
+    items: np.ndarray,
+) -> float:
     """Least hours from `source` to `target` by A* guided by `guide_h` (a lower bound that never overshoots).
 
     `parent` receives the arc by which each touched node was reached (-1 source, -2 untouched).
@@ -184,7 +233,7 @@ def find_guided(start, head, base_h, candidate, extra_h, guide_h, source, target
         node = items[0]
         size = pop_heap(keys, items, size)
         if node == target:
-            return distance[target]
+            return float(distance[target])
         reached = distance[node]
         if key > reached + guide_h[node]:
             continue
@@ -207,7 +256,17 @@ def find_guided(start, head, base_h, candidate, extra_h, guide_h, source, target
 
 
 @njit(cache=True)
-def measure_all(start, head, base_h, candidate, extra_h, source, distance, keys, items):
+def measure_all(
+    start: np.ndarray,
+    head: np.ndarray,
+    base_h: np.ndarray,
+    candidate: np.ndarray,
+    extra_h: np.ndarray,
+    source: int,
+    distance: np.ndarray,
+    keys: np.ndarray,
+    items: np.ndarray,
+) -> None:
     """Least hours from `source` to every node, plain Dijkstra, into `distance`."""
     distance[:] = np.inf
     distance[source] = 0.0
@@ -233,7 +292,14 @@ def measure_all(start, head, base_h, candidate, extra_h, source, distance, keys,
 
 
 @njit(cache=True)
-def sum_capped_delays(candidate_start, candidate_option, candidate_delay_h, choice, cap_h, out):
+def sum_capped_delays(
+    candidate_start: np.ndarray,
+    candidate_option: np.ndarray,
+    candidate_delay_h: np.ndarray,
+    choice: np.ndarray,
+    cap_h: float,
+    out: np.ndarray,
+) -> None:
     """Like `sum_delays` with every delay cut at `cap_h`: finds paths whose truncated rows are violated."""
     for candidate in range(len(candidate_start) - 1):
         total = 0.0

@@ -47,7 +47,7 @@ def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[
 
 
 def measure_arrivals(problem: Problem, delay_open_h: np.ndarray, delay_road_h: np.ndarray) -> list[float]:
-    """Arrival time of every approach by plain Dijkstra with a binary heap, delays float64[E] added per mode."""
+    """Arrival time of every approach by plain Dijkstra, delays float64[E] added per mode."""
     neighbors: list[list[tuple[int, int]]] = [[] for _ in range(problem.node_count)]
     for edge, (tail, head) in enumerate(zip(problem.tail.tolist(), problem.head.tolist(), strict=True)):
         neighbors[tail].append((head, edge))
@@ -56,7 +56,9 @@ def measure_arrivals(problem: Problem, delay_open_h: np.ndarray, delay_road_h: n
     arrivals = []
     for k in range(problem.approach_count):
         group = problem.approach_group[k]
-        hours = np.minimum(problem.open_h[group] + delay_open_h, problem.road_h[group] + delay_road_h).tolist()
+        hours = np.minimum(
+            problem.open_h[group] + delay_open_h, problem.road_h[group] + delay_road_h
+        ).tolist()
         goals = set(problem.approach_targets[k].tolist())
         queue = [(0.0, int(node)) for node in problem.approach_sources[k]]
         best = {node: 0.0 for _, node in queue}
@@ -77,14 +79,17 @@ def measure_arrivals(problem: Problem, delay_open_h: np.ndarray, delay_road_h: n
     return arrivals
 
 
-def add_delays(problem: Problem, chosen: Sequence[int], longest: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Delays per edge and mode of the chosen options; with `longest`, only the longest option of each site."""
+def add_delays(
+    problem: Problem, chosen: Sequence[int], longest: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Delays per edge and mode of the chosen options; `longest` counts only the longest of each site."""
     delays = np.zeros((2, len(problem.tail)))
     for mode, hours in enumerate((problem.option_open_h, problem.option_road_h)):
         of_site: dict[tuple[int, int], float] = {}
         for option in chosen:
             for entry in range(problem.option_start[option], problem.option_start[option + 1]):
-                key = (int(problem.option_site[option]) if longest else int(option), int(problem.option_edge[entry]))
+                owner = int(problem.option_site[option]) if longest else int(option)
+                key = (owner, int(problem.option_edge[entry]))
                 of_site[key] = max(of_site.get(key, 0.0), float(hours[entry]))
         for (_, edge), hour in of_site.items():
             delays[mode, edge] += hour
@@ -111,7 +116,8 @@ def _check_choice(problem: Problem, certificate: Mapping[str, Any]) -> list[str]
 def _check_value(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
     after = measure_arrivals(problem, *add_delays(problem, certificate["chosen"]))
     least = problem.least_hours.items()
-    reasons = [f"rule '{problem.least_hours_names[k]}' is broken" for k, hours in least if after[k] < hours - CLOSE]
+    broken = [k for k, hours in least if after[k] < hours - CLOSE]
+    reasons = [f"rule '{problem.least_hours_names[k]}' is broken" for k in broken]
     value = min(after) if problem.objective == "minimum" else float(problem.approach_weight @ np.array(after))
     claimed = certificate["value_h"]
     if abs(value - claimed) > CLOSE * max(1.0, abs(value)):
@@ -129,7 +135,8 @@ def _check_root(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
     levels = certificate["levels"]
     own = problem.approach_weight.tolist() if problem.objective == "sum" else [1.0]
     reasons = [] if levels["weight"][: len(own)] == own else ["the weights are not the study's"]
-    for level, (weight, low, high) in enumerate(zip(levels["weight"], levels["low_h"], levels["high_h"], strict=True)):
+    boxes = zip(levels["weight"], levels["low_h"], levels["high_h"], strict=True)
+    for level, (weight, low, high) in enumerate(boxes):
         members = [k for k, of in enumerate(levels["of_approach"]) if level in of]
         expected = [level] if problem.objective == "sum" else list(range(len(before)))
         if level < len(own) and members != expected:
@@ -150,34 +157,40 @@ def _read_paths(problem: Problem, paths: Sequence[Any]) -> tuple[list[Any], list
     entries: dict[int, list[tuple[int, float, float]]] = {}
     for option in range(problem.option_count):
         for entry in range(problem.option_start[option], problem.option_start[option + 1]):
-            hours = (float(problem.option_open_h[entry]), float(problem.option_road_h[entry]))
-            entries.setdefault(int(problem.option_edge[entry]), []).append((option, *hours))
-    read, reasons = [], []
+            open_h, road_h = float(problem.option_open_h[entry]), float(problem.option_road_h[entry])
+            entries.setdefault(int(problem.option_edge[entry]), []).append((option, open_h, road_h))
+    read: list[Any] = []
+    reasons: list[str] = []
     for number, (approach, level, steps) in enumerate(paths):
         group = problem.approach_group[approach]
         ends = set(problem.approach_sources[approach].tolist())
-        hours, delays = [], {}
+        way_h: list[float] = []
+        delays: dict[int, float] = {}
         for step in steps:
             edge, mode = divmod(step, 2)
             tail, head = int(problem.tail[edge]), int(problem.head[edge])
-            ends = ({head} if tail in ends else set()) | ({tail} if head in ends and not problem.directed else set())
-            hours.append(float((problem.road_h if mode else problem.open_h)[group, edge]))
+            back = {tail} if head in ends and not problem.directed else set()
+            ends = back | ({head} if tail in ends else set())
+            way_h.append(float((problem.road_h if mode else problem.open_h)[group, edge]))
             for option, *delay in entries.get(edge, []):
                 delays[option] = delays.get(option, 0.0) + delay[mode]
-        if not ends & set(problem.approach_targets[approach].tolist()) or not math.isfinite(sum(hours)):
+        if not ends & set(problem.approach_targets[approach].tolist()) or not math.isfinite(sum(way_h)):
             reasons.append(f"path {number} is not a way of approach '{problem.approach_keys[approach]}'")
         options = np.array(sorted(delays), np.int64)
-        read.append((level, math.fsum(hours), options, np.array([delays[o] for o in options])))
+        read.append((level, math.fsum(way_h), options, np.array([delays[o] for o in options])))
     return read, reasons
 
 
 def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[Any]) -> list[str]:
     levels, nodes = certificate["levels"], certificate["nodes"]
     scale = max(1.0, certificate["budget_eur"])
-    static = [(np.arange(problem.option_count), problem.option_cost_eur / scale, certificate["budget_eur"] / scale)]
+    every = np.arange(problem.option_count)
+    static = [(every, problem.option_cost_eur / scale, certificate["budget_eur"] / scale)]
     static += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
     upper = np.ones(problem.option_count)
-    stack = [(0, np.array(levels["low_h"]), np.array(levels["high_h"]), upper, np.zeros(problem.option_count))]
+    stack = [
+        (0, np.array(levels["low_h"]), np.array(levels["high_h"]), upper, np.zeros(problem.option_count))
+    ]
     reasons = [] if nodes else _check_empty(certificate)
     while stack and nodes:
         index, low, high, upper, lower = stack.pop()
@@ -244,4 +257,6 @@ def _bound_leaf(
     np.maximum.at(best, problem.option_site, np.where(upper > 0, gain, 0.0))
     forced = np.flatnonzero(lower > 0)
     best[problem.option_site[forced]] = gain[forced]
-    return math.fsum([*terms, *best.tolist()]) + SAFETY * (size + math.fsum(map(abs, [*terms, *best.tolist()])))
+    return math.fsum([*terms, *best.tolist()]) + SAFETY * (
+        size + math.fsum(map(abs, [*terms, *best.tolist()]))
+    )

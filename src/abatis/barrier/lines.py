@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,16 +18,17 @@ from abatis.model.study import Study
 CENT = 100
 LENGTH_STEP_M = 10.0
 LENGTH_BITS = 20
-MOST_RINGS = 8
+MOST_RINGS = 10
+MOST_STATES = 1 << 24
 
 
 @dataclass(frozen=True)
 class Line:
     """A closing line: removing its edges separates its sources from its targets.
 
-    `chains`: one int32 array of edge rows per connected piece, in walking order with the source side on the left
-    hand; `polylines`: float64[n + 1, 2] lon/lat of the corners walked, one per chain; `cost_eur`, `length_km`;
-    `closed_by_nature`: share of the length with gap 0 and no road.
+    `chains`: one int32 array of edge rows per connected piece, in walking order with the source side on the
+    left hand; `polylines`: float64[n + 1, 2] lon/lat of the corners walked, one per chain; `cost_eur`,
+    `length_km`; `closed_by_nature`: share of the length with gap 0 and no road.
     """
 
     key: str
@@ -81,12 +83,13 @@ def find_closing_line(
     The line. Of all cheapest lines (on whole cents) it is a shortest one (on steps of 10 m).
 
     Formula: min over X (source in X, target outside X) of sum of cost over edges between X and the rest
-    = min weight of a set of dual edges with odd degree at those rim arcs that lie between a source and a target,
-    even degree at all other corners, and the right parity across a reference path to each inner piece.
-    In words: a line that separates two sets of hexagons is a chain of hexagon sides. Chains from rim to rim and
-    rings are found by least-cost walks over hexagon corners; rim sides are free, except where a source or target
-    lies on the outer rim, since these count as joined to the outside. Chains are paired by trying all pairings
-    that do not cross, so several pieces on either side still give the true minimum cut.
+    = min weight of a set of dual edges with odd degree at those rim arcs that lie between a source and a
+    target, even degree at all other corners, and the right parity across a reference path to each inner
+    piece.
+    In words: a line that separates two sets of hexagons is a chain of hexagon sides. Chains from rim to rim
+    and rings are found by least-cost walks over hexagon corners; rim sides are free, except where a source
+    or target lies on the outer rim, since these count as joined to the outside. Chains are paired by trying
+    all pairings that do not cross, so several pieces on either side still give the true minimum cut.
 
     Raises
     ------
@@ -126,7 +129,9 @@ def _check_input(mesh: Mesh, cost_eur: np.ndarray, source: np.ndarray, target: n
         faults.append(Fault("has no target cell", "line", remedy="name ground to protect"))
     both = np.flatnonzero(source & target)
     if len(both):
-        faults.append(Fault(f"{len(both)} cells are source and target, first {_place(mesh, both[0])}", "line"))
+        faults.append(
+            Fault(f"{len(both)} cells are source and target, first {_place(mesh, both[0])}", "line")
+        )
     if len(cost_eur) != mesh.edge_count:
         faults.append(Fault(f"has {len(cost_eur)} costs for {mesh.edge_count} edges", "line"))
     elif np.isnan(cost_eur).any() or (cost_eur < 0).any():
@@ -164,8 +169,8 @@ def _absorb_closed(
         while parent[path[-1]] >= 0:
             path.append(int(parent[path[-1]]))
         raise InfeasibleError(
-            f"no line can be closed {_place(mesh, path[len(path) // 2])}: {len(path) - 1} edges in a row from a "
-            f"source to a target cannot be closed by any option"
+            f"no line can be closed {_place(mesh, path[len(path) // 2])}: {len(path) - 1} edges in a row "
+            f"from a source to a target cannot be closed by any option"
         )
     return np.asarray(reached)
 
@@ -179,8 +184,8 @@ def _weigh_edges(mesh: Mesh, cost_eur: np.ndarray, label: np.ndarray, ground: np
     steps = np.rint(mesh.length_m.astype(np.float64) / LENGTH_STEP_M)
     if cents.max(initial=0) >= 2.0 ** (58 - LENGTH_BITS) or steps.max(initial=0) >= 2.0**LENGTH_BITS:
         raise SizeError(
-            f"an edge costs {cents.max() / CENT:.3g} EUR; at most {2.0 ** (58 - LENGTH_BITS) / CENT:.3g} EUR is "
-            "computed exactly: give costs in EUR, not in cents"
+            f"an edge costs {cents.max() / CENT:.3g} EUR; at most {2.0 ** (58 - LENGTH_BITS) / CENT:.3g} EUR "
+            "is computed exactly: give costs in EUR, not in cents"
         )
     weight = (cents.astype(np.int64) << LENGTH_BITS) + np.maximum(steps.astype(np.int64), 1)
     return np.where(usable, weight, np.int64(-1))
@@ -193,7 +198,8 @@ def _cut_component(graph: _Graph, inside: np.ndarray) -> np.ndarray:
     sizes = np.bincount(graph.piece[inside & (graph.piece >= 0)])
     if not base:
         base = {int(np.argmax(sizes))}
-    kind = {int(p): int(graph.label[c]) for p, c in zip(*np.unique(graph.piece, return_index=True)) if p >= 0}
+    pieces, first = np.unique(graph.piece, return_index=True)
+    kind = {int(p): int(graph.label[c]) for p, c in zip(pieces.tolist(), first.tolist(), strict=True)}
     signature = np.zeros(len(graph.weight), np.int32)
     starts: list[np.ndarray] = []
     wanted = 0
@@ -205,7 +211,7 @@ def _cut_component(graph: _Graph, inside: np.ndarray) -> np.ndarray:
         wrong = np.unique(graph.piece[inside & (graph.piece >= 0) & odd])
         if not len(wrong):
             return cut
-        if ring == MOST_RINGS:
+        if ring == MOST_RINGS or len(to) << (ring + 1) > MOST_STATES:
             break
         new = int(wrong[np.argmax(sizes[wrong])])
         path, corners, end = _reach_base(graph, new, base)
@@ -214,7 +220,7 @@ def _cut_component(graph: _Graph, inside: np.ndarray) -> np.ndarray:
         wanted |= (kind[new] != kind[end]) << ring
         base.add(new)
     raise SizeError(
-        f"more than {MOST_RINGS} pieces of ground need a ring of their own: join or leave out small pieces"
+        f"more than {ring} pieces of ground need a ring of their own: join or leave out small pieces"
     )
 
 
@@ -223,7 +229,7 @@ def _open_rim(graph: _Graph, inside: np.ndarray) -> tuple[np.ndarray, list[int],
     cells, sides, starts = _dual.trace_rims(graph.neighbor, inside)
     best: tuple[int, int] = (0, 0)
     held = np.empty(0, np.int64)
-    for begin, end in zip(starts[:-1], starts[1:], strict=True):
+    for begin, end in itertools.pairwise(starts):
         marks = begin + np.flatnonzero(graph.label[cells[begin:end]])
         labels = graph.label[cells[marks]]
         rank = (int(np.count_nonzero(labels != np.roll(labels, -1))), len(marks))
@@ -244,7 +250,7 @@ def _open_rim(graph: _Graph, inside: np.ndarray) -> tuple[np.ndarray, list[int],
 
 
 def _reach_base(graph: _Graph, piece: int, base: set[int]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Find a shortest way from a piece to a base piece: edges crossed, a corner of each usable one, and that piece."""
+    """Find a shortest way from a piece to the base: edges crossed, a corner of each usable one, piece met."""
     start = graph.piece == piece
     here, parent = _dual.find_nearest(graph.neighbor, start, np.isin(graph.piece, list(base)))
     end = int(graph.piece[here])
@@ -378,9 +384,7 @@ def _pair_arcs(weights: np.ndarray) -> tuple[list[int], _ChainParts]:
     return best[0, count - 1], list_parts
 
 
-def _draw_line(
-    mesh: Mesh, graph: _Graph, cut: np.ndarray, cost_eur: np.ndarray, key: str, name: str
-) -> Line:
+def _draw_line(mesh: Mesh, graph: _Graph, cut: np.ndarray, cost_eur: np.ndarray, key: str, name: str) -> Line:
     reached, _ = _dual.spread_cells(graph.neighbor, graph.edge, ~cut, graph.label == 1)
     if (reached & (graph.label == 2)).any():
         raise RuntimeError("the closing line leaks: this is a fault in abatis")
@@ -390,7 +394,7 @@ def _draw_line(
     sides = np.argmax(graph.neighbor[left] == right[:, None], axis=1)
     tail, head = graph.corner[left, (sides + 5) % 6], graph.corner[left, sides]
     follow = {int(corner): place for place, corner in enumerate(tail)}
-    starts = [place for place in range(len(rows)) if tail[place] not in set(head.tolist())]
+    starts = np.flatnonzero(~np.isin(tail, head)).tolist()
     chains, polylines = [], []
     left_over = dict.fromkeys(range(len(rows)))
     for start in [*starts, *range(len(rows))]:
@@ -419,7 +423,7 @@ def _draw_line(
 
 def _locate_corners(mesh: Mesh, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return lon/lat float64[n + 1, 2] of the corners between cells on the left and on the right hand."""
-    points = []
+    points: list[tuple[float, ...]] = []
     for first, second in zip(mesh.cells[left].tolist(), mesh.cells[right].tolist(), strict=True):
         boundary = h3.directed_edge_to_boundary(h3.cells_to_directed_edge(first, second))
         if not points:
@@ -436,9 +440,10 @@ def compute_closing_cost(study: Study, mesh: Mesh) -> np.ndarray:
     study : its tables options and measures give the ways to close an edge.
     mesh : the mesh; E edges.
 
-    Formula: min over options of gap_m / 1000 x unit cost of the open measure + unit cost of the road or bridge measure.
-    In words: an edge without a gap and without a road is closed by nature and costs 0; any other costs what the
-    cheapest option asks that closes both its open ground and its road; inf when no option does.
+    Formula: min over options of gap_m / 1000 x unit cost of the open measure + that of the road or bridge
+    measure.
+    In words: an edge without a gap and without a road is closed by nature and costs 0; any other costs what
+    the cheapest option asks that closes both its open ground and its road; inf when no option does.
 
     Raises
     ------
@@ -465,9 +470,10 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
     -------
     One line per band, keys e1, e2, ...; edges that cost something belong to one line at most.
 
-    In words: everything nearer than the band is a source, home ground beyond it a target. Allies' ground is left
-    out, so the line ends at their border. It runs between home cells only, and where something has to be built
-    it keeps off protected works (and, if the study says so, off cells that are mostly protected nature).
+    In words: everything nearer than the band is a source, home ground beyond it a target. Allies' ground is
+    left out, so the line ends at their border. It runs between home cells only, and where something has to
+    be built it keeps off protected works (and, if the study says so, off cells that are mostly protected
+    nature).
 
     Raises
     ------
@@ -490,11 +496,19 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
         _check_band(study, source, target & ~source, number, inner_km, outer_km)
         try:
             line = find_closing_line(
-                mesh, cost, source, target, ground, f"e{number}", f"Echelon {number}, {inner_km:g}-{outer_km:g} km"
+                mesh,
+                cost,
+                source,
+                target,
+                ground,
+                f"e{number}",
+                f"Echelon {number}, {inner_km:g}-{outer_km:g} km",
             )
         except InfeasibleError as error:
             rules = ("echelons.outer_km",) + (("sites.avoid_protected",) if study.avoid_protected else ())
-            raise InfeasibleError(f"echelon {number} ({inner_km:g}-{outer_km:g} km): {error}", rules) from error
+            raise InfeasibleError(
+                f"echelon {number} ({inner_km:g}-{outer_km:g} km): {error}", rules
+            ) from error
         lines.append(line)
         source |= _touch_line(mesh, line, cost, home & ~target)
         inner_km = outer_km
@@ -514,7 +528,9 @@ def _check_band(
     faults = []
     if not source.any():
         faults.append(
-            Fault("no hostile ground lies in the mesh", "study.toml", column="hostile", remedy="widen strip_km")
+            Fault(
+                "no hostile ground lies in the mesh", "study.toml", column="hostile", remedy="widen strip_km"
+            )
         )
     if not target.any():
         faults.append(
@@ -535,4 +551,4 @@ def _touch_line(mesh: Mesh, line: Line, cost_eur: np.ndarray, allowed: np.ndarra
     touched = np.zeros(mesh.cell_count, bool)
     touched[mesh.edge_a[edges]] = True
     touched[mesh.edge_b[edges]] = True
-    return touched & allowed
+    return np.asarray(touched & allowed)

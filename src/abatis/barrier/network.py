@@ -1,4 +1,4 @@
-"""The problem as the solver moves on it: compressed to the end nodes of candidate edges, without any error."""
+"""The problem as the solver moves on it: compressed to the end nodes of candidate edges, exactly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.barrier._paths import collect_all_legs, collect_legs, find_guided, measure_all, sum_capped_delays, sum_delays
+from abatis.barrier._paths import (
+    collect_all_legs,
+    collect_legs,
+    find_guided,
+    measure_all,
+    sum_capped_delays,
+    sum_delays,
+)
 from abatis.model.plan import Problem
 
 
@@ -153,18 +160,22 @@ def _compress_group(
     end_of_node = np.full(problem.node_count, -1, np.int32)
     end_of_node[ends] = np.arange(len(ends), dtype=np.int32)
     tails, heads, hours = collect_all_legs(start, head, time_h, end_of_node, ends)
-    parts = [(tails, heads, hours, np.full(len(tails), -1), np.full(len(tails), -1))]
+    parts: list[tuple[np.ndarray, ...]] = [
+        (tails, heads, hours, np.full(len(tails), -1), np.full(len(tails), -1))
+    ]
     parts += _candidate_arcs(problem, group, candidate_edges, edges, modes, end_of_node)
     sources, finals, count = [], [], len(ends)
     for k in members:
         found, way = _legs_from_front(start, head, time_h, end_of_node, problem.approach_sources[k])
-        parts.append((np.full(len(found), count), found, way, np.full(len(found), -1), np.full(len(found), -1)))
+        none = np.full(len(found), -1)
+        parts.append((np.full(len(found), count), found, way, none, none))
         sources.append(count)
         count += 1
         goal = problem.approach_targets[k]
         if len(goal) > 1:
             own = end_of_node[goal]
-            parts.append((own, np.full(len(own), count), np.zeros(len(own)), np.full(len(own), -1), np.full(len(own), -1)))
+            none = np.full(len(own), -1)
+            parts.append((own, np.full(len(own), count), np.zeros(len(own)), none, none))
             finals.append(count)
             count += 1
         else:
@@ -189,7 +200,7 @@ def _compress_group(
 
 
 def make_arcs(problem: Problem, time_h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the CSR arcs (start, head, hours, edge) of the edges whose `time_h` is finite, both ways unless directed."""
+    """CSR arcs (start, head, hours, edge) of the edges with finite `time_h`, both ways unless directed."""
     usable = np.flatnonzero(np.isfinite(time_h))
     tail, head = problem.tail[usable], problem.head[usable]
     edge = usable
@@ -212,7 +223,7 @@ def _candidate_arcs(
 ) -> list[tuple[np.ndarray, ...]]:
     """Arcs of the candidate edges, one per direction and usable mode; undelayed modes keep candidate -1."""
     index = {(int(e), int(m)): c for c, (e, m) in enumerate(zip(edges, modes, strict=True))}
-    parts = []
+    parts: list[tuple[np.ndarray, ...]] = []
     for mode, hours in enumerate((problem.open_h[group], problem.road_h[group])):
         usable = candidate_edges[np.isfinite(hours[candidate_edges])]
         owner = np.array([index.get((int(e), mode), -1) for e in usable], np.int64)

@@ -83,7 +83,7 @@ def read_ways(study: Study) -> tuple[Way, ...]:
 
     Raises
     ------
-    InputError : an open measure that is not counted in km, or a road or bridge measure that is not counted in pieces.
+    InputError : an open measure not counted in km, or a road or bridge measure not counted in pieces.
     """
     measures = {row["measure"]: row for _, row in study.tables["measures"].iterrows()}
     faults = []
@@ -104,11 +104,11 @@ def read_ways(study: Study) -> tuple[Way, ...]:
                         f"choose a measure counted in {' or '.join(units)}",
                     )
                 )
-        chosen = [
+        laid, road, bridge = (
             _read_measure(measures[row[column]]) if row[column] else None
             for column in ("open_measure", "road_measure", "bridge_measure")
-        ]
-        ways.append(Way(row["option"], row["name"], *chosen, sites=row["sites"], cover=tuple(row["cover"])))
+        )
+        ways.append(Way(row["option"], row["name"], laid, road, bridge, row["sites"], tuple(row["cover"])))
     if faults:
         raise InputError(faults)
     return tuple(ways)
@@ -130,7 +130,7 @@ def measure_work(mesh: Mesh, edges: np.ndarray, way: Way) -> Work:
 
 
 def cost_edges(study: Study, mesh: Mesh) -> np.ndarray:
-    """Compute the least EUR at which each edge can be closed as part of a line, float64[E]; inf when it cannot."""
+    """Compute the least EUR to close each edge as part of a line, float64[E]; inf when no option can."""
     edges = np.arange(mesh.edge_count)
     best = np.where((mesh.gap_m == 0) & (mesh.road_class < 0), 0.0, np.inf)
     for way in read_ways(study):
@@ -184,10 +184,11 @@ def list_options(study: Study, mesh: Mesh, sites: Sequence[Site]) -> tuple[SiteO
     mesh : the mesh the sites lie on.
     sites : from `find_sites`.
 
-    Formula: cost = sum over measures of quantity x unit cost; quantity = open length [km, to the metre] or number
-    of road or bridge crossings; lead time = the longest of its measures.
-    In words: an option fits when it may close this kind of site, when the cover it needs is found along half of
-    the open length, and when it changes anything there. Ground or roads without a measure stay as they are.
+    Formula: cost = sum over measures of quantity x unit cost; quantity = open length [km, to the metre] or
+    number of road or bridge crossings; lead time = the longest of its measures.
+    In words: an option fits when it may close this kind of site, when the cover it needs is found along half
+    of the open length, and when it changes anything there. Ground or roads without a measure stay as they
+    are.
 
     Raises
     ------
@@ -235,6 +236,8 @@ def _price_option(mesh: Mesh, site: Site, way: Way) -> SiteOption | None:
     delays = [0.0 if m is None or not units > 0 else m.delay_h for m, units in amounts]
     if not any(delays):
         return None
+    if way.bridge is None and bool((mesh.bridge_m[site.edges] > 0).any()):
+        delays[2] = delays[1]
     return SiteOption(
         site=site.key,
         option=way.key,

@@ -10,6 +10,7 @@ from numba import njit
 from abatis.barrier.network import Network, Route
 
 LONGEST_COVER = 24
+COVER_WEIGHT = 0.05
 
 
 @dataclass(frozen=True)
@@ -86,19 +87,30 @@ class PathPool:
         part = slice(self.start[path], self.start[path + 1])
         return self.option[part], self.delay_h[part]
 
-    def scan(self, choice: np.ndarray, level_h: np.ndarray, low_h: np.ndarray, high_h: np.ndarray) -> np.ndarray:
+    def scan(
+        self, choice: np.ndarray, level_h: np.ndarray, low_h: np.ndarray, high_h: np.ndarray
+    ) -> np.ndarray:
         """Return [P, 4]: worst violation and size of its cover for `top` and `floor` rows of every path."""
         count = len(self.routes)
         out = np.zeros((count, 4))
         _scan_paths(
-            self.level[:count], self.base_h[:count], self.start[: count + 1], self.option, self.delay_h,
-            self.option_site, choice, level_h, low_h, high_h, out,
-        )  # fmt: skip
+            self.level[:count],
+            self.base_h[:count],
+            self.start[: count + 1],
+            self.option,
+            self.delay_h,
+            self.option_site,
+            choice,
+            level_h,
+            low_h,
+            high_h,
+            out,
+        )
         return out
 
     def make_row(self, path: int, kind: str, cover_size: int, choice: np.ndarray, limit_h: float) -> PathRow:
         """Build the row of one path with the `cover_size` sites of the largest choice in its cover."""
-        options, delays = self.entries(path)
+        options, _ = self.entries(path)
         sites = self.option_site[options]
         covered: tuple[int, ...] = ()
         if cover_size:
@@ -122,7 +134,19 @@ class PathPool:
 
 
 @njit(cache=True)
-def _scan_paths(level, base_h, start, option, delay_h, option_site, choice, level_h, low_h, high_h, out):
+def _scan_paths(
+    level: np.ndarray,
+    base_h: np.ndarray,
+    start: np.ndarray,
+    option: np.ndarray,
+    delay_h: np.ndarray,
+    option_site: np.ndarray,
+    choice: np.ndarray,
+    level_h: np.ndarray,
+    low_h: np.ndarray,
+    high_h: np.ndarray,
+    out: np.ndarray,
+) -> None:
     most = 0
     for path in range(len(base_h)):
         most = max(most, start[path + 1] - start[path])
@@ -131,7 +155,9 @@ def _scan_paths(level, base_h, start, option, delay_h, option_site, choice, leve
     rank = np.empty(most + 1, np.int64)
     first_of = np.empty(most + 2, np.int64)
     for path in range(len(base_h)):
-        sites = _group_sites(start[path], start[path + 1], option, delay_h, option_site, choice, weight, longest, first_of)
+        sites = _group_sites(
+            start[path], start[path + 1], option, delay_h, option_site, choice, weight, longest, first_of
+        )
         _rank_sites(sites, weight, rank)
         this = level[path]
         for kind in range(2):
@@ -145,7 +171,17 @@ def _scan_paths(level, base_h, start, option, delay_h, option_site, choice, leve
 
 
 @njit(cache=True)
-def _group_sites(first, last, option, delay_h, option_site, choice, weight, longest, first_of):
+def _group_sites(
+    first: int,
+    last: int,
+    option: np.ndarray,
+    delay_h: np.ndarray,
+    option_site: np.ndarray,
+    choice: np.ndarray,
+    weight: np.ndarray,
+    longest: np.ndarray,
+    first_of: np.ndarray,
+) -> int:
     sites = 0
     for entry in range(first, last):
         if entry == first or option_site[option[entry]] != option_site[option[entry - 1]]:
@@ -160,7 +196,11 @@ def _group_sites(first, last, option, delay_h, option_site, choice, weight, long
 
 
 @njit(cache=True)
-def _rank_sites(sites, weight, rank):
+def _rank_sites(
+    sites: int,
+    weight: np.ndarray,
+    rank: np.ndarray,
+) -> None:
     for index in range(sites):
         place = index
         while place > 0 and weight[rank[place - 1]] < weight[index]:
@@ -170,15 +210,27 @@ def _rank_sites(sites, weight, rank):
 
 
 @njit(cache=True)
-def _worst_cover(sites, rank, weight, longest, first_of, option, delay_h, choice, base_h, limit, want):
+def _worst_cover(
+    sites: int,
+    rank: np.ndarray,
+    weight: np.ndarray,
+    longest: np.ndarray,
+    first_of: np.ndarray,
+    option: np.ndarray,
+    delay_h: np.ndarray,
+    choice: np.ndarray,
+    base_h: float,
+    limit: float,
+    want: float,
+) -> tuple[float, int]:
     """Largest violation of want - t_F <= sum min(d, limit - t_F) x over prefixes F of the ranked sites."""
     time_h = base_h
     worst = -1e300
     size = 0
-    for prefix in range(min(sites, 24) + 1):
+    for prefix in range(min(sites, LONGEST_COVER) + 1):
         if prefix > 0:
             site = rank[prefix - 1]
-            if weight[site] < 0.05:
+            if weight[site] < COVER_WEIGHT:
                 break
             time_h += longest[site]
         room = limit - time_h

@@ -103,7 +103,9 @@ class NodeProgramme:
         costs = np.concatenate([np.zeros(self.option_count), levels.weight, [-SLACK_COST]])
         self._model.changeColsCost(columns, np.arange(columns, dtype=np.int32), costs)
         self._model.changeObjectiveSense(highspy.ObjSense.kMaximize)
-        for options, coefficients, limit in zip(static.options, static.coefficients, static.limits, strict=True):
+        for options, coefficients, limit in zip(
+            static.options, static.coefficients, static.limits, strict=True
+        ):
             self._add_static_row(np.append(options, self._slack), np.append(coefficients, -1.0), float(limit))
         sites, sizes = np.unique(problem.option_site, return_counts=True)
         crowded = sites[sizes > 1]
@@ -114,15 +116,15 @@ class NodeProgramme:
         self._path_rows = 0
 
     def _add_static_row(self, columns: np.ndarray, coefficients: np.ndarray, limit: float) -> None:
-        self._model.addRow(-INFINITE, limit, len(columns), columns.astype(np.int32), coefficients.astype(float))
+        self._model.addRow(
+            -INFINITE, limit, len(columns), columns.astype(np.int32), coefficients.astype(float)
+        )
 
     def set_box(self, box: Box) -> None:
         """Take the bounds of a box and forget all path rows."""
         if self._path_rows:
             first = self._base_rows
-            self._model.deleteRows(
-                self._path_rows, np.arange(first, first + self._path_rows, dtype=np.int32)
-            )
+            self._model.deleteRows(self._path_rows, np.arange(first, first + self._path_rows, dtype=np.int32))
             self._path_rows = 0
         lower, upper = box.limit_options(self.problem)
         lower = np.append(lower, box.low_h)

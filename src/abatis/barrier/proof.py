@@ -39,8 +39,9 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
 
     Returns
     -------
-    A dictionary with `format, problem, budget_eur, chosen, value_h, bound_h, levels, paths, nodes`. A path is
-    `[approach, level, [edge * 2 + mode, ...]]`. A node is `{"split": [kind, item, value], "children": [a, b]}`
+    A dictionary with `format, problem, budget_eur, chosen, value_h, bound_h, levels, paths, nodes`; a path is
+    `[approach, level, [edge * 2 + mode, ...]]`. A node is
+    `{"split": [kind, item, value], "children": [a, b]}`
     or a leaf `{"static": [...], "rows": [[path, kind, [sites], multiplier], ...]}`.
     """
     used = sorted({name[0] for node in solution.nodes if node.children is None for name in node.rows})
@@ -62,7 +63,8 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
             "high_h": levels.high_h.tolist(),
         },
         "paths": [
-            [pool.routes[path].approach, int(pool.level[path]), step] for path, step in zip(used, steps, strict=True)
+            [pool.routes[path].approach, int(pool.level[path]), step]
+            for path, step in zip(used, steps, strict=True)
         ],
         "nodes": [_describe_node(node, number) for node in solution.nodes],
     }
@@ -164,9 +166,20 @@ class _LegTracer:
         seeds = np.array([self._nodes[tail]], np.int32) if front is None else np.asarray(front, np.int32)
         own = tail if front is None else -1
         collect_legs(
-            self._start, self._head, self._time_h, self._end_of_node, seeds, own, self._distance, self._parent,
-            self._stamp, self._taint, tail, self._keys, self._items,
-        )  # fmt: skip
+            self._start,
+            self._head,
+            self._time_h,
+            self._end_of_node,
+            seeds,
+            own,
+            self._distance,
+            self._parent,
+            self._stamp,
+            self._taint,
+            tail,
+            self._keys,
+            self._items,
+        )
         return {head: self._walk_back(head) for head in heads}
 
     def _walk_back(self, head: int) -> list[int]:

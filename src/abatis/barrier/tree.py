@@ -78,7 +78,9 @@ class Incumbent:
 class TreeSearch:
     """Best-bound-first search; `run` stops at the gap, the time limit or when the callback says so."""
 
-    def __init__(self, network: Network, levels: Levels, static: StaticRows, incumbent: Incumbent, gap: float) -> None:
+    def __init__(
+        self, network: Network, levels: Levels, static: StaticRows, incumbent: Incumbent, gap: float
+    ) -> None:
         self.network = network
         self.levels = levels
         self.static = static
@@ -96,9 +98,15 @@ class TreeSearch:
         leaves = [node.bound_h for node in self.nodes if node.children is None]
         return max(leaves, default=np.inf)
 
-    def is_settled(self, bound_h: float) -> bool:
-        """Say whether a part with this bound needs no further search."""
+    def is_settled(self, bound_h: float, box: Box | None = None) -> bool:
+        """Say whether a part with this bound needs no further search.
+
+        In words: it cannot hold a plan better than the best one by more than the gap asked, or its bound lies
+        below the least value that its own box allows, so that it holds no plan at all.
+        """
         value = self.incumbent.value_h
+        if box is not None and bound_h < float(self.levels.weight @ box.low_h) - TOLERANCE_H:
+            return True
         return bound_h <= value + max(self.gap * abs(value), TOLERANCE_H)
 
     def run(
@@ -134,13 +142,15 @@ class TreeSearch:
         node = self._bound_node(box, rows, deadline)
         self.nodes.append(node)
         index = len(self.nodes) - 1
-        if not self.is_settled(node.bound_h):
+        if not self.is_settled(node.bound_h, box):
             heapq.heappush(self._open, (-node.bound_h, index))
         else:
             node.point = None
         return index
 
-    def _bound_node(self, box: Box, names: tuple[tuple[int, str, tuple[int, ...]], ...], deadline: float) -> Node:
+    def _bound_node(
+        self, box: Box, names: tuple[tuple[int, str, tuple[int, ...]], ...], deadline: float
+    ) -> Node:
         top_h = float(self.levels.weight @ box.high_h)
         if self.is_settled(top_h):
             return Node(box, top_h)
@@ -151,7 +161,7 @@ class TreeSearch:
         relaxation = self.programme.solve()
         last, stalled = np.inf, 0
         for _ in range(ROUNDS):
-            if self.is_settled(relaxation.value_h) or time.monotonic() > deadline:
+            if self.is_settled(relaxation.value_h, box) or time.monotonic() > deadline:
                 break
             fresh = self._violated_rows(relaxation, box, seen)
             if not fresh:
@@ -171,7 +181,9 @@ class TreeSearch:
         return self._close_node(box, rows, relaxation)
 
     def _close_node(self, box: Box, rows: list[PathRow], relaxation: Relaxation) -> Node:
-        multipliers = np.append(relaxation.row_multipliers, np.zeros(len(rows) - len(relaxation.row_multipliers)))
+        multipliers = np.append(
+            relaxation.row_multipliers, np.zeros(len(rows) - len(relaxation.row_multipliers))
+        )
         used = [index for index in range(len(rows)) if multipliers[index] > 1e-10]
         kept = [rows[index] for index in used]
         bound = bound_box(
@@ -249,11 +261,11 @@ class TreeSearch:
             return
         kind, item, value = split
         if kind == "level":
-            low, high = box.high_h.copy(), box.low_h.copy()
-            low[item], high[item] = value, value
-            boxes = (Box(box.low_h, low, box.fixed), Box(high, box.high_h, box.fixed))
+            low_h, high_h = box.low_h.copy(), box.high_h.copy()
+            low_h[item] = high_h[item] = value
+            boxes = [Box(box.low_h, high_h, box.fixed), Box(low_h, box.high_h, box.fixed)]
         else:
-            boxes = tuple(Box(box.low_h, box.high_h, (*box.fixed, (item, side))) for side in (0, 1))  # type: ignore[assignment]
+            boxes = [Box(box.low_h, box.high_h, (*box.fixed, (item, side))) for side in (0, 1)]
         first = self.add_node(boxes[0], node.rows, deadline)
         second = self.add_node(boxes[1], node.rows, deadline)
         node.split, node.children = split, (first, second)

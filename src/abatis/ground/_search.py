@@ -376,3 +376,46 @@ def repair_longer(
                     times[other] = total
                     size = lift(heap, place, times, size, other)
     return handled
+
+
+@njit(cache=True)
+def add_up(
+    neighbor: np.ndarray,
+    edge: np.ndarray,
+    slot: np.ndarray,
+    order: np.ndarray,
+    weight: np.ndarray,
+    share: np.ndarray,
+) -> None:
+    """Carry the weights of cells along the forest; `order` lists cells from the farthest to the nearest."""
+    for cell in order:
+        if slot[cell] >= 0:
+            share[edge[cell, slot[cell]]] += weight[cell]
+            weight[neighbor[cell, slot[cell]]] += weight[cell]
+
+
+@njit(cache=True)
+def follow(neighbor: np.ndarray, slot: np.ndarray, start: int) -> np.ndarray:
+    """Return int32[], the cells from `start` along the forest to its root."""
+    count = 1
+    cell = start
+    while slot[cell] >= 0:
+        cell = neighbor[cell, slot[cell]]
+        count += 1
+    out = np.empty(count, np.int32)
+    cell = start
+    for i in range(count):
+        out[i] = cell
+        if slot[cell] >= 0:
+            cell = neighbor[cell, slot[cell]]
+    return out
+
+
+@njit(cache=True)
+def mark_ranges(number: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Return bool[N], true where a number falls in one of the disjoint, rising ranges."""
+    out = np.zeros(number.size, np.bool_)
+    for i in range(number.size):
+        low = np.searchsorted(starts, number[i], side="right") - 1
+        out[i] = low >= 0 and number[i] < stops[low]
+    return out

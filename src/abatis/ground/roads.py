@@ -176,9 +176,7 @@ def _label_places(
     return label_points(grid, np.concatenate(lon), np.concatenate(lat))
 
 
-def _chain_runs(
-    runs: _Runs, loop_m: float
-) -> list[tuple[int, int, float, float, bool]]:
+def _chain_runs(runs: _Runs, loop_m: float) -> list[tuple[int, int, float, float, bool]]:
     """Turn the runs of a road into steps (cell, next cell, from m, to m, spur).
 
     A road that leaves a cell and soon comes back stays one run of that cell; the cells of the kink become spurs.
@@ -192,7 +190,11 @@ def _chain_runs(
             stack = []
             continue
         back = next(
-            (k for k in range(len(stack) - 1, -1, -1) if stack[k][0] == cell and start - stack[k][2] <= loop_m),
+            (
+                k
+                for k in range(len(stack) - 1, -1, -1)
+                if stack[k][0] == cell and start - stack[k][2] <= loop_m
+            ),
             None,
         )
         if back is None:
@@ -238,35 +240,33 @@ def burn_roads(
     In words: a corner clipped by the road is a step of its own; a kink out of a cell and back within three cell
     widths stays in the cell, and the cells it visits hang on it as spurs.
     """
-    edge, start_m, stop_m, road_of, word, name, spur = [], [], [], [], [], [], []
-    lookup = {}
-    for a, side in zip(*np.nonzero(neighbor >= 0), strict=True):
-        lookup[(int(a), int(neighbor[a, side]))] = int(cell_edge[a, side])
+    steps: list[tuple[int, int, float, float, bool]] = []
+    road_of: list[int] = []
+    name: list[str] = []
     runs = _find_runs(roads, grid, spacing_m) if roads else []
     for index, (road, own) in enumerate(zip(roads, runs, strict=True)):
         along = measure_along(road.points)
-        for a, b, start, stop, kink in _chain_runs(own, LOOP_CELLS * spacing_m):
-            found = lookup.get((a, b))
-            if found is None:
-                continue
-            piece = min(int(np.searchsorted(along, (start + stop) / 2)), len(along) - 1)
-            edge.append(found)
-            start_m.append(start)
-            stop_m.append(stop)
+        for step in _chain_runs(own, LOOP_CELLS * spacing_m):
+            piece = int(np.searchsorted(along, (step[2] + step[3]) / 2)) - 1
+            steps.append(step)
             road_of.append(index)
-            word.append(road.word)
-            name.append(road.names[max(piece - 1, 0)])
-            spur.append(kink)
-    start_array, stop_array = np.array(start_m, dtype=np.float64), np.array(stop_m, dtype=np.float64)
+            name.append(road.names[min(max(piece, 0), len(road.names) - 1)])
+    table = np.array(steps, dtype=np.float64).reshape(-1, 5)
+    a, b = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
+    hit = neighbor[a] == b[:, None]
+    real = hit.any(axis=1)
+    edge = cell_edge[a, hit.argmax(axis=1)].astype(np.int64)
+    road_array = np.array(road_of, dtype=np.int64)
+    word = np.array([road.word for road in roads], dtype=np.int64)[road_array]
     return RoadStretches(
-        np.array(edge, dtype=np.int64),
-        stop_array - start_array,
-        np.array(road_of, dtype=np.int64),
-        start_array,
-        stop_array,
-        np.array(word, dtype=np.int64),
-        tuple(name),
-        np.array(spur, dtype=bool),
+        edge[real],
+        (table[:, 3] - table[:, 2])[real],
+        road_array[real],
+        table[:, 2][real],
+        table[:, 3][real],
+        word[real],
+        tuple(one for one, good in zip(name, real, strict=True) if good),
+        table[:, 4][real] > 0,
     )
 
 

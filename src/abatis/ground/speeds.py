@@ -68,20 +68,17 @@ def find_crossing_h(study: Study, vehicle: str, season: str, width_m: np.ndarray
     vehicle, season : as in the table; the most exact rows serve.
     width_m : river widths [E], 0 where there is none.
 
-    Formula: the row with from_m <= width < to_m; narrower than every row: 0; wider than every row: inf.
+    Formula: the most exact row with from_m <= width < to_m; narrower than every row: 0; in no row: inf.
     """
     table = study.tables["crossings"]
-    hours = np.zeros(len(width_m))
-    for one, other in ((vehicle, season), (vehicle, "any"), ("any", season), ("any", "any")):
+    if table.empty:
+        return np.zeros(len(width_m))
+    hours = np.where(width_m < table["from_m"].min(), 0.0, np.inf)
+    for one, other in (("any", "any"), ("any", season), (vehicle, "any"), (vehicle, season)):
         rows = table[(table["vehicle"] == one) & (table["season"] == other)]
-        if rows.empty:
-            continue
-        hours[width_m >= rows["from_m"].min()] = np.inf
         for low, high, value in zip(rows["from_m"], rows["to_m"], rows["crossing_h"], strict=True):
-            inside = (width_m >= low) & (width_m < high)
-            hours[inside] = np.inf if np.isnan(value) else value
-        hours[width_m <= 0] = 0.0
-        return hours
+            hours[(width_m >= low) & (width_m < high)] = np.inf if np.isnan(value) else value
+    hours[width_m <= 0] = 0.0
     return hours
 
 
@@ -109,6 +106,11 @@ def find_closed_rivers(study: Study, width_m: np.ndarray) -> np.ndarray:
     return closed
 
 
+def average_factor(shares: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Return the mean factor of each cell, f8[N], from shares [N, K] and factors [K]: (sum s f^(1/2))^2."""
+    return np.asarray((shares.astype(np.float64) @ np.sqrt(factors)) ** 2)
+
+
 def compute_cell_speeds(
     study: Study, mesh: Mesh, vehicle: str, season: str, level: Level = "mode"
 ) -> np.ndarray:
@@ -120,7 +122,18 @@ def compute_cell_speeds(
     vehicle, season : whose speed.
     level : low, mode or high values of the table.
 
-    Formula: v = base x mean(cover) x mean(slope) x mean(soil), each mean over the cell's shares.
+    Formula: v = base x m(cover) x m(slope) x m(soil), m = (sum of share x factor^(1/2))^2.
+    In words: a driver picks the better ground but cannot always stay on it, so the mean lies between the arithmetic
+    one (all ground free to choose) and the harmonic one (all ground crossed in turn). The exponent 1/2 had the
+    least scatter against raster least-cost paths of Tartu County among 1, 1/2, 1/4, -1/2 and -1 (standard
+    deviation of the log ratio at resolution 8: 4.9, 4.6, 4.8, 6.8, 10.6 %; at 9: 4.2, 3.9, 4.5, 4.4, 5.6 %).
+
+    Examples
+    --------
+    Half forest (factor 0.25), half field (factor 1): (0.5 x 0.5 + 0.5 x 1)^2 = 0.5625.
+
+    >>> round(float(average_factor(np.array([[0.5, 0.5]]), np.array([0.25, 1.0]))[0]), 4)
+    0.5625
     """
     speed = np.full(mesh.cell_count, find_speed(study, vehicle, season, "base", "open", level))
     for factor, words, shares in (
@@ -128,7 +141,7 @@ def compute_cell_speeds(
         ("slope", SLOPE_WORDS, mesh.slope),
         ("soil", SOIL_WORDS, mesh.soil),
     ):
-        speed *= shares.astype(np.float64) @ find_speeds(study, vehicle, season, factor, words, level)
+        speed *= average_factor(shares, find_speeds(study, vehicle, season, factor, words, level))
     return speed
 
 

@@ -317,5 +317,5 @@ def _frame_records(
         else:
             data[field.column] = pd.Series(["" if v is None else v for v in values], dtype="object")
     frame = pd.DataFrame(data)
-    frame.index = pd.Index(numbers, name="row", dtype="int64")
+    frame.index = pd.Index(list(numbers), name="row", dtype="int64")
     return frame

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -146,14 +147,16 @@ def read_mesh(folder: Path) -> Mesh:
             ) from error
     cells, edges = tables["cells"], tables["edges"]
     notes = json.loads(cells.schema.metadata[b"abatis"])
-    values = {name: _column(cells, "h3" if name == "cells" else name) for name in _CELL_COLUMNS}
+    values: dict[str, Any] = {
+        name: _column(cells, "h3" if name == "cells" else name) for name in _CELL_COLUMNS
+    }
     for name, words in _SHARE_COLUMNS.items():
         values[name] = np.column_stack([_column(cells, f"{name}_{word}") for word in words])
     for name in ("neighbor", "edge"):
         values[name] = np.column_stack([_column(cells, f"{name}_{side}") for side in range(6)])
     values |= {name: _column(edges, name) for name in _EDGE_COLUMNS}
-    words = {name: tuple(notes[name]) for name in _WORD_COLUMNS[:-1]}
-    return freeze_mesh(Mesh(**values, **words, study_hash=notes["study_hash"]))
+    listed: dict[str, Any] = {name: tuple(notes[name]) for name in _WORD_COLUMNS[:-1]}
+    return freeze_mesh(Mesh(**values, **listed, study_hash=notes["study_hash"]))
 
 
 def freeze_mesh(mesh: Mesh) -> Mesh:

@@ -35,8 +35,8 @@ class Problem:
     """Sites, options and approaches on a two-mode graph of N nodes and E edges (G vehicle-season groups).
 
     An edge joins `tail` and `head` int32[E] (both ways unless `directed`). Crossing it in group g costs
-    min(open_h[g, e] + delays, road_h[g, e] + delays) hours. Option o belongs to site `option_site[o]`; at most
-    one option per site is chosen; it costs `option_cost_eur[o]` and delays the edges
+    min(open_h[g, e] + delays, road_h[g, e] + delays) hours. Option o belongs to site `option_site[o]`; at
+    most one option per site is chosen; it costs `option_cost_eur[o]` and delays the edges
     `option_edge[option_start[o]:option_start[o+1]]` by `option_open_h` and `option_road_h` (same slice).
     Approach k moves in group `approach_group[k]` from the nearest of `approach_sources[k]` to
     `approach_targets[k]`. The value of a plan is the weighted sum of arrival times, or the least of them when

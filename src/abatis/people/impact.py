@@ -178,8 +178,10 @@ def _assess_access(
     places = places[places["country"].isin(study.home)]
     settled = places[places["kind"].isin(["city", "town", "village"])]
     is_city = (settled["kind"] == "city") | (settled["population"] >= CITY_PERSONS)
-    cells = {place: _find_road_cell(mesh, lon, lat) for place, lon, lat in
-             settled[["place", "lon", "lat"]].itertuples(index=False)}
+    cells = {
+        place: _find_road_cell(mesh, lon, lat)
+        for place, lon, lat in settled[["place", "lon", "lat"]].itertuples(index=False)
+    }
     sources = sorted({cells[place] for place in settled[is_city]["place"]} - {-1})
     if not sources:
         return (), tuple(settled["name"]), ()
@@ -195,7 +197,9 @@ def _assess_access(
         if cell < 0 or not np.isfinite(before_h[cell]):
             no_road.append(name)
             continue
-        access.append(PlaceAccess(place, name, float(population), float(before_h[cell]), float(after_h[cell])))
+        access.append(
+            PlaceAccess(place, name, float(population), float(before_h[cell]), float(after_h[cell]))
+        )
     return tuple(access), tuple(no_road), tuple(settled[is_city]["name"])
 
 

@@ -102,8 +102,10 @@ def prepare_base_map(study: Study, mesh: Mesh) -> BaseMap:
     """
     home = mesh.mask_countries(study.home)
     inside = home if home.any() else np.ones(mesh.cell_count, dtype=bool)
-    center = (float(mesh.lon[inside].min() + mesh.lon[inside].max()) / 2,
-              float(mesh.lat[inside].min() + mesh.lat[inside].max()) / 2)
+    center = (
+        float(mesh.lon[inside].min() + mesh.lon[inside].max()) / 2,
+        float(mesh.lat[inside].min() + mesh.lat[inside].max()) / 2,
+    )
     local = f"+proj=laea +lon_0={center[0]:.4f} +lat_0={center[1]:.4f} +datum=WGS84 +units=m"
     transformer = Transformer.from_crs("EPSG:4326", local, always_xy=True)
     grid = build_hexgrid(np.asarray(mesh.cells))
@@ -225,7 +227,9 @@ class Sheet:
         for spine in self.axes.spines.values():
             spine.set_color("#888888")
             spine.set_linewidth(0.6)
-        self.figure.text(0.006, 1 - 0.09 / height, title, fontsize=12, weight="bold", va="top", color=COLORS["ink"])
+        self.figure.text(
+            0.006, 1 - 0.09 / height, title, fontsize=12, weight="bold", va="top", color=COLORS["ink"]
+        )
         box = self.axes.get_window_extent()
         self.space = LabelSpace(Bbox.from_extents(box.x0 + 4, box.y0 + 4, box.x1 - 4, box.y1 - 4))
         self.axes.set_facecolor(COLORS["outside"])
@@ -239,7 +243,9 @@ class Sheet:
         half = length / 2
         for index, color in enumerate(("#222222", "white")):
             self.axes.add_patch(
-                Rectangle((x + index * half, y), half, 0.007 * height, fc=color, ec="#222222", lw=0.6, zorder=31)
+                Rectangle(
+                    (x + index * half, y), half, 0.007 * height, fc=color, ec="#222222", lw=0.6, zorder=31
+                )
             )
         text = self.axes.text(x, y + 0.012 * height, f"{length:g} km", fontsize=8, zorder=31, va="bottom")
         renderer = self.figure.canvas.get_renderer()
@@ -250,10 +256,18 @@ class Sheet:
         )
         if self.base.study.schematic:
             note = self.axes.text(
-                0.012, 0.985, "schematic: geography drawn by hand", transform=self.axes.transAxes, fontsize=8,
-                va="top", style="italic", zorder=31, color="#7a2b00",
+                0.012,
+                0.985,
+                "schematic: geography drawn by hand",
+                transform=self.axes.transAxes,
+                fontsize=8,
+                va="top",
+                style="italic",
+                zorder=31,
+                color="#7a2b00",
                 bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": "#c98d6a", "lw": 0.6},
             )
+            note.update_bbox_position_size(renderer)
             patch = note.get_bbox_patch()
             assert patch is not None
             self.space.taken.append(patch.get_window_extent(renderer).padded(4))
@@ -261,7 +275,11 @@ class Sheet:
     def draw_land(self, faint_forest: bool = True) -> None:
         """Fill land by home, neighbour and hostile countries, forests and water on top."""
         study = self.base.study
-        names = {"home": "home country", "hostile": "neighbour where movement starts", "neighbor": "other neighbour"}
+        names = {
+            "home": "home country",
+            "hostile": "neighbour where movement starts",
+            "neighbor": "other neighbour",
+        }
         seen = set()
         for code, shape in self.base.lands:
             kind = "home" if code in study.home else "hostile" if code in study.hostile else "neighbor"
@@ -319,7 +337,12 @@ class Sheet:
             self.axes.add_patch(PathPatch(path, fc=color, ec="none", lw=0, zorder=zorder))
 
     def draw_lines(
-        self, shapes: Iterable[shapely.Geometry], color: str, width: float, zorder: float, style: str = "solid"
+        self,
+        shapes: Iterable[shapely.Geometry],
+        color: str,
+        width: float,
+        zorder: float,
+        style: str = "solid",
     ) -> None:
         """Draw lines or outlines."""
         parts = [
@@ -329,8 +352,14 @@ class Sheet:
             if part.geom_type in ("LineString", "LinearRing") and not part.is_empty
         ]
         self.axes.add_collection(
-            LineCollection(parts, colors=color, linewidths=width, linestyles=style, zorder=zorder,
-                           capstyle="round" if style == "solid" else "butt")
+            LineCollection(
+                parts,
+                colors=color,
+                linewidths=width,
+                linestyles=style,
+                zorder=zorder,
+                capstyle="round" if style == "solid" else "butt",
+            )
         )
 
     def draw_segments(
@@ -339,21 +368,33 @@ class Sheet:
         """Draw float64[M, 2, 2] segments in kilometres."""
         if len(segments):
             self.axes.add_collection(
-                LineCollection(list(segments), colors=color, linewidths=width, linestyles=style, zorder=zorder,
-                               capstyle="round" if style == "solid" else "butt")
+                LineCollection(
+                    list(segments),
+                    colors=color,
+                    linewidths=width,
+                    linestyles=style,
+                    zorder=zorder,
+                    capstyle="round" if style == "solid" else "butt",
+                )
             )
 
     def add_patch(self, color: str, text: str) -> None:
         """Add an area to the legend."""
         self.handles.append(Patch(fc=color, ec="#999999", lw=0.5, label=text))
 
-    def add_line(
-        self, color: str, text: str, width: float, style: str = "solid", marker: str = ""
-    ) -> None:
+    def add_line(self, color: str, text: str, width: float, style: str = "solid", marker: str = "") -> None:
         """Add a line or marker to the legend."""
         self.handles.append(
-            Line2D([], [], color=color, lw=width, linestyle="none" if marker else style, marker=marker or None,
-                   markersize=6, label=text)
+            Line2D(
+                [],
+                [],
+                color=color,
+                lw=width,
+                linestyle="none" if marker else style,
+                marker=marker or None,
+                markersize=6,
+                label=text,
+            )
         )
 
     def place(self, labels: Sequence[Label]) -> None:
@@ -373,9 +414,14 @@ class Sheet:
             home = town["country"] in self.base.study.home
             labels.append(
                 Label(
-                    text=town["name"], x=x, y=y, rank=float(town["population"]) * (1.0 if home else 0.2),
-                    size=size + 1.0 if big else size - 1.0, weight="bold" if big and home else "normal",
-                    color=COLORS["ink"] if home else "#666666", dot_pt=2.0 if big else 1.2,
+                    text=town["name"],
+                    x=x,
+                    y=y,
+                    rank=float(town["population"]) * (1.0 if home else 0.2),
+                    size=size + 1.0 if big else size - 1.0,
+                    weight="bold" if big and home else "normal",
+                    color=COLORS["ink"] if home else "#666666",
+                    dot_pt=2.0 if big else 1.2,
                 )
             )
         self.place(labels)
@@ -384,11 +430,23 @@ class Sheet:
         """Add legend and source note and return the finished image."""
         height = self.figure.get_figheight()
         self.figure.legend(
-            handles=self.handles, loc="upper left", bbox_to_anchor=(0.0, (self._below_in - 0.02) / height), ncols=4,
-            fontsize=7.8, frameon=False, handlelength=1.8, columnspacing=1.4, labelspacing=0.35,
+            handles=self.handles,
+            loc="upper left",
+            bbox_to_anchor=(0.0, (self._below_in - 0.02) / height),
+            ncols=4,
+            fontsize=7.8,
+            frameon=False,
+            handlelength=1.8,
+            columnspacing=1.4,
+            labelspacing=0.35,
         )
         self.figure.text(
-            0.008, 0.05 / height, describe_sources(self.base.study), fontsize=6.3, color="#555555", va="bottom",
+            0.008,
+            0.05 / height,
+            describe_sources(self.base.study),
+            fontsize=6.3,
+            color="#555555",
+            va="bottom",
         )
         png, size = _encode_png(self.figure)
         return MapImage(

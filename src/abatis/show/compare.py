@@ -63,9 +63,16 @@ def _compare_results(plan_a: Plan, plan_b: Plan, name_a: str, name_b: str) -> Ta
         a, b = after_a.get(key), after_b.get(key)
         one = a or b
         assert one is not None
-        add(f"after_h:{key}", f"{one.name}, with the plan [h]", a.after_h if a else None, b.after_h if b else None)
+        add(
+            f"after_h:{key}",
+            f"{one.name}, with the plan [h]",
+            a.after_h if a else None,
+            b.after_h if b else None,
+        )
     columns = (
-        Column("text", "result"), Column("a", name_a, ",.2f"), Column("b", name_b, ",.2f"),
+        Column("text", "result"),
+        Column("a", name_a, ",.2f"),
+        Column("b", name_b, ",.2f"),
         Column("difference", "difference", "+,.2f"),
     )
     return Table("Results", columns, tuple(rows))
@@ -89,11 +96,16 @@ def _compare_choices(plan_a: Plan, plan_b: Plan, name_a: str, name_b: str) -> Ta
             }
         )
     columns = (
-        Column("site", "site"), Column("a", f"option in {name_a}"), Column("b", f"option in {name_b}"),
-        Column("cost_a_eur", f"cost in {name_a} [EUR]", ",.0f"), Column("cost_b_eur", f"cost in {name_b} [EUR]", ",.0f"),
+        Column("site", "site"),
+        Column("a", f"option in {name_a}"),
+        Column("b", f"option in {name_b}"),
+        Column("cost_a_eur", f"cost in {name_a} [EUR]", ",.0f"),
+        Column("cost_b_eur", f"cost in {name_b} [EUR]", ",.0f"),
     )
     same = len({*chosen_a} & {*chosen_b}) - sum(1 for row in rows if row["a"] and row["b"])
-    return Table("Choices that differ", columns, tuple(rows), f"{same} sites are closed the same way in both plans.")
+    return Table(
+        "Choices that differ", columns, tuple(rows), f"{same} sites are closed the same way in both plans."
+    )
 
 
 def _compare_inputs(
@@ -109,7 +121,9 @@ def _compare_inputs(
         rows += _compare_studies(study_a, study_b)
     note = ""
     if plan_a.study_hash != plan_b.study_hash and study_a == study_b:
-        note = "The study was changed between the two plans; its earlier state is not kept, only its checksum."
+        note = (
+            "The study was changed between the two plans; its earlier state is not kept, only its checksum."
+        )
     columns = (Column("file", "file"), Column("key", "what"), Column("a", name_a), Column("b", name_b))
     return Table("Inputs that differ", columns, tuple(rows), note)
 
@@ -117,7 +131,11 @@ def _compare_inputs(
 def _compare_studies(study_a: Path, study_b: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     names = sorted(
-        {path.relative_to(study).as_posix() for study in (study_a, study_b) for path in study.glob("tables/*.csv")}
+        {
+            path.relative_to(study).as_posix()
+            for study in (study_a, study_b)
+            for path in study.glob("tables/*.csv")
+        }
         | {"sources/sources.csv"}
     )
     settings = [_read_settings(study) for study in (study_a, study_b)]
@@ -130,7 +148,9 @@ def _compare_studies(study_a: Path, study_b: Path) -> list[dict[str, Any]]:
         for key in sorted({*lines_a, *lines_b}):
             a, b = lines_a.get(key), lines_b.get(key)
             if a is None or b is None:
-                rows.append({"file": name, "key": key, "a": "there" if a else None, "b": "there" if b else None})
+                rows.append(
+                    {"file": name, "key": key, "a": "there" if a else None, "b": "there" if b else None}
+                )
                 continue
             rows += [
                 {"file": name, "key": f"{key}: {column}", "a": a.get(column), "b": b.get(column)}

@@ -60,7 +60,9 @@ def write_geopackage(path: Path, results: Results, progress: Progress | None = N
 def list_layers(results: Results) -> dict[str, gpd.GeoDataFrame]:
     """Return the layers by name, all EPSG:4326, in drawing order from bottom to top."""
     mesh = results.mesh
-    corner_lonlat, cell_corner = find_corners(build_hexgrid(np.asarray(mesh.cells)), np.asarray(mesh.neighbor))
+    corner_lonlat, cell_corner = find_corners(
+        build_hexgrid(np.asarray(mesh.cells)), np.asarray(mesh.neighbor)
+    )
     edge_lonlat = corner_lonlat[locate_edge_corners(mesh, cell_corner)]
     return {
         "cells": _list_cells(results, corner_lonlat[cell_corner]),
@@ -100,7 +102,9 @@ def _list_lines(results: Results) -> gpd.GeoDataFrame:
             "cost_eur": [round(float(line.cost_eur), 2) for line in lines],
             "closed_by_nature_share": [round(float(line.closed_by_nature), 4) for line in lines],
         },
-        geometry=[shapely.MultiLineString([list(map(tuple, part)) for part in line.polylines]) for line in lines],
+        geometry=[
+            shapely.MultiLineString([list(map(tuple, part)) for part in line.polylines]) for line in lines
+        ],
         crs=4326,
     )
 
@@ -160,17 +164,24 @@ def _list_routes(results: Results) -> gpd.GeoDataFrame:
 def _list_places(results: Results) -> gpd.GeoDataFrame:
     places = results.study.tables["places"].reset_index(drop=True)
     objectives = set(results.study.tables["approaches"]["objective"])
-    frame = places[[field.column for field in fields_of("places") if field.column not in ("lon", "lat")]].copy()
+    frame = places[
+        [field.column for field in fields_of("places") if field.column not in ("lon", "lat")]
+    ].copy()
     frame["objective"] = [place in objectives for place in places["place"]]
     return gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(places["lon"], places["lat"]), crs=4326)
 
 
 def _write_layer(path: Path, name: str, frame: gpd.GeoDataFrame) -> None:
     types = {
-        "cells": "Polygon", "lines": "MultiLineString", "sites": "MultiLineString", "routes": "LineString",
+        "cells": "Polygon",
+        "lines": "MultiLineString",
+        "sites": "MultiLineString",
+        "routes": "LineString",
         "places": "Point",
     }
-    pyogrio.write_dataframe(frame, path, layer=name, driver="GPKG", geometry_type=types[name], append=path.exists())
+    pyogrio.write_dataframe(
+        frame, path, layer=name, driver="GPKG", geometry_type=types[name], append=path.exists()
+    )
 
 
 def _write_styles(path: Path, layers: Iterable[str]) -> None:

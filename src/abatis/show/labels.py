@@ -85,11 +85,19 @@ def place_labels(axes: Axes, space: LabelSpace, labels: Sequence[Label]) -> list
     placed = []
     for label in sorted(labels, key=lambda one: (-one.rank, one.text, one.x)):
         artist = axes.text(
-            label.x, label.y, label.text, fontsize=label.size, color=label.color, weight=label.weight,
-            ha="left", va="bottom", zorder=30,
+            label.x,
+            label.y,
+            label.text,
+            fontsize=label.size,
+            color=label.color,
+            weight=label.weight,
+            ha="left",
+            va="bottom",
+            zorder=30,
             path_effects=None if label.box else WHITE_HALO,
             bbox={"boxstyle": "round,pad=0.15", "fc": label.box, "ec": "none"} if label.box else None,
         )
+        artist.update_bbox_position_size(renderer)
         patch = artist.get_bbox_patch()
         extent = patch.get_window_extent(renderer) if patch else artist.get_window_extent(renderer)
         anchor = axes.transData.transform((label.x, label.y))
@@ -106,8 +114,14 @@ def place_labels(axes: Axes, space: LabelSpace, labels: Sequence[Label]) -> list
         if label.dot_pt:
             space.taken.append(dot)
             axes.plot(
-                [label.x], [label.y], "o", markersize=2 * label.dot_pt, color=label.color,
-                markeredgecolor="white", markeredgewidth=0.5, zorder=28,
+                [label.x],
+                [label.y],
+                "o",
+                markersize=2 * label.dot_pt,
+                color=label.color,
+                markeredgecolor="white",
+                markeredgewidth=0.5,
+                zorder=28,
             )
         if label.leader:
             _draw_leader(axes, anchor, spot, scale, label.box or label.color)

@@ -38,7 +38,11 @@ COVER_COLORS = {
 def draw_maps(results: Results, base: BaseMap, progress: Progress | None = None) -> tuple[MapImage, ...]:
     """Draw all maps of a plan, in the order of the report."""
     makers: tuple[Callable[[Results, BaseMap], MapImage], ...] = (
-        draw_sites_map, draw_gain_map, draw_hours_map, draw_routes_map, draw_ground_map,
+        draw_sites_map,
+        draw_gain_map,
+        draw_hours_map,
+        draw_routes_map,
+        draw_ground_map,
     )
     images = []
     for index, maker in enumerate(makers):
@@ -73,7 +77,9 @@ def draw_gain_map(results: Results, base: BaseMap) -> MapImage:
     vehicle, season = _name_group(results)
     gain = _subtract(results.border_after_h, results.border_before_h)
     sheet = Sheet(base, "Hours gained with the plan")
-    steps = _choose_steps(gain[gain >= GAIN_STEPS[0]], None, GAIN_STEPS, len(GAIN_COLORS), first=GAIN_STEPS[0])
+    steps = _choose_steps(
+        gain[gain >= GAIN_STEPS[0]], None, GAIN_STEPS, len(GAIN_COLORS), first=GAIN_STEPS[0]
+    )
     classes = np.digitize(gain, steps) - 1
     classes[np.isnan(gain) | ~_home(results)] = -1
     none = (classes == -1) & _home(results) & np.isfinite(results.border_before_h)
@@ -131,13 +137,18 @@ def draw_routes_map(results: Results, base: BaseMap) -> MapImage:
     sheet.draw_water()
     sheet.draw_roads()
     sheet.draw_borders()
-    styles = (("route_before", "#0072b2", 2.6, "before the plan", 12.0), ("route_after", "#d55e00", 1.4, "with the plan", 13.0))
+    styles = (
+        ("route_before", "#0072b2", 2.6, "before the plan", 12.0),
+        ("route_after", "#d55e00", 1.4, "with the plan", 13.0),
+    )
     for name, color, width, text, zorder in styles:
         for approach in results.approaches:
             route = getattr(approach, name)
             if len(route) > 1:
                 xy = base.project(results.mesh.lon[route], results.mesh.lat[route])
-                sheet.axes.plot(xy[:, 0], xy[:, 1], color=color, lw=width, zorder=zorder, solid_capstyle="round")
+                sheet.axes.plot(
+                    xy[:, 0], xy[:, 1], color=color, lw=width, zorder=zorder, solid_capstyle="round"
+                )
         sheet.add_line(color, f"fastest route {text}", width)
     _draw_sites(sheet, results, chosen_only=True)
     _place_objectives(sheet, results)
@@ -185,25 +196,43 @@ def _draw_sites(sheet: Sheet, results: Results, chosen_only: bool) -> None:
             if site.kind == "crossing":
                 xy = base.project(np.array([site.lon]), np.array([site.lat]))[0]
                 sheet.axes.plot(
-                    *xy, "s", color=CROSSING_COLOR, markersize=4.2, markeredgecolor="white", markeredgewidth=0.6,
+                    *xy,
+                    "s",
+                    color=CROSSING_COLOR,
+                    markersize=4.2,
+                    markeredgecolor="white",
+                    markeredgewidth=0.6,
                     zorder=16,
                 )
                 seen_crossing = True
             else:
                 index = max(site.echelon - 1, 0)
                 sheet.draw_segments(base.edge_km[edges], "white", 4.2, zorder=14)
-                sheet.draw_segments(base.edge_km[edges], ECHELON_COLORS[index % len(ECHELON_COLORS)], 2.8, zorder=15)
+                sheet.draw_segments(
+                    base.edge_km[edges], ECHELON_COLORS[index % len(ECHELON_COLORS)], 2.8, zorder=15
+                )
                 drawn.add(index)
         elif not chosen_only and site.kind == "crossing":
             xy = base.project(np.array([site.lon]), np.array([site.lat]))[0]
-            sheet.axes.plot(*xy, "s", color="white", markersize=3.4, markeredgecolor=CROSSING_COLOR,
-                            markeredgewidth=0.6, zorder=13)
+            sheet.axes.plot(
+                *xy,
+                "s",
+                color="white",
+                markersize=3.4,
+                markeredgecolor=CROSSING_COLOR,
+                markeredgewidth=0.6,
+                zorder=13,
+            )
     for index in sorted(drawn):
-        name = results.siting.lines[index].name if index < len(results.siting.lines) else f"echelon {index + 1}"
+        name = (
+            results.siting.lines[index].name if index < len(results.siting.lines) else f"echelon {index + 1}"
+        )
         sheet.add_line(ECHELON_COLORS[index % len(ECHELON_COLORS)], f"{name}: chosen site", 2.8)
     if seen_crossing:
         sheet.add_line(CROSSING_COLOR, "crossing, chosen", 0, marker="s")
-    if not chosen_only and any(one.kind == "crossing" and one.key not in chosen for one in results.siting.sites):
+    if not chosen_only and any(
+        one.kind == "crossing" and one.key not in chosen for one in results.siting.sites
+    ):
         sheet.add_line("#999999", "crossing, not chosen", 0, marker="s")
 
 
@@ -217,7 +246,14 @@ def _place_site_labels(sheet: Sheet, results: Results) -> None:
     sheet.place(
         [
             Label(
-                one.label, x, y, rank=one.option.cost_eur, size=6.3, color="white", weight="bold", leader=True,
+                one.label,
+                x,
+                y,
+                rank=one.option.cost_eur,
+                size=6.3,
+                color="white",
+                weight="bold",
+                leader=True,
                 box=CROSSING_COLOR
                 if one.site.kind == "crossing"
                 else ECHELON_COLORS[max(one.site.echelon - 1, 0) % len(ECHELON_COLORS)],
@@ -233,8 +269,15 @@ def _place_objectives(sheet: Sheet, results: Results) -> None:
     rows = [results.study.find_row("places", key) for key in keys]
     xy = sheet.base.project(np.array([row["lon"] for row in rows]), np.array([row["lat"] for row in rows]))
     sheet.axes.plot(
-        xy[:, 0], xy[:, 1], "*", color="#111111", markersize=11, markeredgecolor="white", markeredgewidth=0.8,
-        zorder=20, linestyle="none",
+        xy[:, 0],
+        xy[:, 1],
+        "*",
+        color="#111111",
+        markersize=11,
+        markeredgecolor="white",
+        markeredgewidth=0.8,
+        zorder=20,
+        linestyle="none",
     )
     sheet.add_line("#111111", "objective", 0, marker="*")
     reserve_points(sheet.axes, sheet.space, xy, 4.5)

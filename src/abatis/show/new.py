@@ -39,13 +39,26 @@ _SPEEDS: dict[str, dict[str, tuple[float, float, float]]] = {
     "cover": dict(
         zip(
             COVER_WORDS,
-            ((0.5, 0.6, 0.7), (0.6, 0.7, 0.8), (0.4, 0.5, 0.6), (0.3, 0.4, 0.5), (0.1, 0.15, 0.2),
-             (0, 0.05, 0.1), (0.4, 0.5, 0.6), (0.7, 0.8, 0.9), (0, 0, 0)),
+            (
+                (0.5, 0.6, 0.7),
+                (0.6, 0.7, 0.8),
+                (0.4, 0.5, 0.6),
+                (0.3, 0.4, 0.5),
+                (0.1, 0.15, 0.2),
+                (0, 0.05, 0.1),
+                (0.4, 0.5, 0.6),
+                (0.7, 0.8, 0.9),
+                (0, 0, 0),
+            ),
             strict=True,
         )
     ),
     "slope": dict(
-        zip(SLOPE_WORDS, ((1, 1, 1), (0.7, 0.8, 0.9), (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), (0, 0, 0.1)), strict=True)
+        zip(
+            SLOPE_WORDS,
+            ((1, 1, 1), (0.7, 0.8, 0.9), (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), (0, 0, 0.1)),
+            strict=True,
+        )
     ),
     "soil": dict.fromkeys(SOIL_WORDS, (0.8, 0.9, 1.0)),
     "road": dict(
@@ -72,11 +85,23 @@ def write_new_study(folder: Path, example: str = "") -> Path:
     """
     if example and example not in EXAMPLES:
         raise InputError(
-            [Fault(f"there is no example '{example}'", column="--example", remedy=nearest_word(example, EXAMPLES))]
+            [
+                Fault(
+                    f"there is no example '{example}'",
+                    column="--example",
+                    remedy=nearest_word(example, EXAMPLES),
+                )
+            ]
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
-            [Fault("is there already and not empty", str(folder), remedy="name a new folder; nothing was written")]
+            [
+                Fault(
+                    "is there already and not empty",
+                    str(folder),
+                    remedy="name a new folder; nothing was written",
+                )
+            ]
         )
     if example:
         from abatis.examples.lithuania import write_example
@@ -159,14 +184,36 @@ def _template_rows() -> dict[str, list[dict[str, Any]]]:
     measure = {"life_years": 20, "reversibility": "medium"}
     return {
         "places": [
-            _row(place="capital", name="Capital", lon=24.60, lat=55.00, population=60000, kind="city", country="HOME"),
-            _row(place="bordertown", name="Bordertown", lon=24.12, lat=55.05, population=4000, kind="town",
-                 country="HOME"),
+            _row(
+                place="capital",
+                name="Capital",
+                lon=24.60,
+                lat=55.00,
+                population=60000,
+                kind="city",
+                country="HOME",
+            ),
+            _row(
+                place="bordertown",
+                name="Bordertown",
+                lon=24.12,
+                lat=55.05,
+                population=4000,
+                kind="town",
+                country="HOME",
+            ),
         ],
         "fronts": [_row(front="west", name="All of the common border", countries="OTHER")],
         "approaches": [
-            _row(approach="west_capital", name="Border to Capital", front="west", objective="capital",
-                 vehicle="tracked", season="dry", weight=1)
+            _row(
+                approach="west_capital",
+                name="Border to Capital",
+                front="west",
+                objective="capital",
+                vehicle="tracked",
+                season="dry",
+                weight=1,
+            )
         ],
         "vehicles": [_row(vehicle="tracked", name="Tracked vehicles")],
         "speeds": [
@@ -176,26 +223,64 @@ def _template_rows() -> dict[str, list[dict[str, Any]]]:
         ],
         "crossings": [_row(vehicle="any", season="any", from_m=0, to_m=30, crossing_h=0.25)],
         "measures": [
-            _row(measure="ditch", name="Ditch", unit="km", unit_cost_low_eur=100000, unit_cost_eur=200000,
-                 unit_cost_high_eur=400000, delay_low_h=0.5, delay_h=1, delay_high_h=2, lead_months=12,
-                 land_take_m2=15000, removal_cost_eur=50000, **measure),
-            _row(measure="block", name="Road block", unit="piece", unit_cost_low_eur=20000, unit_cost_eur=50000,
-                 unit_cost_high_eur=90000, delay_low_h=0.5, delay_h=1.5, delay_high_h=3, lead_months=3,
-                 land_take_m2=200, removal_cost_eur=5000, **measure),
+            _row(
+                measure="ditch",
+                name="Ditch",
+                unit="km",
+                unit_cost_low_eur=100000,
+                unit_cost_eur=200000,
+                unit_cost_high_eur=400000,
+                delay_low_h=0.5,
+                delay_h=1,
+                delay_high_h=2,
+                lead_months=12,
+                land_take_m2=15000,
+                removal_cost_eur=50000,
+                **measure,
+            ),
+            _row(
+                measure="block",
+                name="Road block",
+                unit="piece",
+                unit_cost_low_eur=20000,
+                unit_cost_eur=50000,
+                unit_cost_high_eur=90000,
+                delay_low_h=0.5,
+                delay_h=1.5,
+                delay_high_h=3,
+                lead_months=3,
+                land_take_m2=200,
+                removal_cost_eur=5000,
+                **measure,
+            ),
         ],
         "options": [
-            _row(option="ditch_block", name="Ditch and road blocks", open_measure="ditch", road_measure="block",
-                 bridge_measure="block", sites="any")
+            _row(
+                option="ditch_block",
+                name="Ditch and road blocks",
+                open_measure="ditch",
+                road_measure="block",
+                bridge_measure="block",
+                sites="any",
+            )
         ],
         "budget": [_row(line="sites", name="Works at sites", amount_eur=3000000, planned="true")],
         "rules": [],
         "facts": [],
         "classes": [],
         "sources": [
-            _row(layer=layer, file=f"{layer}.geojson", class_column=column, name_column=name,
-                 licence="Apache-2.0 (part of abatis)")
+            _row(
+                layer=layer,
+                file=f"{layer}.geojson",
+                class_column=column,
+                name_column=name,
+                licence="Apache-2.0 (part of abatis)",
+            )
             for layer, column, name in (
-                ("borders", "country", ""), ("forest", "", ""), ("water", "", ""), ("roads", "class", "name"),
+                ("borders", "country", ""),
+                ("forest", "", ""),
+                ("water", "", ""),
+                ("roads", "class", "name"),
             )
         ],
     }
@@ -210,12 +295,18 @@ def _template_layers() -> dict[str, str]:
         return {"type": "LineString", "coordinates": [list(point) for point in points]}
 
     layers = {
-        "borders": [(box(24.0, 54.8, 24.9, 55.2), {"country": "HOME"}),
-                    (box(23.6, 54.8, 24.0, 55.2), {"country": "OTHER"})],
+        "borders": [
+            (box(24.0, 54.8, 24.9, 55.2), {"country": "HOME"}),
+            (box(23.6, 54.8, 24.0, 55.2), {"country": "OTHER"}),
+        ],
         "forest": [(box(24.2, 54.85, 24.35, 54.97), {})],
         "water": [(box(24.22, 55.08, 24.34, 55.16), {})],
-        "roads": [(road((23.65, 55.02), (24.12, 55.05), (24.4, 55.02), (24.6, 55.0), (24.85, 55.0)),
-                   {"class": "main", "name": "1"})],
+        "roads": [
+            (
+                road((23.65, 55.02), (24.12, 55.05), (24.4, 55.02), (24.6, 55.0), (24.85, 55.0)),
+                {"class": "main", "name": "1"},
+            )
+        ],
     }
     return {
         name: json.dumps(
@@ -227,6 +318,7 @@ def _template_layers() -> dict[str, str]:
                 ],
             },
             indent=1,
-        ) + "\n"
+        )
+        + "\n"
         for name, features in layers.items()
     }

@@ -16,7 +16,7 @@ Clock = Callable[[], float]
 
 
 class RateMeter:
-    """Remaining seconds of one stage from the rate of its last reports.
+    """Remaining seconds of one job from the rate of its last reports.
 
     remaining = (1 - share) / ((share - share_0) / (now - now_0))
 
@@ -35,7 +35,7 @@ class RateMeter:
         self._reports: deque[tuple[float, float]] = deque()
 
     def report(self, share: float, now_s: float) -> None:
-        """Note that `share` (0..1) of the stage was done at `now_s`."""
+        """Note that `share` (0..1) of the job was done at `now_s`."""
         self._reports.append((share, now_s))
         while len(self._reports) > 2 and now_s - self._reports[1][1] > 20.0:
             self._reports.popleft()
@@ -53,7 +53,7 @@ class RateMeter:
 class ShowProgress:
     """Context manager that is itself the callback ``progress(stage, share)``.
 
-    On a terminal one line is redrawn with a bar, the share and the remaining time of the stage; when piped,
+    On a terminal one line is redrawn with a bar, the share and the remaining time of the job; when piped,
     one line is written when a stage ends. Nothing goes to standard output.
 
     Parameters
@@ -66,6 +66,7 @@ class ShowProgress:
         self._stage = ""
         self._share = 0.0
         self._started_s = 0.0
+        self._note = ""
         self._meter = RateMeter()
         self._live: Live | None = None
 
@@ -84,15 +85,25 @@ class ShowProgress:
             self._finish_stage()
 
     def __call__(self, stage: str, share: float) -> None:
-        """Report that `share` (0..1) of `stage` is done; a new stage ends the one before."""
+        """Report that `share` (0..1) of the job is done and which stage of it runs.
+
+        A job may have several stages with one growing share; a share that falls back starts a new job.
+        """
         now_s = self._clock()
         if stage != self._stage:
             self._finish_stage()
-            self._stage, self._started_s, self._meter = stage, now_s, RateMeter()
-        self._share = min(max(share, 0.0), 1.0)
+            self._stage, self._started_s, self._note = stage, now_s, ""
+        share = min(max(share, 0.0), 1.0)
+        if share < self._share:
+            self._meter = RateMeter()
+        self._share = share
         self._meter.report(self._share, now_s)
         if self._live is not None:
             self._live.update(Text(self.describe()))
+
+    def set_note(self, note: str) -> None:
+        """Show a short note behind the present stage, such as value and bound of a search."""
+        self._note = note
 
     def describe(self) -> str:
         """Return the line shown for the present stage."""
@@ -100,12 +111,13 @@ class ShowProgress:
         full = int(self._share * width)
         remaining_s = self._meter.remaining_s()
         rest = "" if remaining_s is None else f"  about {format_seconds(remaining_s)} left"
-        return f"{self._stage}  [{'#' * full}{'.' * (width - full)}] {self._share:4.0%}{rest}"
+        return f"{self._stage}  [{'#' * full}{'.' * (width - full)}] {self._share:4.0%}{rest}{f'  {self._note}' if self._note else ''}"
 
     def _finish_stage(self) -> None:
         if not self._stage:
             return
         line = f"{self._stage}: {format_seconds(self._clock() - self._started_s)}"
+        line += f" ({self._note})" if self._note else ""
         if self._live is not None:
             self._live.console.print(line, style="dim", highlight=False)
         else:

@@ -88,7 +88,9 @@ def compute_results(
         fields.append(_compute_approach(mesh, problem, index, chosen_rows))
     leading = int(np.argmax(problem.approach_weight))
     group = int(problem.approach_group[leading])
-    sources = np.unique(np.concatenate([np.asarray(one) for one in problem.approach_sources])).astype(np.int32)
+    sources = np.unique(np.concatenate([np.asarray(one) for one in problem.approach_sources])).astype(
+        np.int32
+    )
     modes = (problem.open_h[group], problem.road_h[group])
     before = compute_times(mesh, time_edges(problem, *modes, ()), sources)
     after = compute_times(mesh, time_edges(problem, *modes, chosen_rows), sources)
@@ -193,9 +195,7 @@ def label_sites(siting: Siting) -> dict[str, str]:
     return labels
 
 
-def _compute_approach(
-    mesh: Mesh, problem: Problem, index: int, chosen: tuple[int, ...]
-) -> ApproachFields:
+def _compute_approach(mesh: Mesh, problem: Problem, index: int, chosen: tuple[int, ...]) -> ApproachFields:
     group = int(problem.approach_group[index])
     targets = np.asarray(problem.approach_targets[index], dtype=np.int32)
     sources = np.asarray(problem.approach_sources[index], dtype=np.int64)
@@ -205,7 +205,9 @@ def _compute_approach(
         times = compute_times(mesh, time_h, targets)
         start = int(sources[np.argmin(times[sources])])
         reachable = bool(np.isfinite(times[start]))
-        route = np.asarray(find_route(mesh, time_h, times, start)) if reachable else np.empty(0, dtype=np.int32)
+        route = (
+            np.asarray(find_route(mesh, time_h, times, start)) if reachable else np.empty(0, dtype=np.int32)
+        )
         found.append((times, route))
     (before_h, route_before), (after_h, route_after) = found
     return ApproachFields(problem.approach_keys[index], before_h, after_h, route_before, route_after)

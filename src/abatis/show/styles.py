@@ -22,7 +22,8 @@ def _rgba(color: str, alpha: int = 255) -> str:
 
 def _options(values: dict[str, str]) -> str:
     inner = "".join(
-        f"<Option type=\"QString\" name={quoteattr(key)} value={quoteattr(value)}/>" for key, value in values.items()
+        f'<Option type="QString" name={quoteattr(key)} value={quoteattr(value)}/>'
+        for key, value in values.items()
     )
     return f'<Option type="Map">{inner}</Option>'
 
@@ -34,16 +35,23 @@ def _fill(name: str, color: str, alpha: int = 190) -> str:
 
 def _line(name: str, color: str, width_mm: float, dash: bool = False) -> str:
     values = {
-        "line_color": _rgba(color), "line_width": f"{width_mm:g}", "line_width_unit": "MM",
-        "line_style": "dash" if dash else "solid", "capstyle": "round",
+        "line_color": _rgba(color),
+        "line_width": f"{width_mm:g}",
+        "line_width_unit": "MM",
+        "line_style": "dash" if dash else "solid",
+        "capstyle": "round",
     }
     return _symbol("line", name, "SimpleLine", values)
 
 
 def _marker(name: str, shape: str, color: str, size_mm: float) -> str:
     values = {
-        "name": shape, "color": _rgba(color), "size": f"{size_mm:g}", "size_unit": "MM",
-        "outline_color": "255,255,255,255", "outline_width": "0.2",
+        "name": shape,
+        "color": _rgba(color),
+        "size": f"{size_mm:g}",
+        "size_unit": "MM",
+        "outline_color": "255,255,255,255",
+        "outline_width": "0.2",
     }
     return _symbol("marker", name, "SimpleMarker", values)
 
@@ -111,9 +119,9 @@ LAYER_STYLES = {
     "sites": _document(
         _rules(
             [
-                ("NOT \"chosen\"", "not chosen", _line("0", "#999999", 0.4)),
-                ("\"chosen\" AND \"kind\" = 'line'", "chosen site", _line("1", "#d55e00", 1.1)),
-                ("\"chosen\" AND \"kind\" = 'crossing'", "chosen crossing", _line("2", "#111111", 1.4)),
+                ('NOT "chosen"', "not chosen", _line("0", "#999999", 0.4)),
+                ('"chosen" AND "kind" = \'line\'', "chosen site", _line("1", "#d55e00", 1.1)),
+                ('"chosen" AND "kind" = \'crossing\'', "chosen crossing", _line("2", "#111111", 1.4)),
             ]
         ),
         _labels("label", 8, "#7a2b00", '"chosen"'),
@@ -131,8 +139,8 @@ LAYER_STYLES = {
     "places": _document(
         _rules(
             [
-                ("NOT \"objective\"", "place", _marker("0", "circle", "#444444", 1.4)),
-                ("\"objective\"", "objective", _marker("1", "star", "#111111", 4.0)),
+                ('NOT "objective"', "place", _marker("0", "circle", "#444444", 1.4)),
+                ('"objective"', "objective", _marker("1", "star", "#111111", 4.0)),
             ]
         ),
         _labels("name", 8, "#222222", '"objective" OR "population" >= 10000'),

@@ -84,9 +84,7 @@ def _build_rich(table: Table) -> RichTable:
     for column in table.columns:
         rich.add_column(escape(column.caption), justify="right" if column.is_number else "left")
     for row in table.rows:
-        rich.add_row(
-            *(escape(format_value(row.get(column.key), column.format)) for column in table.columns)
-        )
+        rich.add_row(*(escape(format_value(row.get(column.key), column.format)) for column in table.columns))
     return rich
 
 

@@ -174,7 +174,7 @@ def check_place(
     """
     west, south, east, north = (float(value) for value in bounds)
     largest = max(abs(value) for value in (west, south, east, north))
-    if crs.is_geographic and (largest > 360 or max(abs(south), abs(north)) > 90 and largest > 180):
+    if crs.is_geographic and (largest > 360 or (max(abs(south), abs(north)) > 90 and largest > 180)):
         findings.add_unit_fault(
             f"has coordinates up to {largest:,.0f} but its CRS is in degrees: they look like metres",
             file,

@@ -17,7 +17,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window, from_bounds
 
-from abatis.ground.sources import Area, Findings, check_place, translate_codes, transform_bounds
+from abatis.ground.sources import Area, Findings, check_place, transform_bounds, translate_codes
 from abatis.ground.sources.vectors import RASTER_SUFFIXES
 from abatis.model.study import Study
 
@@ -128,9 +128,7 @@ def _check_numbers(
         if values.size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if low > high:
-        findings.add_fault(
-            "holds only nodata on the study's ground", shown, number, "file", "check the file"
-        )
+        findings.add_fault("holds only nodata on the study's ground", shown, number, "file", "check the file")
     elif layer == "elevation" and (low < -500 or high > 9000):
         findings.add_fault(
             f"has elevations from {low:g} to {high:g} m",

@@ -229,9 +229,7 @@ def _translate_frame(
     keep = np.array([one is not None and not shapely.is_empty(one) for one in geometry], dtype=bool)
     if row["class_column"]:
         codes = [format_code(value) for value in frame[row["class_column"]]]
-        table = translate_codes(
-            study, layer, sorted(set(codes)), shown, number, findings
-        )
+        table = translate_codes(study, layer, sorted(set(codes)), shown, number, findings)
         words = np.array([table.get(code, "") for code in codes], dtype=object)
         keep &= words != ""
     names = np.full(count, "", dtype=object)
@@ -280,9 +278,7 @@ def _mend_geometry(
     if broken.any():
         geometry = geometry.copy()
         geometry[broken] = [_keep_polygons(one) for one in shapely.make_valid(geometry[broken])]
-        findings.notes.append(
-            f"{int(broken.sum())} self-crossing polygons of {shown} ({layer}) were mended"
-        )
+        findings.notes.append(f"{int(broken.sum())} self-crossing polygons of {shown} ({layer}) were mended")
     return geometry
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -196,16 +195,27 @@ def tabulate_lines(results: Results) -> Table:
 def _tabulate_land(results: Results) -> Table:
     areas = results.impact.land_take_ha
     rows = [
-        {"cover": word.replace("_", " "), "area_ha": areas[word]} for word in COVER_WORDS if areas[word] > 0.005
+        {"cover": word.replace("_", " "), "area_ha": areas[word]}
+        for word in COVER_WORDS
+        if areas[word] > 0.005
     ]
-    return Table("Land taken by cover", (Column("cover", "cover"), Column("area_ha", "land [ha]", ",.2f")), tuple(rows))
+    return Table(
+        "Land taken by cover", (Column("cover", "cover"), Column("area_ha", "land [ha]", ",.2f")), tuple(rows)
+    )
 
 
 def _tabulate_access(results: Results) -> Table:
     touched = [one for one in results.impact.access if one.cut_off or one.longer]
-    touched.sort(key=lambda one: (not one.cut_off, -(one.after_h - one.before_h) if one.longer else 0.0, one.name))
+    touched.sort(
+        key=lambda one: (not one.cut_off, -(one.after_h - one.before_h) if one.longer else 0.0, one.name)
+    )
     rows = [
-        {"name": one.name, "population": one.population, "before_min": 60 * one.before_h, "after_min": 60 * one.after_h}
+        {
+            "name": one.name,
+            "population": one.population,
+            "before_min": 60 * one.before_h,
+            "after_min": 60 * one.after_h,
+        }
         for one in touched[:MOST_PLACES]
     ]
     columns = (
@@ -272,11 +282,16 @@ def _tabulate_sources(results: Results) -> Table:
         for field in fields_of("sources")
         if field.column in ("layer", "file", "licence", "date", "source", "tag")
     )
-    rows = [{column.key: row[column.key] for column in columns} for _, row in results.study.sources.iterrows()]
+    rows = [
+        {column.key: row[column.key] for column in columns} for _, row in results.study.sources.iterrows()
+    ]
     return Table("Data", columns, tuple(rows))
 
 
 def _tabulate_facts(results: Results) -> Table:
     columns = (Column("wording", "fact"), Column("source", "source"), Column("tag", "tag"))
-    rows = [{column.key: row[column.key] for column in columns} for _, row in results.study.tables["facts"].iterrows()]
+    rows = [
+        {column.key: row[column.key] for column in columns}
+        for _, row in results.study.tables["facts"].iterrows()
+    ]
     return Table("Facts", columns, tuple(rows))

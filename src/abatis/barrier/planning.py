@@ -1,0 +1,167 @@
+"""From a solution to a plan that can be kept, and back: is a kept plan still what it says it is?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from abatis import __version__
+from abatis.barrier.certificate import check_certificate
+from abatis.barrier.sites import Siting, site_study
+from abatis.barrier.solve import Solution
+from abatis.model.errors import Fault, InputError
+from abatis.model.mesh import read_mesh
+from abatis.model.plan import ApproachResult, ChosenOption, Plan, read_plan
+from abatis.model.study import Study, hash_study, read_study
+
+CLOSE = 1e-9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Outcome of a verification: what was checked, and every reason why it does not hold."""
+
+    folder: Path
+    reasons: tuple[str, ...]
+    paths: int
+    leaves: int
+
+    @property
+    def holds(self) -> bool:
+        """True when nothing speaks against the plan."""
+        return not self.reasons
+
+
+def make_plan(study: Study, siting: Siting, solution: Solution, name: str, seed: int) -> Plan:
+    """Write a solution down as a plan.
+
+    Parameters
+    ----------
+    study : the study the problem was built from.
+    siting : its lines, sites and options; `siting.problem` is the one that was solved.
+    solution : the solver's answer.
+    name : name of the plan (its folder under plans/).
+    seed : the seed that was used.
+    """
+    problem = solution.problem
+    options = tuple(
+        ChosenOption(
+            site=problem.site_keys[problem.option_site[o]],
+            option=siting.options[o].option,
+            name=problem.site_names[problem.option_site[o]],
+            cost_eur=float(problem.option_cost_eur[o]),
+        )
+        for o in solution.chosen
+    )
+    approaches = tuple(
+        ApproachResult(
+            id=problem.approach_keys[k],
+            name=problem.approach_names[k],
+            weight=float(problem.approach_weight[k]),
+            before_h=float(solution.before_h[k]),
+            after_h=float(solution.after_h[k]),
+        )
+        for k in range(problem.approach_count)
+    )
+    before = [one.before_h for one in approaches]
+    weighted = sum(one.weight * one.before_h for one in approaches)
+    return Plan(
+        name=name,
+        title=study.title,
+        objective=problem.objective,
+        status=solution.status,
+        value_h=solution.value_h,
+        before_h=min(before) if problem.objective == "minimum" else weighted,
+        bound_h=solution.bound_h,
+        gap=solution.gap,
+        cost_eur=solution.cost_eur,
+        budget_eur=solution.budget_eur,
+        approaches=approaches,
+        options=options,
+        study_hash=hash_study(study),
+        seed=seed,
+        seconds=round(solution.seconds, 3),
+        version=__version__,
+    )
+
+
+def find_study_folder(plan_folder: Path) -> Path:
+    """Return the study a plan folder belongs to: STUDY/plans/NAME.
+
+    Raises
+    ------
+    InputError : when the folder does not lie inside a study.
+    """
+    folder = plan_folder.resolve().parent.parent
+    if not (folder / "study.toml").is_file():
+        raise InputError(
+            [Fault("does not lie in STUDY/plans/NAME", str(plan_folder), remedy="name the plan's own folder")]
+        )
+    return folder
+
+
+def verify_plan(plan_folder: Path) -> Verdict:
+    """Re-check a kept plan from the study's own files, without the solver.
+
+    Parameters
+    ----------
+    plan_folder : STUDY/plans/NAME with plan.json and certificate.json.
+
+    Returns
+    -------
+    The verdict; `reasons` is empty when plan, certificate and study agree.
+
+    Raises
+    ------
+    InputError : when files are missing or unreadable.
+    """
+    plan = read_plan(plan_folder)
+    certificate = _read_certificate(plan_folder / "certificate.json")
+    study = read_study(find_study_folder(plan_folder))
+    reasons = []
+    if plan.study_hash != hash_study(study):
+        reasons.append("the study's tables have changed since the plan was made")
+    siting = site_study(study, read_mesh(study.folder))
+    reasons += check_certificate(siting.problem, certificate)
+    if not reasons:
+        reasons += _compare_plan(plan, siting, certificate)
+    leaves = sum("split" not in node for node in certificate.get("nodes", []))
+    return Verdict(plan_folder, tuple(reasons), len(certificate.get("paths", [])), leaves)
+
+
+def _read_certificate(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError([Fault("is missing", str(path), remedy="solve the study again")]) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError([Fault(f"is damaged: {error}", str(path), remedy="solve the study again")]) from error
+    if not isinstance(values, dict):
+        raise InputError([Fault("is not a certificate", str(path), remedy="solve the study again")])
+    return values
+
+
+def _compare_plan(plan: Plan, siting: Siting, certificate: Mapping[str, Any]) -> list[str]:
+    """What plan.json says must be what the certificate proves."""
+    problem = siting.problem
+    reasons = []
+    for word in ("value_h", "bound_h", "budget_eur"):
+        if getattr(plan, word) != certificate[word]:
+            reasons.append(f"plan.json says {word} {getattr(plan, word)}, the certificate {certificate[word]}")
+    proven = sorted(
+        (problem.site_keys[problem.option_site[o]], siting.options[o].option, float(problem.option_cost_eur[o]))
+        for o in certificate["chosen"]
+    )
+    written = sorted((one.site, one.option, one.cost_eur) for one in plan.options)
+    if written != proven:
+        different = [one[0] for one in written if one not in proven] or [one[0] for one in proven]
+        reasons.append(f"plan.json and the certificate differ in the options chosen, first at {different[0]}")
+    if abs(sum(one.cost_eur for one in plan.options) - plan.cost_eur) > 0.005:
+        reasons.append("the costs of the options in plan.json do not add up to its cost")
+    spread = max(0.0, plan.bound_h - plan.value_h)
+    if abs(plan.gap * abs(plan.value_h) - spread) > CLOSE * max(1.0, abs(plan.value_h)):
+        reasons.append("the gap in plan.json does not follow from its value and bound")
+    return reasons

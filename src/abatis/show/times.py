@@ -1,0 +1,109 @@
+"""Arrival times and avenues of a study without barriers, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from abatis.ground.fronts import find_front_cells, find_objective_cell
+from abatis.ground.speeds import compute_edge_times
+from abatis.ground.travel import compute_times, find_avenues, list_edges
+from abatis.model.mesh import Mesh
+from abatis.model.study import Study
+from abatis.show.results import Progress
+from abatis.show.tables import Column, Table
+
+
+def tabulate_times(study: Study, mesh: Mesh, approach: str, progress: Progress) -> Table:
+    """Tabulate the least hours of every approach (or one) at low, likely and high speeds.
+
+    Parameters
+    ----------
+    study, mesh : the study and its mesh.
+    approach : key of one approach, or empty for all.
+    progress : callback (stage, share done).
+    """
+    rows = []
+    chosen = _select(study, approach)
+    for index, row in enumerate(chosen):
+        progress("arrival times", index / len(chosen))
+        front = find_front_cells(study, mesh, row["front"])
+        target = np.array([find_objective_cell(study, mesh, row["objective"])], dtype=np.int32)
+        hours = {}
+        for level in ("high", "mode", "low"):
+            times = compute_edge_times(study, mesh, row["vehicle"], row["season"], level=level)
+            hours[level] = float(compute_times(mesh, times.time_h, target)[front].min())
+        rows.append(
+            {
+                "approach": row["approach"],
+                "name": row["name"],
+                "vehicle": row["vehicle"],
+                "season": row["season"],
+                "hours": hours["mode"],
+                "hours_high_speed": hours["high"],
+                "hours_low_speed": hours["low"],
+            }
+        )
+    progress("arrival times", 1.0)
+    columns = (
+        Column("approach", "key"),
+        Column("name", "approach"),
+        Column("vehicle", "vehicle"),
+        Column("season", "season"),
+        Column("hours", "least time [h]", ".2f"),
+        Column("hours_high_speed", "at high speeds [h]", ".2f"),
+        Column("hours_low_speed", "at low speeds [h]", ".2f"),
+    )
+    return Table("Arrival times without barriers", columns, tuple(rows))
+
+
+def tabulate_avenues(study: Study, mesh: Mesh, approach: str, count: int, progress: Progress) -> Table:
+    """Tabulate up to `count` well-separated fast routes of every approach (or one)."""
+    rows: list[dict[str, Any]] = []
+    chosen = _select(study, approach)
+    for index, row in enumerate(chosen):
+        progress("avenues", index / len(chosen))
+        times = compute_edge_times(study, mesh, row["vehicle"], row["season"])
+        front = np.asarray(find_front_cells(study, mesh, row["front"]), dtype=np.int32)
+        target = find_objective_cell(study, mesh, row["objective"])
+        avenues = find_avenues(mesh, times.time_h, front, target, count)
+        for number, avenue in enumerate(avenues, start=1):
+            start = int(avenue.cells[0])
+            rows.append(
+                {
+                    "approach": row["approach"],
+                    "avenue": number,
+                    "hours": float(avenue.time_h),
+                    "start_lon": round(float(mesh.lon[start]), 3),
+                    "start_lat": round(float(mesh.lat[start]), 3),
+                    "roads": _name_roads(mesh, np.asarray(avenue.cells)),
+                }
+            )
+    progress("avenues", 1.0)
+    columns = (
+        Column("approach", "approach"),
+        Column("avenue", "avenue", ".0f"),
+        Column("hours", "time [h]", ".2f"),
+        Column("start_lon", "start, longitude [deg]", ".3f"),
+        Column("start_lat", "start, latitude [deg]", ".3f"),
+        Column("roads", "roads used most"),
+    )
+    return Table("Avenues without barriers", columns, tuple(rows))
+
+
+def _select(study: Study, approach: str) -> list[Any]:
+    rows = [row for _, row in study.tables["approaches"].iterrows()]
+    return [row for row in rows if not approach or row["approach"] == approach]
+
+
+def _name_roads(mesh: Mesh, cells: np.ndarray) -> str:
+    """Return the names of the three roads that carry most of a route."""
+    length_m: dict[str, float] = {}
+    for edge in list_edges(mesh, cells):
+        name = int(mesh.road_name[edge])
+        if name >= 0:
+            length_m[mesh.road_names[name]] = length_m.get(mesh.road_names[name], 0.0) + float(
+                mesh.road_m[edge]
+            )
+    return " ".join(sorted(length_m, key=lambda name: -length_m[name])[:3])

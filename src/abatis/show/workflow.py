@@ -1,0 +1,177 @@
+"""The chain of rooms as the command line runs it: build, plan, show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from abatis.barrier.planning import find_study_folder, make_plan
+from abatis.barrier.proof import make_certificate
+from abatis.barrier.sites import site_study
+from abatis.barrier.solve import solve_problem
+from abatis.ground.build import build_mesh
+from abatis.model.errors import Fault, InputError
+from abatis.model.mesh import Mesh, read_mesh, write_mesh
+from abatis.model.plan import Plan, read_plan, write_plan
+from abatis.model.storage import write_text_whole
+from abatis.model.study import Study, hash_study, read_study
+from abatis.show.basemap import prepare_base_map
+from abatis.show.export import write_geopackage
+from abatis.show.maps import draw_maps
+from abatis.show.report import build_report
+from abatis.show.results import Progress, Results, compute_ranges, compute_results
+
+PLAN_FILES = ("plan.json", "certificate.json", "plan.gpkg", "report.html")
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SolveSettings:
+    """How a study is solved: plan name, EUR, gap as a share, seconds, seed."""
+
+    name: str
+    budget_eur: float
+    gap: float
+    time_limit_s: float
+    seed: int
+
+
+def choose_settings(
+    study: Study,
+    name: str = "base",
+    budget_eur: float | None = None,
+    gap: float | None = None,
+    time_limit_s: float | None = None,
+    seed: int | None = None,
+) -> SolveSettings:
+    """Take the settings that are given and the study's for the others; the budget is the sum of planned lines.
+
+    Raises
+    ------
+    InputError : when a value is out of its bounds or the name is no folder name.
+    """
+    faults = []
+    if not name or any(letter in name for letter in "/\\") or name in (".", ".."):
+        faults.append(
+            Fault(f"'{name}' is no name for a plan", column="--name", remedy="use letters and digits")
+        )
+    if budget_eur is not None and not budget_eur >= 0:
+        faults.append(
+            Fault(f"is {budget_eur:g} but must be at least 0", column="--budget", remedy="give EUR")
+        )
+    if gap is not None and not 0 <= gap <= 1:
+        faults.append(Fault(f"is {gap:g} but must be 0 to 1", column="--gap", remedy="give a share"))
+    if time_limit_s is not None and not time_limit_s >= 0:
+        faults.append(
+            Fault(f"is {time_limit_s:g} but must be at least 0", column="--time-limit", remedy="give s")
+        )
+    if faults:
+        raise InputError(faults)
+    lines = study.tables["budget"]
+    return SolveSettings(
+        name=name,
+        budget_eur=float(lines[lines["planned"]]["amount_eur"].sum()) if budget_eur is None else budget_eur,
+        gap=study.gap if gap is None else gap,
+        time_limit_s=study.time_limit_s if time_limit_s is None else time_limit_s,
+        seed=study.seed if seed is None else seed,
+    )
+
+
+def load_study(folder: Path) -> tuple[Study, Mesh]:
+    """Read a study and its mesh.
+
+    Raises
+    ------
+    InputError : when there is no mesh or it was built from another state of the study.
+    """
+    study = read_study(folder)
+    mesh = read_mesh(folder)
+    if mesh.study_hash != hash_study(study):
+        raise InputError(
+            [
+                Fault(
+                    "was built from another state of the study: settings or tables were changed since",
+                    str(folder / "mesh"),
+                    remedy=f"run: abatis build {folder}",
+                )
+            ]
+        )
+    return study, mesh
+
+
+def build_study(folder: Path, progress: Progress) -> tuple[Study, Mesh]:
+    """Build the mesh of a study folder and write it."""
+    study = read_study(folder)
+    mesh = build_mesh(study, progress)
+    write_mesh(mesh, folder)
+    return study, mesh
+
+
+def solve_study(
+    study: Study, mesh: Mesh, settings: SolveSettings, progress: Progress, note: Note | None = None
+) -> tuple[Path, Results]:
+    """Find sites, solve, and write plan.json, options.csv, certificate.json, plan.gpkg and report.html.
+
+    Raises
+    ------
+    KeyboardInterrupt : when the search was interrupted; nothing is written then.
+    """
+    siting = site_study(study, mesh, progress)
+
+    def report_search(value_h: float, bound_h: float, seconds: float) -> None:
+        limit_s = settings.time_limit_s
+        progress("search (at most the time limit)", min(seconds / limit_s, 1.0) if limit_s > 0 else 1.0)
+        if note is not None:
+            note(f"value {value_h:.2f} h, at most {bound_h:.2f} h")
+
+    solution = solve_problem(
+        siting.problem, settings.budget_eur, settings.gap, settings.time_limit_s, settings.seed, report_search
+    )
+    if solution.status == "interrupted":
+        raise KeyboardInterrupt
+    plan = make_plan(study, siting, solution, settings.name, settings.seed)
+    folder = study.folder / "plans" / settings.name
+    results = compute_results(study, mesh, siting, plan, progress)
+    write_plan(plan, folder, make_certificate(solution))
+    show_plan(folder, results, progress)
+    return folder, results
+
+
+def report_plan(folder: Path, progress: Progress) -> Results:
+    """Make plan.gpkg and report.html of a plan folder anew."""
+    plan = read_plan(folder)
+    study, mesh = load_study(find_study_folder(folder))
+    siting = site_study(study, mesh, progress)
+    results = compute_results(study, mesh, siting, plan, progress)
+    show_plan(folder, results, progress)
+    return results
+
+
+def show_plan(folder: Path, results: Results, progress: Progress) -> None:
+    """Write plan.gpkg and report.html."""
+    write_geopackage(folder / "plan.gpkg", results, progress)
+    base = prepare_base_map(results.study, results.mesh)
+    maps = draw_maps(results, base, progress)
+    html = build_report(results, maps, compute_ranges(results, progress))
+    write_text_whole(folder / "report.html", html)
+
+
+def describe_plan(plan: Plan) -> list[dict[str, object]]:
+    """Return the answer in a few rows: what, value, unit."""
+    approaches = len(plan.approaches)
+    rows: list[tuple[str, float, str, str]] = [
+        ("value before", plan.before_h, "h", ",.2f"),
+        ("value with the plan", plan.value_h, "h", ",.2f"),
+        ("hours bought", plan.value_h - plan.before_h, "h", ",.2f"),
+        ("no plan can give more than", plan.bound_h, "h", ",.2f"),
+        ("gap", 100 * plan.gap, "%", ",.1f"),
+        ("cost", plan.cost_eur, "EUR", ",.0f"),
+        ("budget", plan.budget_eur, "EUR", ",.0f"),
+        ("sites closed", len(plan.options), "", ",.0f"),
+        ("approaches", approaches, "", ",.0f"),
+    ]
+    return [
+        {"what": what, "value": float(value), "shown": format(value, style), "unit": unit}
+        for what, value, unit, style in rows
+    ]

@@ -1,0 +1,157 @@
+"""The solver against brute force, its laws, and its manners."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abatis.barrier.certificate import check_certificate
+from abatis.barrier.network import build_network
+from abatis.barrier.proof import make_certificate
+from abatis.barrier.solve import measure_times, solve_problem
+from abatis.model.errors import InfeasibleError, InputError
+from abatis.model.plan import Problem
+from tests.barrier.problems import brute_force, limit_rule, make_problem, value_of
+
+
+def chain_problem() -> Problem:
+    """Two ways from 0 to 3: over 1 (2 h) and over 2 (3 h); one site on each."""
+    problem = make_problem(0, nodes=4, sites=2, approaches=1)
+    return dataclasses.replace(
+        problem,
+        tail=np.array([0, 1, 0, 2], np.int32),
+        head=np.array([1, 3, 2, 3], np.int32),
+        open_h=np.array([[1.0, 1.0, 1.0, 2.0]]),
+        road_h=np.full((1, 4), np.inf),
+        approach_group=np.zeros(1, np.int32),
+        approach_weight=np.ones(1),
+        approach_sources=(np.array([0], np.int32),),
+        approach_targets=(np.array([3], np.int32),),
+        option_keys=("first", "second"),
+        option_site=np.array([0, 1], np.int32),
+        option_cost_eur=np.array([10.0, 5.0]),
+        option_start=np.array([0, 1, 2]),
+        option_edge=np.array([0, 2], np.int32),
+        option_open_h=np.array([4.0, 4.0]),
+        option_road_h=np.zeros(2),
+    )
+
+
+@pytest.mark.parametrize(("budget", "value"), [(0, 2.0), (5, 2.0), (10, 3.0), (15, 6.0)])
+def test_two_ways_by_hand(budget, value):
+    """Closing the fast way buys one hour, because the other way is one hour longer; closing both buys four."""
+    solution = solve_problem(chain_problem(), budget, gap=0.0)
+    assert solution.value_h == pytest.approx(value, abs=1e-12)
+    assert solution.bound_h == pytest.approx(value, rel=1e-7)
+    assert solution.status == "optimal"
+
+
+def test_a_road_beside_open_ground_buys_nothing():
+    """Closing the road alone leaves the field: the two modes make that visible."""
+    problem = dataclasses.replace(
+        chain_problem(),
+        road_h=np.array([[0.5, np.inf, np.inf, np.inf]]),
+        option_open_h=np.array([0.0, 0.0]),
+        option_road_h=np.array([9.0, 9.0]),
+    )
+    solution = solve_problem(problem, 100.0, gap=0.0)
+    assert solution.before_h == pytest.approx([1.5])
+    assert solution.value_h == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_equal_to_brute_force(seed):
+    """Options, limits, locks and both objectives: always the value that trying everything gives."""
+    random = np.random.default_rng(seed + 1000)
+    rules = []
+    if seed % 3 == 0:
+        rules.append(limit_rule([0, 1, 2], random.integers(1, 4, 3), 4))
+    if seed % 5 == 0:
+        rules.append(limit_rule([3], [-1.0], -1.0, "lock"))
+    problem = make_problem(
+        seed,
+        approaches=int(random.integers(1, 4)),
+        objective="minimum" if seed % 4 == 1 else "sum",
+        rules=rules,
+        directed=seed % 7 == 3,
+        whole_numbers=seed % 6 == 2,
+    )
+    if seed % 6 == 1:
+        before = value_of(problem, [])[1]
+        asked = {0: float(before[0]) + 0.5}
+        problem = dataclasses.replace(problem, least_hours=asked, least_hours_names={0: "more hours"})
+    budget = float(random.integers(0, 20))
+    best = brute_force(problem, budget)
+    if best is None:
+        with pytest.raises(InfeasibleError):
+            solve_problem(problem, budget, gap=0.0)
+        return
+    solution = solve_problem(problem, budget, gap=0.0)
+    assert solution.value_h == pytest.approx(best, rel=1e-9)
+    assert solution.bound_h == pytest.approx(best, rel=1e-6)
+    assert check_certificate(problem, make_certificate(solution)) == []
+
+
+@given(seed=st.integers(0, 10**6), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_compression_is_exact(seed, data):
+    """Times on the compressed network equal plain Dijkstra on the whole graph for any choice."""
+    problem = make_problem(seed, nodes=14, sites=5, approaches=3, directed=bool(seed % 2))
+    network = build_network(problem)
+    picks = data.draw(st.lists(st.integers(0, problem.option_count - 1), unique=True))
+    choice = np.zeros(problem.option_count)
+    choice[picks] = 1.0
+    assert measure_times(network, choice) == pytest.approx(value_of(problem, picks)[1], rel=1e-12)
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=15, deadline=None)
+def test_more_budget_never_worsens_a_plan_and_money_scales_only_money(seed):
+    """Two laws that hold whatever the study."""
+    problem = make_problem(seed, sites=5)
+    poor, rich = (solve_problem(problem, budget, gap=0.0).value_h for budget in (6.0, 12.0))
+    assert rich >= poor - 1e-9
+    dear = dataclasses.replace(problem, option_cost_eur=problem.option_cost_eur * 1000)
+    assert solve_problem(dear, 6000.0, gap=0.0).value_h == pytest.approx(poor, rel=1e-9)
+
+
+def test_same_seed_same_plan():
+    """The plan and its certificate are the same, run after run."""
+    problem = make_problem(5, nodes=20, sites=10, approaches=3)
+    first, second = (make_certificate(solve_problem(problem, 15.0, gap=0.0, seed=3)) for _ in range(2))
+    assert first == second
+
+
+def test_time_limit_and_interruption_return_the_best_plan_with_its_bound():
+    """Stopping early is an honest answer: a plan, a bound above it, a certificate that holds."""
+    problem = make_problem(8, nodes=40, sites=24, approaches=3)
+    limited = solve_problem(problem, 40.0, gap=0.0, time_limit_s=0.0)
+    assert limited.bound_h >= limited.value_h
+    assert check_certificate(problem, make_certificate(limited)) == []
+
+    def interrupt(value_h, bound_h, seconds):
+        raise KeyboardInterrupt
+
+    stopped = solve_problem(problem, 40.0, gap=0.0, progress=interrupt)
+    assert stopped.status in ("interrupted", "optimal")
+    assert check_certificate(problem, make_certificate(stopped)) == []
+
+
+def test_contradictory_locks_are_named():
+    """Two locks that cost more than the budget: the answer is their names, not a plan."""
+    problem = make_problem(2, rules=[limit_rule([0], [-1], -1, "one"), limit_rule([4], [-1], -1, "two")])
+    with pytest.raises(InfeasibleError, match="rule one.*rule two") as caught:
+        solve_problem(problem, 0.5, gap=0.0)
+    assert caught.value.exit_code == 2
+
+
+def test_unreachable_objectives_and_negative_budgets_are_faults():
+    """Named faults instead of infinite hours."""
+    problem = chain_problem()
+    cut_off = dataclasses.replace(problem, open_h=np.array([[1.0, np.inf, 1.0, np.inf]]))
+    with pytest.raises(InputError, match="'a0' cannot reach its objective"):
+        solve_problem(cut_off, 10.0)
+    with pytest.raises(InputError, match="at least 0"):
+        solve_problem(problem, -1.0)
