@@ -1,4 +1,4 @@
-"""A synthetic mesh for the benchmarks: a disc of cells, a smooth friction field, a few roads, chains of edges."""
+"""A synthetic mesh for the benchmarks: a disc of cells, a smooth friction field, a few roads."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ class Case:
     time_h: NDArray[np.float64]
     front: NDArray[np.int32]
     objectives: NDArray[np.int32]
+
+    @property
+    def cell_count(self) -> int:
+        """Number of cells."""
+        return len(self.lon)
+
+    @property
+    def edge_count(self) -> int:
+        """Number of edges."""
+        return len(self.edge_a)
 
 
 def make_case(resolution: int, radius: int, seed: int = 7) -> Case:
@@ -62,18 +72,28 @@ def make_case(resolution: int, radius: int, seed: int = 7) -> Case:
     size = x_km.max()
     open_cells = np.flatnonzero(speed_kmh > 0)
     objectives = [
-        open_cells[np.argmin(np.hypot(x_km[open_cells] - a * size, y_km[open_cells] - b * size))] for a, b in wanted
+        open_cells[np.argmin(np.hypot(x_km[open_cells] - a * size, y_km[open_cells] - b * size))]
+        for a, b in wanted
     ]
     return Case(
-        grid.lon, grid.lat, neighbor, edge, edge_a, edge_b, time_h, front, np.array(objectives, dtype=np.int32)
+        grid.lon,
+        grid.lat,
+        neighbor,
+        edge,
+        edge_a,
+        edge_b,
+        time_h,
+        front,
+        np.array(objectives, dtype=np.int32),
     )
 
 
-def cut_line(case: Case, x_km: float, low_km: float, high_km: float, slant: float = 0.0) -> NDArray[np.int64]:
-    """Return the chain of edges that crosses a straight line x = x_km + slant * y between two heights."""
-    x = (case.lon - 24.0) * 111.32 * np.cos(np.radians(55.0))
-    y = (case.lat - 55.0) * 111.32
-    side = x - slant * y > x_km
+def cut_line(case: Case, cell: int, turn: float, half_km: float) -> NDArray[np.int64]:
+    """Return the chain of open edges across a straight line through a cell, so far to both sides."""
+    x = (case.lon - case.lon[cell]) * 111.32 * np.cos(np.radians(55.0))
+    y = (case.lat - case.lat[cell]) * 111.32
+    side = x * np.sin(turn) - y * np.cos(turn) > 0.0
+    along = x * np.cos(turn) + y * np.sin(turn)
     crossed = side[case.edge_a] != side[case.edge_b]
-    height = (y[case.edge_a] + y[case.edge_b]) / 2
-    return np.flatnonzero(crossed & (height > low_km) & (height < high_km))
+    middle = (along[case.edge_a] + along[case.edge_b]) / 2
+    return np.flatnonzero(crossed & (np.abs(middle) < half_km) & np.isfinite(case.time_h))

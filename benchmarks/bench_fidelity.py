@@ -33,7 +33,7 @@ TARTU = SHARED / "tartu_county_estonia.gpkg"
 VEHICLE, SEASON = "tracked", "dry"
 RASTER_M = 30.0
 SOURCES, TARGETS, LEAST_KM = 25, 20, 10.0
-# Eight directions of a raster are 1.055 times too long on average: (4 / pi) (sin 45 + (sqrt 2 - 1)(1 - cos 45)).
+# Ways in the eight directions of a raster are 1.055 times too long on the average over all directions.
 RASTER_DETOUR = 4 / np.pi * (np.sin(np.pi / 4) + (np.sqrt(2) - 1) * (1 - np.cos(np.pi / 4)))
 CORINE = {
     "built_up": (111, 112, 121, 122, 123, 124, 141, 142),
@@ -178,7 +178,7 @@ def measure_mesh(mesh: Mesh, time_h: np.ndarray, blocks: list[np.ndarray]) -> np
 
 
 def compare_tartu() -> list[dict[str, Any]]:
-    """Compare 500 random pairs of cells with the raster: centres of resolution 8, at 9 their centre children."""
+    """Compare 500 pairs of cells with the raster: centres of resolution 8, at 9 their centre children."""
     meshes, studies = {}, {}
     with tempfile.TemporaryDirectory() as temporary:
         for resolution in (8, 9):
@@ -207,7 +207,7 @@ def find_children(coarse: Mesh, fine: Mesh, block: np.ndarray) -> np.ndarray:
 def describe_difference(
     name: str, ours: np.ndarray, truth: np.ndarray, goal: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """Rows with the median and the 95th percentile of the difference in percent, raster as it is and straightened."""
+    """Rows with median and 95th percentile of the difference in percent; raster raw and straightened."""
     good = np.isfinite(truth) & np.isfinite(ours)
     rows = []
     for which, detour, remark in (

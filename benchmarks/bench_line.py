@@ -15,6 +15,7 @@ from abatis.model.words import COVER_WORDS, SLOPE_WORDS, SOIL_WORDS
 CENTER = (55.0, 24.5)
 RADIUS = 239
 GOAL = "ratio >= 50"
+SECONDS_GOAL = "ours < 1"
 
 
 def make_mesh(radius: int, seed: int = 1) -> tuple[Mesh, np.ndarray]:
@@ -112,14 +113,19 @@ def measure_case(
 
 
 def run() -> list[dict[str, object]]:
-    """Run the benchmark: one line from rim to rim, one ring around an inner target."""
+    """Run the benchmark: from rim to rim over the whole mesh, inside one band, and around an inner target."""
     mesh, cost = make_mesh(RADIUS)
     low, high = np.quantile(mesh.lon, [0.05, 0.95])
     west, east = mesh.lon < low, mesh.lon > high
     middle = np.hypot((mesh.lon - CENTER[1]) * 0.57, mesh.lat - CENTER[0]) < 0.3
+    even = np.random.default_rng(2).integers(900, 1100, mesh.edge_count).astype(np.float64)
+    km = np.abs((mesh.lon - high) * 63.8)
+    inner, outer = (mesh.lon > high) | (km < 20), (mesh.lon < high) & (km >= 50)
     return [
-        measure_case("line_rim_to_rim", mesh, cost, west, east),
-        measure_case("line_ring", mesh, cost, west, middle),
+        measure_case("line_uneven_costs", mesh, cost, west, east),
+        measure_case("line_even_costs", mesh, even, west, east),
+        measure_case("line_band_20_50_km", mesh, cost, inner, outer) | {"goal": SECONDS_GOAL},
+        measure_case("line_ring", mesh, cost, west, middle) | {"goal": SECONDS_GOAL},
     ]
 
 

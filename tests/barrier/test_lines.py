@@ -167,6 +167,9 @@ def test_cost_equals_maximum_flow(bench, case):
     assert line.cost_eur == flow
     assert separates(mesh, line, source & ground, target & ground, ground)
     check_chains(mesh, line)
+    if mesh.edge_count == 0:
+        assert line.cost_eur == 0 and line.chains == ()
+        return
     dearer = cost.copy()
     dearer[random.integers(mesh.edge_count)] += 5
     assert find_closing_line(mesh, dearer, source, target, ground).cost_eur >= line.cost_eur
@@ -243,6 +246,18 @@ def test_echelons_stay_in_their_bands_and_share_no_built_edge(bench, wide):
         assert separates(mesh, line, mesh.country == 1, (mesh.country == 0) & (mesh.border_km >= outer))
         assert (mesh.country[mesh.edge_a[line.edges]] == 0).all()
         assert (mesh.country[mesh.edge_b[line.edges]] == 0).all()
+
+
+def test_two_lines_drawn_to_the_same_narrows_do_not_share_it(bench, wide):
+    """The limit between two bands is the cheapest place for both: the second line has to look elsewhere."""
+    mesh = banded(bench, wide)
+    inside = mesh.border_km < 3.0
+    gap = np.where(inside[mesh.edge_a] != inside[mesh.edge_b], 10.0, 400.0).astype(np.float32)
+    mesh = bench.change_mesh(mesh, gap_m=gap)
+    study = bench.make_study({"measures": bench.measures, "options": bench.options}, outer_km=(3.0, 6.0))
+    first, second = find_echelon_lines(study, mesh)
+    assert (mesh.gap_m[first.edges] == 10).all()
+    assert not set(first.edges.tolist()) & set(second.edges.tolist())
 
 
 def test_allied_ground_ends_the_line(bench, wide):

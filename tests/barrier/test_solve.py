@@ -101,6 +101,7 @@ def test_compression_is_exact(seed, data):
     problem = make_problem(seed, nodes=14, sites=5, approaches=3, directed=bool(seed % 2))
     network = build_network(problem)
     picks = data.draw(st.lists(st.integers(0, problem.option_count - 1), unique=True))
+    picks = list({problem.option_site[o]: o for o in picks}.values())
     choice = np.zeros(problem.option_count)
     choice[picks] = 1.0
     assert measure_times(network, choice) == pytest.approx(value_of(problem, picks)[1], rel=1e-12)

@@ -1,7 +1,11 @@
-"""A tiny study on flat synthetic ground: country H from 24.0 to 24.2 E, hostile X east of it."""
+"""Lets the tests of the ground share `ground_cases`, and makes a tiny study on flat synthetic ground.
+
+The study: home H from 24.0 to 24.2 E, hostile X from 24.2 to 24.4 E, both from 55.0 to 55.1 N.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,15 +16,21 @@ import shapely
 
 from abatis.model.study import Study, read_study
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 HEADER = "layer,file,sublayer,class_column,name_column,value_column,licence,source,tag"
-COVER = "cropland 0.6 grass 0.7 shrub 0.5 open_forest 0.25 dense_forest 0 wetland 0 built_up 0.4 bare 0.8 water 0"
+COVER = (
+    "cropland 0.6 grass 0.7 shrub 0.5 open_forest 0.25 dense_forest 0 wetland 0 built_up 0.4 bare 0.8 water 0"
+)
 TABLES = {
     "vehicles": "vehicle,name,source,tag\ntracked,Tracked,s,G\n",
     "fronts": "front,name,countries,source,tag\neast,East,X,s,G\n",
-    "approaches": "approach,name,front,objective,vehicle,season,weight,source,tag\na,A,east,town,tracked,dry,1,s,G\n",
+    "approaches": (
+        "approach,name,front,objective,vehicle,season,weight,source,tag\na,A,east,town,tracked,dry,1,s,G\n"
+    ),
     "measures": (
-        "measure,name,unit,unit_cost_low_eur,unit_cost_eur,unit_cost_high_eur,delay_low_h,delay_h,delay_high_h,"
-        "lead_months,life_years,land_take_m2,removal_cost_eur,reversibility,source,tag\n"
+        "measure,name,unit,unit_cost_low_eur,unit_cost_eur,unit_cost_high_eur,delay_low_h,delay_h,"
+        "delay_high_h,lead_months,life_years,land_take_m2,removal_cost_eur,reversibility,source,tag\n"
         "ditch,Ditch,km,1,2,3,1,2,3,1,1,1,1,low,s,G\n"
     ),
     "options": "option,name,open_measure,source,tag\nditch,Ditch,ditch,s,G\n",

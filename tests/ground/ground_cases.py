@@ -11,7 +11,9 @@ from abatis.model.mesh import Mesh, freeze_mesh
 from abatis.model.words import COVER_WORDS, SLOPE_WORDS, SOIL_WORDS
 
 
-def wrap_mesh(cells: np.ndarray, lon: np.ndarray, lat: np.ndarray, neighbor: np.ndarray, step_m: float) -> Mesh:
+def wrap_mesh(
+    cells: np.ndarray, lon: np.ndarray, lat: np.ndarray, neighbor: np.ndarray, step_m: float
+) -> Mesh:
     """Make a mesh whose travel columns are real and whose other columns are empty."""
     edge, edge_a, edge_b = number_edges(neighbor)
     n, e = len(cells), len(edge_a)
@@ -20,7 +22,8 @@ def wrap_mesh(cells: np.ndarray, lon: np.ndarray, lat: np.ndarray, neighbor: np.
     return freeze_mesh(
         Mesh(
             cells=cells, lon=lon, lat=lat, country=np.zeros(n, np.int8), area_km2=zero_n,
-            cover=np.zeros((n, len(COVER_WORDS)), np.float32), slope=np.zeros((n, len(SLOPE_WORDS)), np.float32),
+            cover=np.zeros((n, len(COVER_WORDS)), np.float32),
+            slope=np.zeros((n, len(SLOPE_WORDS)), np.float32),
             soil=np.zeros((n, len(SOIL_WORDS)), np.float32), elevation_m=zero_n, population=zero_n,
             protected=zero_n, border_km=zero_n, neighbor=neighbor, edge=edge, edge_a=edge_a, edge_b=edge_b,
             length_m=zero_e, distance_m=np.full(e, step_m, np.float32), gap_m=zero_e,
@@ -40,10 +43,7 @@ def make_disc(radius: int, resolution: int = 8) -> Mesh:
 def make_plane(radius: int) -> tuple[Mesh, np.ndarray, np.ndarray]:
     """Return a disc of regular hexagons 1 km apart, and the centres' x and y in km."""
     places = [
-        (a, b)
-        for a in range(-radius, radius + 1)
-        for b in range(-radius, radius + 1)
-        if abs(a + b) <= radius
+        (a, b) for a in range(-radius, radius + 1) for b in range(-radius, radius + 1) if abs(a + b) <= radius
     ]
     row_of = {place: row for row, place in enumerate(places)}
     steps = [(1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1)]

@@ -61,7 +61,9 @@ def test_labels_equal_h3_over_the_baltic(resolution: int) -> None:
 
 @pytest.mark.parametrize("resolution", [6, 7, 8, 9])
 @pytest.mark.parametrize("place", find_face_edges())
-def test_labels_and_neighbors_equal_h3_across_a_face_edge(place: tuple[float, float], resolution: int) -> None:
+def test_labels_and_neighbors_equal_h3_across_a_face_edge(
+    place: tuple[float, float], resolution: int
+) -> None:
     lon, lat = place
     # Walk to a cell that really straddles the edge.
     for cell in h3_numpy.cell_to_children(h3_int.latlng_to_cell(lat, lon, 4), resolution).tolist():

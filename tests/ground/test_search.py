@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
-from ground_cases import cut_through, draw_times, make_disc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
@@ -13,6 +16,9 @@ from scipy.sparse.csgraph import dijkstra
 from abatis.ground import _query as query
 from abatis.ground import _search as search
 from abatis.model.mesh import Mesh
+
+sys.path.insert(0, str(Path(__file__).parent))
+from ground_cases import cut_through, draw_times, make_disc
 
 DISCS = {radius: make_disc(radius) for radius in (2, 6, 15, 50)}
 
@@ -78,7 +84,7 @@ def test_guided_search_equals_dijkstra_and_returns_its_route(seed: int) -> None:
     route = search.trace_back(mesh.neighbor, came, last)
     assert route[0] in sources and route[-1] == target[0]
     total = 0.0
-    for a, b in zip(route[:-1], route[1:], strict=True):
+    for a, b in pairwise(route):
         total += slowed[mesh.edge[a][mesh.neighbor[a] == b][0]]
     assert total == pytest.approx(expected, rel=1e-12)
     assert handled < mesh.cell_count

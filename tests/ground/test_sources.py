@@ -60,6 +60,7 @@ def test_unknown_names_get_the_nearest(make_study, columns, words):
     assert all(word in faults[0] for word in words)
 
 
+@pytest.mark.filterwarnings("ignore:'crs' was not provided")
 def test_no_crs_empty_wrong_geometry_negative(make_study):
     assert "has no CRS" in faults_of(make_study({"water": (frame([LAKE], crs=None), {})}))[0][0]
     empty = frame([LAKE], name=["a"]).iloc[:0]
@@ -118,6 +119,7 @@ def test_codes_need_rows_and_dash_leaves_out(make_study):
     assert "did you mean 'grass'?" in faults_of(make_study(plain), "landcover_areas")[0][0]
 
 
+@pytest.mark.filterwarnings("ignore:'crs' was not provided")
 def test_all_layers_report_at_once(make_study):
     line = shapely.LineString([(24.1, 55.05), (24.2, 55.05)])
     layers = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
-from ground_cases import cut_through, draw_times, make_disc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,13 +15,18 @@ from abatis.ground.whatif import WhatIf, prepare_whatif
 from abatis.model.errors import InputError
 from abatis.model.mesh import Mesh
 
+sys.path.insert(0, str(Path(__file__).parent))
+from ground_cases import cut_through, draw_times, make_disc
+
 DISCS = {radius: make_disc(radius) for radius in (3, 12, 40)}
 
 
 def pick_ends(mesh: Mesh, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     rim = np.flatnonzero((mesh.neighbor < 0).any(axis=1))
     turn = random.uniform(0, 2 * np.pi)
-    side = (mesh.lon - 24.0) / np.ptp(mesh.lon) * np.cos(turn) + (mesh.lat - 55.0) / np.ptp(mesh.lat) * np.sin(turn)
+    side = (mesh.lon - 24.0) / np.ptp(mesh.lon) * np.cos(turn) + (mesh.lat - 55.0) / np.ptp(
+        mesh.lat
+    ) * np.sin(turn)
     front = rim[side[rim] > 0.25]
     inner = np.flatnonzero(side < 0.2)
     return front, random.choice(inner, int(random.integers(1, 3)))
@@ -73,7 +80,9 @@ def test_switching_on_and_off_is_exact(
 
 
 @settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 100_000), radius=st.sampled_from([3, 12]), delay_h=st.sampled_from([0.1, 1.0, 10.0]))
+@given(
+    seed=st.integers(0, 100_000), radius=st.sampled_from([3, 12]), delay_h=st.sampled_from([0.1, 1.0, 10.0])
+)
 def test_any_changes_are_exact(seed: int, radius: int, delay_h: float) -> None:
     """Slower and faster together, scattered edges and lines, several in a row."""
     mesh, random, now = draw_case(radius, seed)
@@ -171,5 +180,5 @@ def test_faults() -> None:
         prepare_whatif(mesh, time_h, np.array([], dtype=int), np.array([5]))
     with pytest.raises(InputError, match="no way"):
         prepare_whatif(mesh, time_h * np.inf, np.array([0]), np.array([5])).find_route()
-    # 24 per cell for two fields with their forests, 8 per edge, and the ends.
+    # 17 bytes per cell and field with its forest, 8 per edge, 4 for each end.
     assert now.count_bytes() == mesh.cell_count * 2 * (8 + 1 + 4 + 4) + mesh.edge_count * 8 + 8

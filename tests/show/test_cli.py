@@ -46,7 +46,9 @@ def add_row(path: Path, **values: str) -> None:
 def test_help_names_every_command():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    listed = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ") and line.split()}
+    listed = {
+        line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ") and line.split()
+    }
     assert set(COMMANDS) <= listed
     for command in COMMANDS:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
@@ -123,7 +125,10 @@ def test_json_is_pure_on_standard_output(study_copy, arguments, capsys):
 
 
 def test_solve_prints_what_the_plan_holds(study_copy, capsys):
-    assert main(["solve", str(study_copy), "--name", "small", "--budget", "1000000", "--seed", "4", "--json"]) == 0
+    assert (
+        main(["solve", str(study_copy), "--name", "small", "--budget", "1000000", "--seed", "4", "--json"])
+        == 0
+    )
     printed = json.loads(capsys.readouterr().out)
     values = {row["what"]: row["value"] for row in printed["answer"]}
     plan = json.loads((study_copy / "plans" / "small" / "plan.json").read_text())
@@ -141,7 +146,9 @@ def test_budget_of_zero_is_an_honest_plan_without_sites(study_copy):
     assert "0 %" in (study_copy / "plans" / "nothing" / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("wrong", [["--budget", "-1"], ["--gap", "2"], ["--time-limit", "-5"], ["--name", "../x"]])
+@pytest.mark.parametrize(
+    "wrong", [["--budget", "-1"], ["--gap", "2"], ["--time-limit", "-5"], ["--name", "../x"]]
+)
 def test_wrong_solve_settings_are_named(study_copy, wrong, capsys):
     before = hash_files(study_copy)
     assert main(["solve", str(study_copy), *wrong]) == 1
@@ -235,7 +242,9 @@ def test_full_disk_keeps_the_earlier_report(study_copy, monkeypatch, capsys):
 def test_output_to_a_full_device_ends_in_words(solved_folder):
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "abatis.show.cli", "fields"]
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
     assert ended.returncode == 1
     assert "disk is full" in ended.stderr
     assert "Traceback" not in ended.stderr

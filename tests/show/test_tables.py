@@ -13,7 +13,9 @@ from abatis.show import tables
 from abatis.show.progress import RateMeter, ShowProgress
 from abatis.show.tables import Column, Table, clean_json, print_table, show_tables
 
-TABLE = Table("Towns", (Column("name", "name"), Column("h", "time [h]", ".1f")), ({"name": "[a] b", "h": 2.26},))
+TABLE = Table(
+    "Towns", (Column("name", "name"), Column("h", "time [h]", ".1f")), ({"name": "[a] b", "h": 2.26},)
+)
 
 
 class Terminal(io.StringIO):

@@ -60,9 +60,12 @@ def collect_legs(
     start: np.ndarray,
     head: np.ndarray,
     time_h: np.ndarray,
-    end_of_node: np.ndarray,
+    end_of: np.ndarray,
     seeds: np.ndarray,
     own: int,
+    spent_h: float,
+    to_goal_h: np.ndarray,
+    limit_h: float,
     distance: np.ndarray,
     parent: np.ndarray,
     stamp: np.ndarray,
@@ -70,12 +73,16 @@ def collect_legs(
     round_: int,
     keys: np.ndarray,
     items: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, float, int]:
     """Find the end nodes whose shortest candidate-free way from `seeds` passes no other end node.
 
-    Parameters: CSR graph without candidate arcs (`start`, `head`, `time_h`), `end_of_node` int32[N] (-1 no),
-    `seeds` nodes at distance 0, `own` the end index of the seed itself (-1 for a front), scratch arrays.
-    Returns two arrays: end indices reached and their hours. `parent[node]` holds the arc used, for tracing.
+    Parameters: CSR graph without candidate arcs (`start`, `head`, `time_h`), `end_of` int32[n] (number of an
+    end node, -2 an objective, -1 neither), `seeds` at distance 0, `own` the seed's end number (-1 for a
+    front); `spent_h` least hours from the front to the seed; places where spent_h + hours + `to_goal_h`
+    exceeds `limit_h` are never visited; scratch arrays. `parent[node]` receives the arc used.
+
+    Returns end numbers reached and their hours, hours to the objective (inf when not reached clean) and the
+    objective node reached.
 
     In words: Dijkstra in which a label is tainted once its way has passed an end node; the search stops when
     no untainted label is open, because everything beyond is reached through an end node already found.
@@ -85,6 +92,8 @@ def collect_legs(
     count = 0
     size = 0
     clean = 0
+    goal_h = np.inf
+    goal = -1
     for seed in seeds:
         if stamp[seed] != round_:
             stamp[seed] = round_
@@ -103,7 +112,10 @@ def collect_legs(
         if not dirty:
             clean -= 1
         taint[node] += 2
-        end = end_of_node[node]
+        end = end_of[node]
+        if end == -2 and not dirty and goal < 0:
+            goal_h = reached
+            goal = node
         if end >= 0 and end != own:
             if not dirty:
                 if count == len(found):
@@ -114,11 +126,10 @@ def collect_legs(
                 count += 1
             dirty = True
         for arc in range(start[node], start[node + 1]):
-            step = time_h[arc]
-            if not step < np.inf:
-                continue
             other = head[arc]
-            total = reached + step
+            total = reached + time_h[arc]
+            if not spent_h + total + to_goal_h[other] <= limit_h:
+                continue
             if stamp[other] != round_:
                 stamp[other] = round_
                 taint[other] = 1 if dirty else 0
@@ -139,11 +150,8 @@ def collect_legs(
                 taint[other] = 1 if dirty else 0
             distance[other] = total
             parent[other] = arc
-            if size == len(keys):
-                keys = np.append(keys, np.empty(size, np.float64))
-                items = np.append(items, np.empty(size, np.int32))
             size = push_heap(keys, items, size, total, other)
-    return found[:count], hours[:count]
+    return found[:count], hours[:count], goal_h, goal
 
 
 @njit(cache=True)
@@ -151,28 +159,60 @@ def collect_all_legs(
     start: np.ndarray,
     head: np.ndarray,
     time_h: np.ndarray,
-    end_of_node: np.ndarray,
+    end_of: np.ndarray,
     ends: np.ndarray,
+    fronts: np.ndarray,
+    goals: np.ndarray,
+    from_front_h: np.ndarray,
+    to_goal_h: np.ndarray,
+    limit_h: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run `collect_legs` from every end node; returns tails, heads (end indices) and hours of all legs."""
+    """Legs between end nodes, from the joined front and to the joined objective.
+
+    Returns tails, heads and hours; end nodes are numbered as in `ends`, then the front, then the objective.
+    An objective that is an end node itself is joined by a leg of 0 hours.
+    """
     nodes = len(start) - 1
     distance = np.empty(nodes)
     parent = np.empty(nodes, np.int64)
     stamp = np.full(nodes, -1, np.int64)
     taint = np.zeros(nodes, np.int8)
-    keys = np.empty(nodes + 16)
-    items = np.empty(nodes + 16, np.int32)
+    keys = np.empty(len(head) + len(fronts) + 16)
+    items = np.empty(len(head) + len(fronts) + 16, np.int32)
     tails = np.empty(1024, np.int32)
     heads = np.empty(1024, np.int32)
     hours = np.empty(1024)
     count = 0
-    seeds = np.empty(1, np.int32)
-    for own in range(len(ends)):
-        seeds[0] = ends[own]
-        found, way = collect_legs(
-            start, head, time_h, end_of_node, seeds, own, distance, parent, stamp, taint, own, keys, items
+    single = np.empty(1, np.int32)
+    marks = end_of.copy()
+    for node in goals:
+        if marks[node] == -1:
+            marks[node] = -2
+    for own in range(len(ends) + 1):
+        if own < len(ends):
+            single[0] = ends[own]
+            seeds, spent, number = single, from_front_h[ends[own]], own
+        else:
+            seeds, spent, number = fronts, 0.0, -1
+        found, way, goal_h, _ = collect_legs(
+            start,
+            head,
+            time_h,
+            marks,
+            seeds,
+            number,
+            spent,
+            to_goal_h,
+            limit_h,
+            distance,
+            parent,
+            stamp,
+            taint,
+            own,
+            keys,
+            items,
         )
-        need = count + len(found)
+        need = count + len(found) + 2
         if need > len(tails):
             room = max(need, 2 * len(tails)) - len(tails)
             tails = np.append(tails, np.empty(room, np.int32))
@@ -183,7 +223,25 @@ def collect_all_legs(
             heads[count] = found[index]
             hours[count] = way[index]
             count += 1
+        if goal_h < np.inf:
+            tails[count] = own
+            heads[count] = len(ends) + 1
+            hours[count] = goal_h
+            count += 1
+        if own < len(ends) and to_goal_h[ends[own]] == 0.0 and _holds(goals, ends[own]):
+            tails[count] = own
+            heads[count] = len(ends) + 1
+            hours[count] = 0.0
+            count += 1
     return tails[:count], heads[:count], hours[:count]
+
+
+@njit(cache=True)
+def _holds(values: np.ndarray, wanted: int) -> bool:
+    for value in values:
+        if value == wanted:
+            return True
+    return False
 
 
 @njit(cache=True)
@@ -262,15 +320,17 @@ def measure_all(
     base_h: np.ndarray,
     candidate: np.ndarray,
     extra_h: np.ndarray,
-    source: int,
+    seeds: np.ndarray,
     distance: np.ndarray,
     keys: np.ndarray,
     items: np.ndarray,
 ) -> None:
-    """Least hours from `source` to every node, plain Dijkstra, into `distance`."""
+    """Least hours from the nearest seed to every node, plain Dijkstra, into `distance`."""
     distance[:] = np.inf
-    distance[source] = 0.0
-    size = push_heap(keys, items, 0, 0.0, source)
+    size = 0
+    for seed in seeds:
+        distance[seed] = 0.0
+        size = push_heap(keys, items, size, 0.0, seed)
     while size > 0:
         reached = keys[0]
         node = items[0]
@@ -285,9 +345,6 @@ def measure_all(
             total = reached + step
             if total < distance[other]:
                 distance[other] = total
-                if size == len(keys):
-                    keys = np.append(keys, np.empty(size, np.float64))
-                    items = np.append(items, np.empty(size, np.int32))
                 size = push_heap(keys, items, size, total, other)
 
 

@@ -468,7 +468,7 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
 
     Returns
     -------
-    One line per band, keys e1, e2, ...; edges that cost something belong to one line at most.
+    One line per band, keys e1, e2, ...; where bands are wider than a cell, no two build on the same edge.
 
     In words: everything nearer than the band is a source, home ground beyond it a target. Allies' ground is
     left out, so the line ends at their border. It runs between home cells only, and where something has to
@@ -488,11 +488,13 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
     cost = compute_closing_cost(study, mesh)
     cost = np.where(both_home & ~((cost > 0) & _forbid_edges(study, mesh)), cost, np.inf)
     source = hostile.copy()
+    touched = np.zeros(mesh.cell_count, bool)
     lines: list[Line] = []
     inner_km = 0.0
     for number, outer_km in enumerate(study.outer_km, start=1):
         source |= home & (mesh.border_km < inner_km)
         target = home & (mesh.border_km >= outer_km)
+        source |= touched & ~target
         _check_band(study, source, target & ~source, number, inner_km, outer_km)
         try:
             line = find_closing_line(
@@ -510,7 +512,7 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
                 f"echelon {number} ({inner_km:g}-{outer_km:g} km): {error}", rules
             ) from error
         lines.append(line)
-        source |= _touch_line(mesh, line, cost, home & ~target)
+        touched |= _touch_line(mesh, line, cost)
         inner_km = outer_km
     return tuple(lines)
 
@@ -545,10 +547,10 @@ def _check_band(
         raise InputError(faults)
 
 
-def _touch_line(mesh: Mesh, line: Line, cost_eur: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+def _touch_line(mesh: Mesh, line: Line, cost_eur: np.ndarray) -> np.ndarray:
     """Return bool[N]: cells beside the line's built edges, so that the next line cannot use these edges."""
     edges = line.edges[cost_eur[line.edges] > 0]
     touched = np.zeros(mesh.cell_count, bool)
     touched[mesh.edge_a[edges]] = True
     touched[mesh.edge_b[edges]] = True
-    return np.asarray(touched & allowed)
+    return touched

@@ -8,7 +8,6 @@ import numpy as np
 
 from abatis.barrier._paths import (
     collect_all_legs,
-    collect_legs,
     find_guided,
     measure_all,
     sum_capped_delays,
@@ -16,14 +15,17 @@ from abatis.barrier._paths import (
 )
 from abatis.model.plan import Problem
 
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
-class Group:
-    """The compressed graph of one vehicle-season group: n end nodes, then one virtual front per approach.
+class ApproachGraph:
+    """The compressed graph of one approach: n nodes, of which one is its front and one its objective.
 
     CSR arcs `start`, `head`, `base_h`; `candidate[arc]` is the candidate whose delay is added (-1 none);
-    `edge[arc]` is the problem edge of a candidate arc (-1 for a leg). `nodes` holds the problem node of each
-    end node (-1 for virtual fronts).
+    `edge[arc]` is the problem edge of the arc (-1 for a leg, a way free of candidates). `nodes` holds the
+    problem node of each node (-1 for the joined front or objective). `guide_h` is the undelayed time to the
+    objective; `before_h` and `slowest_h` bracket the arrival time of every plan.
     """
 
     start: np.ndarray
@@ -32,24 +34,23 @@ class Group:
     candidate: np.ndarray
     edge: np.ndarray
     nodes: np.ndarray
+    source: int
+    target: int
+    guide_h: np.ndarray
+    before_h: float
+    slowest_h: float
 
 
 @dataclass(frozen=True)
 class Network:
-    """All groups, and the candidates: pairs (edge, mode) that some option delays.
+    """One graph per approach, and the candidates: pairs (edge, mode) that some option delays.
 
     Candidate c is edge `candidate_edge[c]` crossed in `candidate_mode[c]` (0 open, 1 road); its delay is the
-    sum of `candidate_delay_h` x choice over the options of its slice. Approach k runs in group
-    `group_of[k]` from node `source_of[k]` to node `target_of[k]`; `guide_h[k]` is the undelayed time to the
-    objective from every node of the group.
+    sum of `candidate_delay_h` x choice over the options of its slice of `candidate_option`.
     """
 
     problem: Problem
-    groups: tuple[Group, ...]
-    group_of: np.ndarray
-    source_of: np.ndarray
-    target_of: np.ndarray
-    guide_h: tuple[np.ndarray, ...]
+    graphs: tuple[ApproachGraph, ...]
     candidate_edge: np.ndarray
     candidate_mode: np.ndarray
     candidate_start: np.ndarray
@@ -76,41 +77,19 @@ def build_network(problem: Problem) -> Network:
 
     Returns
     -------
-    The network; least times on it equal least times on the problem's graph for every choice of options.
+    The network; for every choice with at most one option per site, least times on it equal least times on
+    the problem's graph.
 
     In words: edges that no option touches never change, so only the least times between the ends of the
-    edges that may change are kept, and of those only the ones that pass no third end node.
-
-    Source: shared design of abatis; the reduction keeps all shortest paths because any shortest path is a
-    chain of candidate edges and of ways between end nodes that avoid candidate edges.
+    edges that may change are kept, and of those only the ones that pass no third end node. A place that
+    cannot lie on a fastest way under any plan, because even the undelayed way through it is slower than the
+    arrival with every barrier built, is left out before.
     """
     edges, modes, start, options, delays = _list_candidates(problem)
-    candidate_edges = np.unique(problem.option_edge)
-    groups: list[Group] = []
-    source_of = np.zeros(problem.approach_count, np.int32)
-    target_of = np.zeros(problem.approach_count, np.int32)
-    for group in range(len(problem.open_h)):
-        members = np.flatnonzero(problem.approach_group == group)
-        built, sources, targets = _compress_group(problem, group, members, candidate_edges, edges, modes)
-        groups.append(built)
-        source_of[members] = sources
-        target_of[members] = targets
-    network = Network(
-        problem=problem,
-        groups=tuple(groups),
-        group_of=problem.approach_group,
-        source_of=source_of,
-        target_of=target_of,
-        guide_h=(),
-        candidate_edge=edges,
-        candidate_mode=modes,
-        candidate_start=start,
-        candidate_option=options,
-        candidate_delay_h=delays,
-    )
-    guides = tuple(_measure_to_target(network, k) for k in range(problem.approach_count))
-    object.__setattr__(network, "guide_h", guides)
-    return network
+    index = {(int(e), int(m)): c for c, (e, m) in enumerate(zip(edges, modes, strict=True))}
+    longest_h = _longest_delays(problem, edges, modes, start, options, delays)
+    graphs = tuple(_compress_approach(problem, k, index, longest_h) for k in range(problem.approach_count))
+    return Network(problem, graphs, edges, modes, start, options, delays)
 
 
 def _list_candidates(problem: Problem) -> tuple[np.ndarray, ...]:
@@ -141,68 +120,31 @@ def _list_candidates(problem: Problem) -> tuple[np.ndarray, ...]:
     )
 
 
-def _compress_group(
+def _longest_delays(
     problem: Problem,
-    group: int,
-    members: np.ndarray,
-    candidate_edges: np.ndarray,
     edges: np.ndarray,
     modes: np.ndarray,
-) -> tuple[Group, list[int], list[int]]:
-    open_h, road_h = problem.open_h[group], problem.road_h[group]
-    free_h = np.minimum(open_h, road_h)
-    free_h[candidate_edges] = np.inf
-    start, head, time_h, _ = make_arcs(problem, free_h)
-    targets = [problem.approach_targets[k] for k in members]
-    ends = np.unique(
-        np.concatenate([problem.tail[candidate_edges], problem.head[candidate_edges], *targets])
-    ).astype(np.int32)
-    end_of_node = np.full(problem.node_count, -1, np.int32)
-    end_of_node[ends] = np.arange(len(ends), dtype=np.int32)
-    tails, heads, hours = collect_all_legs(start, head, time_h, end_of_node, ends)
-    parts: list[tuple[np.ndarray, ...]] = [
-        (tails, heads, hours, np.full(len(tails), -1), np.full(len(tails), -1))
-    ]
-    parts += _candidate_arcs(problem, group, candidate_edges, edges, modes, end_of_node)
-    sources, finals, count = [], [], len(ends)
-    for k in members:
-        found, way = _legs_from_front(start, head, time_h, end_of_node, problem.approach_sources[k])
-        none = np.full(len(found), -1)
-        parts.append((np.full(len(found), count), found, way, none, none))
-        sources.append(count)
-        count += 1
-        goal = problem.approach_targets[k]
-        if len(goal) > 1:
-            own = end_of_node[goal]
-            none = np.full(len(own), -1)
-            parts.append((own, np.full(len(own), count), np.zeros(len(own)), none, none))
-            finals.append(count)
-            count += 1
-        else:
-            finals.append(int(end_of_node[goal[0]]))
-    tail_all, head_all, base_all, candidate_all, edge_all = (
-        np.concatenate([part[column] for part in parts]) for column in range(5)
-    )
-    order = np.lexsort((base_all, head_all, tail_all))
-    starts = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(tail_all.astype(np.int64), minlength=count), out=starts[1:])
-    nodes = np.full(count, -1, np.int64)
-    nodes[: len(ends)] = ends
-    built = Group(
-        start=starts,
-        head=head_all[order].astype(np.int32),
-        base_h=base_all[order].astype(np.float64),
-        candidate=candidate_all[order].astype(np.int64),
-        edge=edge_all[order].astype(np.int64),
-        nodes=nodes,
-    )
-    return built, sources, finals
+    start: np.ndarray,
+    options: np.ndarray,
+    delays: np.ndarray,
+) -> np.ndarray:
+    """Longest delay [2, E] that any allowed choice puts on an edge: the longest option of each site, summed."""
+    longest = np.zeros((2, len(problem.tail)))
+    for candidate, (edge, mode) in enumerate(zip(edges, modes, strict=True)):
+        part = slice(start[candidate], start[candidate + 1])
+        sites = problem.option_site[options[part]]
+        longest[mode, edge] = sum(float(delays[part][sites == site].max()) for site in np.unique(sites))
+    return longest
 
 
-def make_arcs(problem: Problem, time_h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def make_arcs(
+    problem: Problem, time_h: np.ndarray, backward: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """CSR arcs (start, head, hours, edge) of the edges with finite `time_h`, both ways unless directed."""
     usable = np.flatnonzero(np.isfinite(time_h))
     tail, head = problem.tail[usable], problem.head[usable]
+    if backward:
+        tail, head = head, tail
     edge = usable
     if not problem.directed:
         tail, head = np.concatenate([tail, head]), np.concatenate([head, tail])
@@ -213,70 +155,122 @@ def make_arcs(problem: Problem, time_h: np.ndarray) -> tuple[np.ndarray, np.ndar
     return start, head[order].astype(np.int32), time_h[edge[order]].astype(np.float64), edge[order]
 
 
-def _candidate_arcs(
+def _measure_from(problem: Problem, time_h: np.ndarray, seeds: np.ndarray, backward: bool) -> np.ndarray:
+    """Least hours from the nearest seed to every node (to the nearest seed when `backward`)."""
+    start, head, hours, _ = make_arcs(problem, time_h, backward)
+    distance = np.empty(problem.node_count)
+    none = np.full(len(head), -1, np.int64)
+    room = len(head) + len(seeds) + 16
+    seeds = np.asarray(seeds, np.int32)
+    measure_all(
+        start, head, hours, none, np.zeros(1), seeds, distance, np.empty(room), np.empty(room, np.int32)
+    )
+    return distance
+
+
+def _compress_approach(
+    problem: Problem, approach: int, index: dict[tuple[int, int], int], longest_h: np.ndarray
+) -> ApproachGraph:
+    group = int(problem.approach_group[approach])
+    open_h, road_h = problem.open_h[group], problem.road_h[group]
+    fronts, goals = problem.approach_sources[approach], problem.approach_targets[approach]
+    least_h = np.minimum(open_h, road_h)
+    slow_h = np.minimum(open_h + longest_h[0], road_h + longest_h[1])
+    from_front = _measure_from(problem, least_h, fronts, backward=False)
+    to_goal = _measure_from(problem, least_h, goals, backward=True)
+    slowest_h = float(_measure_from(problem, slow_h, fronts, backward=False)[goals].min())
+    limit_h = slowest_h * (1 + ROUNDING) + ROUNDING
+    kept = np.flatnonzero(from_front + to_goal <= limit_h)
+    local = np.full(problem.node_count, -1, np.int32)
+    local[kept] = np.arange(len(kept), dtype=np.int32)
+    inside = (local[problem.tail] >= 0) & (local[problem.head] >= 0)
+    touched = np.unique(problem.option_edge)
+    touched = touched[inside[touched]]
+    nodes, arcs, source, target = _number_nodes(problem, approach, touched, local, kept, inside, least_h)
+    legs = collect_all_legs(*arcs, from_front[kept], to_goal[kept], limit_h)
+    return _assemble(
+        problem, group, nodes, legs, touched, index, to_goal, (source, target, slowest_h), fronts
+    )
+
+
+def _number_nodes(
+    problem: Problem,
+    approach: int,
+    touched: np.ndarray,
+    local: np.ndarray,
+    kept: np.ndarray,
+    inside: np.ndarray,
+    least_h: np.ndarray,
+) -> tuple[np.ndarray, tuple[np.ndarray, ...], int, int]:
+    """Number end nodes, front and objective; return them with the candidate-free arcs between kept nodes."""
+    free_h = np.where(inside, least_h, np.inf)
+    free_h[touched] = np.inf
+    start, head, hours, _ = make_arcs(problem, free_h)
+    counts = start[kept + 1] - start[kept]
+    starts = np.zeros(len(kept) + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    pick = np.repeat(start[kept] - starts[:-1], counts) + np.arange(starts[-1])
+    goals = local[problem.approach_targets[approach]]
+    fronts = local[problem.approach_sources[approach]]
+    ends = np.unique(local[np.concatenate([problem.tail[touched], problem.head[touched]])])
+    end_of = np.full(len(kept), -1, np.int32)
+    end_of[ends] = np.arange(len(ends), dtype=np.int32)
+    source, target = len(ends), len(ends) + 1
+    nodes = np.append(kept[ends], [-1, -1])
+    arcs = (
+        starts,
+        local[head[pick]],
+        hours[pick],
+        end_of,
+        ends.astype(np.int32),
+        fronts[fronts >= 0].astype(np.int32),
+        goals[goals >= 0].astype(np.int32),
+    )
+    return nodes, arcs, source, target
+
+
+def _assemble(
     problem: Problem,
     group: int,
-    candidate_edges: np.ndarray,
-    edges: np.ndarray,
-    modes: np.ndarray,
-    end_of_node: np.ndarray,
-) -> list[tuple[np.ndarray, ...]]:
-    """Arcs of the candidate edges, one per direction and usable mode; undelayed modes keep candidate -1."""
-    index = {(int(e), int(m)): c for c, (e, m) in enumerate(zip(edges, modes, strict=True))}
-    parts: list[tuple[np.ndarray, ...]] = []
+    nodes: np.ndarray,
+    legs: tuple[np.ndarray, np.ndarray, np.ndarray],
+    touched: np.ndarray,
+    index: dict[tuple[int, int], int],
+    to_goal: np.ndarray,
+    ends: tuple[int, int, float],
+    fronts: np.ndarray,
+) -> ApproachGraph:
+    source, target, slowest_h = ends
+    none = np.full(len(legs[0]), -1, np.int64)
+    parts: list[tuple[np.ndarray, ...]] = [(*legs, none, none)]
+    number = np.full(problem.node_count, -1, np.int64)
+    number[nodes[:-2]] = np.arange(len(nodes) - 2)
     for mode, hours in enumerate((problem.open_h[group], problem.road_h[group])):
-        usable = candidate_edges[np.isfinite(hours[candidate_edges])]
+        usable = touched[np.isfinite(hours[touched])]
         owner = np.array([index.get((int(e), mode), -1) for e in usable], np.int64)
-        tail, head = end_of_node[problem.tail[usable]], end_of_node[problem.head[usable]]
+        tail, head = number[problem.tail[usable]], number[problem.head[usable]]
         parts.append((tail, head, hours[usable], owner, usable))
         if not problem.directed:
             parts.append((head, tail, hours[usable], owner, usable))
-    return parts
-
-
-def _legs_from_front(
-    start: np.ndarray, head: np.ndarray, time_h: np.ndarray, end_of_node: np.ndarray, front: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    nodes = len(start) - 1
-    found, hours = collect_legs(
-        start,
-        head,
-        time_h,
-        end_of_node,
-        np.asarray(front, np.int32),
-        -1,
-        np.empty(nodes),
-        np.empty(nodes, np.int64),
-        np.full(nodes, -1, np.int64),
-        np.zeros(nodes, np.int8),
-        0,
-        np.empty(nodes + 16),
-        np.empty(nodes + 16, np.int32),
+    tail, head, base_h, candidate, edge = (np.concatenate([part[i] for part in parts]) for i in range(5))
+    order = np.lexsort((base_h, head, tail))
+    start = np.zeros(len(nodes) + 1, np.int64)
+    np.cumsum(np.bincount(tail.astype(np.int64), minlength=len(nodes)), out=start[1:])
+    before_h = float(to_goal[fronts].min())
+    guide = np.append(to_goal[nodes[:-2]], [before_h, 0.0])
+    return ApproachGraph(
+        start=start,
+        head=head[order].astype(np.int32),
+        base_h=base_h[order].astype(np.float64),
+        candidate=candidate[order].astype(np.int64),
+        edge=edge[order].astype(np.int64),
+        nodes=nodes,
+        source=source,
+        target=target,
+        guide_h=guide,
+        before_h=before_h,
+        slowest_h=slowest_h,
     )
-    return found, hours
-
-
-def _measure_to_target(network: Network, approach: int) -> np.ndarray:
-    """Undelayed hours from every node of the approach's group to its objective (reverse search)."""
-    group = network.groups[network.group_of[approach]]
-    count = len(group.start) - 1
-    tail = np.repeat(np.arange(count, dtype=np.int32), np.diff(group.start))
-    order = np.argsort(group.head, kind="stable")
-    start = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(group.head, minlength=count), out=start[1:])
-    distance = np.empty(count)
-    measure_all(
-        start,
-        tail[order],
-        group.base_h[order],
-        np.full(len(order), -1, np.int64),
-        np.zeros(1),
-        network.target_of[approach],
-        distance,
-        np.empty(len(order) + 16),
-        np.empty(len(order) + 16, np.int32),
-    )
-    return distance
 
 
 class RouteFinder:
@@ -285,8 +279,8 @@ class RouteFinder:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.extra_h = np.zeros(max(1, len(network.candidate_edge)))
-        most = max(len(group.start) for group in network.groups)
-        room = max(len(group.head) for group in network.groups) + 16
+        most = max(len(graph.start) for graph in network.graphs)
+        room = max(len(graph.head) for graph in network.graphs) + 16
         self._distance = np.empty(most)
         self._parent = np.empty(most, np.int64)
         self._keys = np.empty(room)
@@ -313,24 +307,21 @@ class RouteFinder:
 
     def measure_time_h(self, approach: int) -> float:
         """Least hours of one approach under the present choice (inf when there is no way)."""
-        network = self.network
-        group = network.groups[network.group_of[approach]]
-        count = len(group.start) - 1
-        return float(
-            find_guided(
-                group.start,
-                group.head,
-                group.base_h,
-                group.candidate,
-                self.extra_h,
-                network.guide_h[approach],
-                network.source_of[approach],
-                network.target_of[approach],
-                self._distance[:count],
-                self._parent[:count],
-                self._keys,
-                self._items,
-            )
+        graph = self.network.graphs[approach]
+        count = len(graph.nodes)
+        return find_guided(
+            graph.start,
+            graph.head,
+            graph.base_h,
+            graph.candidate,
+            self.extra_h,
+            graph.guide_h,
+            graph.source,
+            graph.target,
+            self._distance[:count],
+            self._parent[:count],
+            self._keys,
+            self._items,
         )
 
     def find_route(self, approach: int) -> tuple[float, Route | None]:
@@ -338,15 +329,14 @@ class RouteFinder:
         time_h = self.measure_time_h(approach)
         if not np.isfinite(time_h):
             return time_h, None
-        network = self.network
-        group = network.groups[network.group_of[approach]]
+        graph = self.network.graphs[approach]
         arcs: list[int] = []
-        node = int(network.target_of[approach])
+        node = graph.target
         while self._parent[node] != -1:
             arc = int(self._parent[node])
             arcs.append(arc)
-            node = int(np.searchsorted(group.start, arc, side="right") - 1)
+            node = int(np.searchsorted(graph.start, arc, side="right") - 1)
         arcs.reverse()
-        base_h = float(sum(group.base_h[arc] for arc in arcs))
-        crossed = tuple(int(group.candidate[arc]) for arc in arcs if group.candidate[arc] >= 0)
+        base_h = float(graph.base_h[arcs].sum())
+        crossed = tuple(int(one) for one in graph.candidate[arcs] if one >= 0)
         return time_h, Route(approach, base_h, tuple(arcs), crossed)

@@ -138,7 +138,9 @@ def _read_certificate(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError([Fault("is missing", str(path), remedy="solve the study again")]) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError([Fault(f"is damaged: {error}", str(path), remedy="solve the study again")]) from error
+        raise InputError(
+            [Fault(f"is damaged: {error}", str(path), remedy="solve the study again")]
+        ) from error
     if not isinstance(values, dict):
         raise InputError([Fault("is not a certificate", str(path), remedy="solve the study again")])
     return values
@@ -150,9 +152,15 @@ def _compare_plan(plan: Plan, siting: Siting, certificate: Mapping[str, Any]) ->
     reasons = []
     for word in ("value_h", "bound_h", "budget_eur"):
         if getattr(plan, word) != certificate[word]:
-            reasons.append(f"plan.json says {word} {getattr(plan, word)}, the certificate {certificate[word]}")
+            reasons.append(
+                f"plan.json says {word} {getattr(plan, word)}, the certificate {certificate[word]}"
+            )
     proven = sorted(
-        (problem.site_keys[problem.option_site[o]], siting.options[o].option, float(problem.option_cost_eur[o]))
+        (
+            problem.site_keys[problem.option_site[o]],
+            siting.options[o].option,
+            float(problem.option_cost_eur[o]),
+        )
         for o in certificate["chosen"]
     )
     written = sorted((one.site, one.option, one.cost_eur) for one in plan.options)

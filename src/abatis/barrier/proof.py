@@ -84,94 +84,76 @@ def _describe_node(node: Any, number: dict[int, int]) -> dict[str, Any]:
 
 def expand_routes(network: Network, routes: list[Route]) -> list[list[int]]:
     """Write routes of the compressed network as steps `edge * 2 + mode` on the problem's graph."""
-    wanted: dict[tuple[int, int], set[int]] = defaultdict(set)
+    wanted: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     for route in routes:
-        group = int(network.group_of[route.approach])
-        graph = network.groups[group]
+        graph = network.graphs[route.approach]
         for arc in route.arcs:
             if graph.edge[arc] < 0:
                 tail = int(np.searchsorted(graph.start, arc, side="right") - 1)
-                wanted[group, tail].add(int(graph.head[arc]))
-    legs = _trace_legs(network, wanted)
+                wanted[route.approach][tail].add(int(graph.head[arc]))
+    legs = {}
+    for approach, heads_of in wanted.items():
+        tracer = _LegTracer(network, approach)
+        for tail in sorted(heads_of):
+            for head, steps in tracer.trace(tail, heads_of[tail]).items():
+                legs[approach, tail, head] = steps
     return [_write_steps(network, route, legs) for route in routes]
 
 
 def _write_steps(network: Network, route: Route, legs: dict[tuple[int, int, int], list[int]]) -> list[int]:
-    group = int(network.group_of[route.approach])
-    graph = network.groups[group]
+    graph = network.graphs[route.approach]
+    road_h = network.problem.road_h[network.problem.approach_group[route.approach]]
     steps: list[int] = []
     for arc in route.arcs:
         edge, candidate = int(graph.edge[arc]), int(graph.candidate[arc])
         if edge < 0:
             tail = int(np.searchsorted(graph.start, arc, side="right") - 1)
-            steps += legs[group, tail, int(graph.head[arc])]
+            steps += legs[route.approach, tail, int(graph.head[arc])]
         elif candidate >= 0:
             steps.append(2 * edge + int(network.candidate_mode[candidate]))
         else:
-            steps.append(2 * edge + int(graph.base_h[arc] == network.problem.road_h[group, edge]))
+            steps.append(2 * edge + int(graph.base_h[arc] == road_h[edge]))
     return steps
 
 
-def _trace_legs(
-    network: Network, wanted: dict[tuple[int, int], set[int]]
-) -> dict[tuple[int, int, int], list[int]]:
-    problem = network.problem
-    legs: dict[tuple[int, int, int], list[int]] = {}
-    for group, graph in enumerate(network.groups):
-        tails = [tail for one, tail in wanted if one == group]
-        if not tails:
-            continue
-        open_h, road_h = problem.open_h[group], problem.road_h[group]
-        free_h = np.minimum(open_h, road_h)
-        free_h[np.unique(problem.option_edge)] = np.inf
-        arcs = make_arcs(problem, free_h)
-        front_of = {
-            int(network.source_of[k]): problem.approach_sources[k]
-            for k in range(problem.approach_count)
-            if network.group_of[k] == group
-        }
-        tracer = _LegTracer(problem, graph.nodes, arcs, (open_h, road_h))
-        for tail in sorted(tails):
-            heads = wanted[group, tail]
-            for head, steps in tracer.trace(tail, heads, front_of.get(tail)).items():
-                legs[group, tail, head] = steps
-    return legs
-
-
 class _LegTracer:
-    """Repeats the compression's search from one end node and writes down the edges it took."""
+    """Repeats the compression's search from one node of a graph and writes down the edges it took."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        nodes: np.ndarray,
-        arcs: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-        hours: tuple[np.ndarray, np.ndarray],
-    ) -> None:
+    def __init__(self, network: Network, approach: int) -> None:
+        problem, graph = network.problem, network.graphs[approach]
+        group = problem.approach_group[approach]
+        self._open_h, self._road_h = problem.open_h[group], problem.road_h[group]
+        free_h = np.minimum(self._open_h, self._road_h)
+        free_h[np.unique(problem.option_edge)] = np.inf
+        self._start, self._head, self._time_h, self._edge = make_arcs(problem, free_h)
+        self._nodes, self._graph = graph.nodes, graph
+        self._fronts = np.asarray(problem.approach_sources[approach], np.int32)
+        self._marks = np.full(problem.node_count, -1, np.int32)
+        self._marks[problem.approach_targets[approach]] = -2
+        ends = graph.nodes[:-2]
+        self._marks[ends] = np.arange(len(ends), dtype=np.int32)
         count = problem.node_count
-        self._start, self._head, self._time_h, self._edge = arcs
-        self._open_h, self._road_h = hours
-        self._nodes = nodes
-        self._end_of_node = np.full(count, -1, np.int32)
-        ends = nodes[nodes >= 0]
-        self._end_of_node[ends] = np.arange(len(ends), dtype=np.int32)
         self._distance = np.empty(count)
         self._parent = np.empty(count, np.int64)
         self._stamp = np.full(count, -1, np.int64)
         self._taint = np.zeros(count, np.int8)
-        self._keys = np.empty(count + 16)
-        self._items = np.empty(count + 16, np.int32)
+        self._keys = np.empty(len(self._head) + len(self._fronts) + 16)
+        self._items = np.empty(len(self._keys), np.int32)
+        self._free = np.zeros(count)
 
-    def trace(self, tail: int, heads: set[int], front: np.ndarray | None) -> dict[int, list[int]]:
-        seeds = np.array([self._nodes[tail]], np.int32) if front is None else np.asarray(front, np.int32)
-        own = tail if front is None else -1
-        collect_legs(
+    def trace(self, tail: int, heads: set[int]) -> dict[int, list[int]]:
+        from_front = tail == self._graph.source
+        seeds = self._fronts if from_front else np.array([self._nodes[tail]], np.int32)
+        *_, goal = collect_legs(
             self._start,
             self._head,
             self._time_h,
-            self._end_of_node,
+            self._marks,
             seeds,
-            own,
+            -1 if from_front else tail,
+            0.0,
+            self._free,
+            np.inf,
             self._distance,
             self._parent,
             self._stamp,
@@ -180,11 +162,11 @@ class _LegTracer:
             self._keys,
             self._items,
         )
-        return {head: self._walk_back(head) for head in heads}
+        target = self._graph.target
+        return {h: self._walk_back(goal if h == target else int(self._nodes[h])) for h in heads}
 
-    def _walk_back(self, head: int) -> list[int]:
+    def _walk_back(self, node: int) -> list[int]:
         steps: list[int] = []
-        node = int(self._nodes[head])
         while node >= 0 and self._parent[node] >= 0:
             arc = int(self._parent[node])
             edge = int(self._edge[arc])

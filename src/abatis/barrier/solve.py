@@ -101,9 +101,9 @@ def solve_problem(
         raise InputError([Fault(f"is {budget_eur:g}", column="budget", remedy="give EUR, at least 0")])
     started = time.monotonic()
     network = build_network(problem)
-    before_h = measure_times(network, np.zeros(problem.option_count))
+    before_h = np.array([graph.before_h for graph in network.graphs])
     _check_reachable(problem, before_h)
-    levels = make_levels(problem, network, before_h)
+    levels = make_levels(network, before_h)
     static = make_static_rows(problem, budget_eur)
     incumbent = Incumbent(network, levels, static)
     search = PlanSearch(incumbent, seed)
@@ -150,13 +150,14 @@ def measure_times(network: Network, choice: np.ndarray) -> np.ndarray:
     return np.array([finder.measure_time_h(k) for k in range(network.problem.approach_count)])
 
 
-def make_levels(problem: Problem, network: Network, before_h: np.ndarray) -> Levels:
+def make_levels(network: Network, before_h: np.ndarray) -> Levels:
     """Set up the level variables and the box that holds for every plan.
 
     In words: no plan can make an approach faster than without barriers, nor slower than with the longest
     delay on every edge at once.
     """
-    slowest = _slowest_times(network)
+    problem = network.problem
+    slowest = np.array([graph.slowest_h for graph in network.graphs])
     count = problem.approach_count
     if problem.objective == "minimum":
         members: list[tuple[int, ...]] = [(0,)] * count
@@ -174,17 +175,6 @@ def make_levels(problem: Problem, network: Network, before_h: np.ndarray) -> Lev
         else:
             low[approach] = max(low[approach], hours)
     return Levels(tuple(members), np.array(weight), np.array(low), np.maximum(high, low))
-
-
-def _slowest_times(network: Network) -> np.ndarray:
-    """Arrival times when every candidate has its longest delay (an upper limit of any plan's)."""
-    finder = RouteFinder(network)
-    for candidate in range(len(network.candidate_edge)):
-        part = slice(network.candidate_start[candidate], network.candidate_start[candidate + 1])
-        sites = network.problem.option_site[network.candidate_option[part]]
-        delays = network.candidate_delay_h[part]
-        finder.extra_h[candidate] = sum(float(delays[sites == site].max()) for site in np.unique(sites))
-    return np.array([finder.measure_time_h(k) for k in range(network.problem.approach_count)])
 
 
 def _check_reachable(problem: Problem, before_h: np.ndarray) -> None:

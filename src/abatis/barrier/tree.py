@@ -239,7 +239,7 @@ class TreeSearch:
         added = 0
         for approach, members in enumerate(self.levels.of_approach):
             for level in members:
-                base_h = float(self.network.guide_h[approach][self.network.source_of[approach]])
+                base_h = self.network.graphs[approach].before_h
                 caps = [np.inf, box.high_h[level] - base_h, 0.5 * (box.high_h[level] - base_h)]
                 if box.low_h[level] > base_h + TOLERANCE_H:
                     caps.append(box.low_h[level] - base_h)

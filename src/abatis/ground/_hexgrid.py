@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numba import njit
 
-# Blocks of 32 x 32 lattice positions: a mesh of one country fills them densely, so a look-up is two array reads.
+# Blocks of 32 x 32 lattice positions: a mesh of one country fills them densely, so a look-up is two array
+# reads.
 BLOCK_BITS = 5
 BLOCK_SIDE = 1 << BLOCK_BITS
 BLOCK_MASK = BLOCK_SIDE - 1
@@ -38,9 +39,7 @@ def _round_hexagon(qa: float, qb: float) -> tuple[int, int]:
 
 
 @njit(cache=True, inline="always")
-def _look_up(
-    face: int, a: int, b: int, extent: np.ndarray, coarse: np.ndarray, fine: np.ndarray
-) -> int:
+def _look_up(face: int, a: int, b: int, extent: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> int:
     """Return the row of the cell at a lattice position of a face, or -1."""
     block_a = (a >> BLOCK_BITS) - extent[face, 0]
     block_b = (b >> BLOCK_BITS) - extent[face, 1]

@@ -1,8 +1,8 @@
-"""Compiled what-if queries: the arrival time after some edges change, from the two fields of the present plan.
+"""Compiled what-if queries: the arrival time after edges change, from the present plan's two fields.
 
-Names: `from_h` is the time from the front, `to_h` the time to the objective, both float64[N]; a cell's tree route is
-its least-time route along a field's forest. A cell is *cut off* in a field when its tree route uses a slower edge;
-every other cell's time in that field is still exact.
+Names: `from_h` is the time from the front, `to_h` the time to the objective, both float64[N]; a cell's tree
+route is its least-time route along a field's forest. A cell is *cut off* in a field when its tree route uses
+a slower edge; every other cell's time in that field is still exact.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import numpy as np
 from numba import njit
 
 from abatis.ground._search import lift, take
+
+# A bound that is smaller by rounding alone is no reason to search.
+ROUNDING = 1.0 - 1e-13
 
 
 @njit(cache=True)
@@ -25,7 +28,7 @@ def list_cut(
     enter: np.ndarray,
     leave: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the largest subtrees behind the changed edges: their roots, first and last numbers, ascending."""
+    """Return the largest subtrees behind the changed edges: roots, first and last numbers, rising."""
     roots = np.empty(2 * changed.size, np.int64)
     starts = np.empty(2 * changed.size, np.int64)
     count = 0
@@ -88,9 +91,10 @@ def query_longer(
 ) -> tuple[float, int]:
     """Return the arrival time after the changed edges became slower, and the cells handled.
 
-    `front` is sorted by `to_h`; `time_h` holds the new times. `cost` must be inf and `place` -1 everywhere; both
-    are left so. Walks once round the cells cut off from the objective: where the walk passes an edge from a cell
-    whose time from the front still holds, the sum is a candidate; cells cut off on both sides are searched.
+    `front` is sorted by `to_h`; `time_h` holds the new times. `cost` must be inf and `place` -1 everywhere;
+    both are left so. Walks once round the cells cut off from the objective: where the walk passes an edge
+    from a cell whose time from the front still holds, the sum is a candidate; cells cut off on both sides are
+    searched.
     """
     roots, starts, stops = list_cut(changed, edge, edge_a, edge_b, slot_t, enter_t, leave_t)
     best = math.inf
@@ -110,8 +114,8 @@ def query_longer(
         if walked[i]:
             continue
         first = roots[i]
-        cell = first
-        k = np.int64(slot_t[first])
+        cell = int(first)
+        k = int(slot_t[first])
         while True:
             other = neighbor[cell, k]
             handled += 1
@@ -141,7 +145,7 @@ def query_longer(
                     if neighbor[onward, back] == cell:
                         k = back + 1 if back < 5 else 0
                         break
-                cell = onward
+                cell = int(onward)
             else:
                 k = turned
             if cell == first and k == slot_t[first]:
@@ -186,8 +190,8 @@ def _bound_apart(a: int, b: int, from_h: np.ndarray, to_h: np.ndarray) -> float:
     elif from_h[a] < math.inf or from_h[b] < math.inf:
         return math.inf
     if to_h[a] < math.inf and to_h[b] < math.inf:
-        return max(bound, abs(to_h[a] - to_h[b]))
-    if to_h[a] < math.inf or to_h[b] < math.inf:
+        bound = max(bound, abs(to_h[a] - to_h[b]))
+    elif to_h[a] < math.inf or to_h[b] < math.inf:
         return math.inf
     return bound
 
@@ -200,10 +204,12 @@ def bound_left(
     time_h: np.ndarray,
     from_h: np.ndarray,
     to_h: np.ndarray,
+    room_h: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bound the time from each end of each faster edge, over that edge and any others, to the objective.
 
-    Returns near, far int64[2 K] (cells before and after the edge) and left float64[2 K] (hours).
+    Returns near, far int64[2 K] (cells before and after the edge) and left float64[2 K] (hours), a lower
+    bound where it is below `room_h` and otherwise some number of at least `room_h`.
     """
     m = 2 * changed.size
     near = np.empty(m, np.int64)
@@ -225,7 +231,7 @@ def bound_left(
             if not done[i] and left[i] < least:
                 least = left[i]
                 pick = i
-        if pick < 0:
+        if pick < 0 or least >= room_h:
             break
         done[pick] = True
         for i in range(m):
@@ -233,6 +239,39 @@ def bound_left(
                 total = over[i] + least + _bound_apart(far[i], near[pick], from_h, to_h)
                 left[i] = min(left[i], total)
     return near, far, left
+
+
+@njit(cache=True)
+def list_useful(
+    changed: np.ndarray,
+    edge_a: np.ndarray,
+    edge_b: np.ndarray,
+    time_h: np.ndarray,
+    from_h: np.ndarray,
+    to_h: np.ndarray,
+    best: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """List the faster edges, in the direction used, over which a way may take less than `best`.
+
+    Returns near, far int64[M], the edge's time over float64[M] and left float64[M], the bound from near
+    onwards.
+    """
+    least_from = math.inf
+    least_to = math.inf
+    for e in changed:
+        least_from = min(least_from, from_h[edge_a[e]], from_h[edge_b[e]])
+        least_to = min(least_to, to_h[edge_a[e]], to_h[edge_b[e]])
+    near, far, left = bound_left(changed, edge_a, edge_b, time_h, from_h, to_h, best - least_from)
+    _, _, behind = bound_left(changed, edge_a, edge_b, time_h, to_h, from_h, best - least_to)
+    over = np.empty(near.size)
+    kept = 0
+    for i in range(near.size):
+        hours = time_h[changed[i >> 1]]
+        # `behind` of the opposite direction bounds the time from the front over this edge.
+        if behind[i ^ 1] + left[i] - hours < best * ROUNDING:
+            near[kept], far[kept], over[kept], left[kept] = near[i], far[i], hours, left[i]
+            kept += 1
+    return near[:kept], far[:kept], over[:kept], left[:kept]
 
 
 @njit(cache=True)
@@ -253,25 +292,24 @@ def query_shorter(
 ) -> tuple[float, int]:
     """Return the arrival time after the changed edges became faster, and the cells handled.
 
-    `time_h` holds the new times, `arrival_h` the present arrival time. A way over exactly one faster edge costs the
-    sum of the two fields and that edge; a way over several is bounded from below, and only where the bound leaves
-    room are the cells that improve searched.
+    `time_h` holds the new times, `arrival_h` the present arrival time. A way over exactly one faster edge
+    costs the sum of the two fields and that edge; a way over several is bounded from below, and only where
+    the bound leaves room are the cells that improve searched.
     """
     best = arrival_h
     for e in changed:
         a, b = edge_a[e], edge_b[e]
         best = min(best, time_h[e] + min(from_h[a] + to_h[b], from_h[b] + to_h[a]))
-    near, far, left = bound_left(changed, edge_a, edge_b, time_h, from_h, to_h)
+    near, far, over, left = list_useful(changed, edge_a, edge_b, time_h, from_h, to_h, best)
     size = 0
     handled = 0
     touched = np.empty(64, np.int32)
     count = 0
-    # A sum that is smaller by rounding alone is no reason to search.
-    room = 1.0 - 1e-13
+    room = ROUNDING
     for i in range(near.size):
         if from_h[near[i]] + left[i] >= best * room:
             continue
-        total = from_h[near[i]] + time_h[changed[i // 2]]
+        total = from_h[near[i]] + over[i]
         cell = far[i]
         if total < from_h[cell] and total < cost[cell]:
             if cost[cell] == math.inf:
@@ -310,9 +348,7 @@ def query_shorter(
 
 
 @njit(cache=True)
-def _bound_rest(
-    cell: int, near: np.ndarray, left: np.ndarray, from_h: np.ndarray, to_h: np.ndarray
-) -> float:
+def _bound_rest(cell: int, near: np.ndarray, left: np.ndarray, from_h: np.ndarray, to_h: np.ndarray) -> float:
     """Bound the time from a cell over at least one more faster edge to the objective."""
     best = math.inf
     for i in range(near.size):
@@ -328,11 +364,19 @@ def query_mixed(
     edge_a: np.ndarray,
     edge_b: np.ndarray,
     time_h: np.ndarray,
+    slower: np.ndarray,
     faster: np.ndarray,
     most_h: float,
+    most_cells: int,
     front: np.ndarray,
     from_h: np.ndarray,
+    slot_f: np.ndarray,
+    enter_f: np.ndarray,
+    leave_f: np.ndarray,
     to_h: np.ndarray,
+    slot_t: np.ndarray,
+    enter_t: np.ndarray,
+    leave_t: np.ndarray,
     cost: np.ndarray,
     key: np.ndarray,
     heap: np.ndarray,
@@ -340,16 +384,22 @@ def query_mixed(
 ) -> tuple[float, int]:
     """Return the arrival time when some edges became faster and others slower, and the cells handled.
 
-    `time_h` holds the new times; `most_h` is the arrival time with the slower edges alone, an upper bound. If no way
-    over a faster edge can beat it, it stands; otherwise A* from the front, guided by the bounds, settles it.
+    `time_h` holds the new times; `most_h` is the arrival time with the slower edges alone, an upper bound; so
+    is a way over one faster edge between cells that are not cut off. If no other way can beat the best of
+    these, it stands; otherwise A* from the front, guided by the bounds, settles it, or gives up (nan) after
+    `most_cells` cells.
     """
-    near, _, left = bound_left(faster, edge_a, edge_b, time_h, from_h, to_h)
     best = most_h
-    open_way = False
-    for i in range(near.size):
-        if from_h[near[i]] + left[i] < best * (1.0 - 1e-13):
-            open_way = True
-    if not open_way:
+    _, starts_f, stops_f = list_cut(slower, edge, edge_a, edge_b, slot_f, enter_f, leave_f)
+    _, starts_t, stops_t = list_cut(slower, edge, edge_a, edge_b, slot_t, enter_t, leave_t)
+    for e in faster:
+        for a, b in ((edge_a[e], edge_b[e]), (edge_b[e], edge_a[e])):
+            total = from_h[a] + time_h[e] + to_h[b]
+            near_holds = find_cut(starts_f, stops_f, enter_f[a]) < 0
+            if near_holds and find_cut(starts_t, stops_t, enter_t[b]) < 0:
+                best = min(best, total)
+    near, _, _, left = list_useful(faster, edge_a, edge_b, time_h, from_h, to_h, best)
+    if near.size == 0:
         return best, 0
     size = 0
     handled = 0
@@ -368,6 +418,9 @@ def query_mixed(
         cell = take(heap, place, key, size)
         size -= 1
         handled += 1
+        if handled > most_cells:
+            best = math.nan
+            break
         if to_h[cell] == 0.0:
             best = min(best, cost[cell])
             continue

@@ -44,7 +44,8 @@ class Bridges:
 def find_crossings(roads: list[Road], stretches: RoadStretches, rivers: RiverLines) -> Crossings:
     """Find where road stretches cross rivers.
 
-    In words: a stretch crosses a river when the lines meet an odd number of times; the place is where they meet
+    In words: a stretch crosses a river when the lines meet an odd number of times; the place is where they
+    meet
     first, the width the widest there.
     """
     nothing = Crossings(np.array([], np.int64), np.array([]), np.array([]), np.array([]))
@@ -55,7 +56,7 @@ def find_crossings(roads: list[Road], stretches: RoadStretches, rivers: RiverLin
     pieces = np.concatenate([np.column_stack([road.points[:-1], road.points[1:]]) for road in roads])
     start_m = np.concatenate([measure_along(road.points)[:-1] for road in roads])
     long_m = np.concatenate([np.diff(measure_along(road.points)) for road in roads])
-    tree = shapely.STRtree(shapely.linestrings(rivers.ends.reshape(-1, 2, 2)))
+    tree = shapely.STRtree(list(shapely.linestrings(rivers.ends.reshape(-1, 2, 2))))
     piece, river = tree.query(shapely.linestrings(pieces.reshape(-1, 2, 2)), predicate="intersects")
     share = _cut_share(pieces[piece], rivers.ends[river])
     inside = (share >= 0) & (share < 1)
@@ -109,8 +110,10 @@ def place_bridges(
     spacing_m : distance between neighbouring centres; a bridge serves crossings within 1.5 of it.
     pixel_m : size of the working pixels; shorter stretches over water are below what pixels can show.
 
-    In words: with a bridge layer, rivers wider than 40 m need a bridge near the crossing, else the road is not
-    continued over them; narrower rivers, and all rivers without such a layer, get a bridge by assumption. A road
+    In words: with a bridge layer, rivers wider than 40 m need a bridge near the crossing, else the road is
+    not
+    continued over them; narrower rivers, and all rivers without such a layer, get a bridge by assumption.
+    A road
     drawn over water cover has a bridge or causeway by assumption.
     """
     count = len(stretches.edge)

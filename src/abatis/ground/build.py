@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import h3.api.numpy_int as h3
 import numpy as np
 import shapely
-from pyproj import CRS, Transformer
-from scipy.spatial import cKDTree
 
 from abatis.ground import _pixels as kernel
 from abatis.ground.bridges import Bridges, find_crossings, place_bridges
@@ -25,8 +25,9 @@ from abatis.ground.composition import (
     settle_places,
     spread_zones,
 )
-from abatis.ground.gaps import SAMPLES, EdgeGeometry, compute_gaps, find_ends_in_pixels, measure_m
+from abatis.ground.gaps import SAMPLES, EdgeGeometry, compute_gaps, find_ends_in_pixels
 from abatis.ground.hexgrid import HexGrid, build_hexgrid, cover_polygon, label_window
+from abatis.ground.outline import Ground, measure_border, read_ground
 from abatis.ground.pixels import (
     UNKNOWN,
     WATER,
@@ -55,7 +56,7 @@ from abatis.ground.sources.rasters import (
 )
 from abatis.ground.sources.vectors import VectorLayer, empty_layer, read_vector_layer
 from abatis.ground.speeds import find_closed_rivers, find_passable, find_speeds, list_uses
-from abatis.model.errors import Fault, SizeError
+from abatis.model.errors import SizeError
 from abatis.model.mesh import Mesh, freeze_mesh
 from abatis.model.study import Study, hash_study
 from abatis.model.words import COVER_WORDS, ROAD_WORDS, SLOPE_WORDS, SOIL_WORDS
@@ -65,7 +66,7 @@ MOST_CELLS = 3_000_000
 DEFAULT_ROAD = "main"
 DEFAULT_FOREST = "open_forest"
 # Measured on two cores with the embedded example; see benchmarks.
-FIXED_MIB, CELL_KIB, PIXEL_BYTES = 350.0, 1.6, 0.0
+FIXED_MIB, CELL_KIB = 400.0, 1.6
 FIXED_MINUTES, CELL_MINUTES, PIXEL_MINUTES = 0.05, 6e-7, 5e-9
 COVER_LAYERS = (
     ("landcover_areas", DEFAULT_COVER),
@@ -84,17 +85,6 @@ class SizePrediction:
     edges: int
     memory_mib: float
     minutes: float
-
-
-@dataclass(frozen=True)
-class _Ground:
-    """Countries and the ground of the mesh: `outline` (EPSG:4326) of all cells, `area` read around it."""
-
-    codes: tuple[str, ...]
-    shapes: np.ndarray
-    outline: shapely.Geometry
-    area: Area
-    area_km2: float
 
 
 @dataclass(frozen=True)
@@ -120,36 +110,42 @@ def predict_size(study: Study) -> SizePrediction:
     Formula: cells = ground of the mesh in km2 / area of a cell at its middle; edges = 3 x cells.
     """
     findings = Findings()
-    ground = _read_ground(study, findings)
+    ground = read_ground(study, findings)
     findings.raise_faults()
     assert ground is not None
     return _predict(study, ground)
 
 
-def _predict(study: Study, ground: _Ground) -> SizePrediction:
+def _predict(study: Study, ground: Ground) -> SizePrediction:
     area = ground.area
     middle = h3.latlng_to_cell((area.south + area.north) / 2, (area.west + area.east) / 2, study.resolution)
     cells = round(ground.area_km2 / h3.cell_area(middle, unit="km^2"))
     grid = plan_grid(area, study.pixel_m)
     pixels = grid.rows * grid.columns
-    memory_mib = FIXED_MIB + cells * CELL_KIB / 1024 + pixels * PIXEL_BYTES / 2**20
+    memory_mib = FIXED_MIB + cells * CELL_KIB / 1024
     minutes = FIXED_MINUTES + cells * CELL_MINUTES + pixels * PIXEL_MINUTES
     lower = "lower resolution or strip_km in study.toml"
     if cells > MOST_CELLS:
         raise SizeError(f"the mesh would have {cells:,} cells, the limit is {MOST_CELLS:,}: {lower}")
-    free_mib = (
-        os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20 if _knows_memory() else np.inf
-    )
+    free_mib = _measure_free_mib()
     if memory_mib > free_mib:
         raise SizeError(
-            f"building needs about {memory_mib:,.0f} MiB of memory, {free_mib:,.0f} MiB are free: {lower}, "
-            "or raise pixel_m"
+            f"building needs about {memory_mib:,.0f} MiB of memory, {free_mib:,.0f} MiB are free: {lower}"
         )
     return SizePrediction(cells, 3 * cells, memory_mib, minutes)
 
 
-def _knows_memory() -> bool:
-    return "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {})
+def _measure_free_mib() -> float:
+    """Memory that can be used now, MiB; all of it where the system names no free part; inf where nothing."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
 
 
 def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
@@ -175,7 +171,7 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
     tell = progress or (lambda stage, share: None)
     tell("reading borders", 0.0)
     findings = Findings()
-    ground = _read_ground(study, findings)
+    ground = read_ground(study, findings)
     layers = _read_layers(study, ground.area if ground else bound_places(study), findings, tell)
     findings.raise_faults()
     assert ground is not None
@@ -216,63 +212,6 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
             assumptions=tuple(notes),
             study_hash=hash_study(study),
         )
-    )
-
-
-def _read_ground(study: Study, findings: Findings) -> _Ground | None:
-    """Read the borders and find the ground of the mesh: home, and other countries within the strip."""
-    layer = read_vector_layer(study, "borders", bound_places(study), findings)
-    rows = study.source_rows("borders")
-    for number, row in rows.iterrows():
-        if not row["class_column"]:
-            findings.add_fault(
-                "names no attribute with the country codes",
-                str(row["file"]).rsplit("/", 1)[-1],
-                int(str(number)),
-                "class_column",
-                "name the attribute that holds the country code",
-            )
-    if findings.faults:
-        return None
-    found = set(layer.words)
-    for column, codes in (("home", study.home), ("hostile", study.hostile)):
-        findings.faults += [
-            Fault(
-                f"country '{code}' has no polygon in the borders",
-                "study.toml",
-                column=column,
-                remedy=f"the borders hold: {', '.join(sorted(found))}",
-            )
-            for code in codes
-            if code not in found
-        ]
-    if findings.faults:
-        return None
-    others = sorted(found - set(study.home) - set(study.hostile))
-    codes = (*study.home, *study.hostile, *others)
-    shapes = np.array([shapely.union_all(layer.geometry[layer.words == code]) for code in codes])
-    return _outline_ground(study, codes, shapes)
-
-
-def _outline_ground(study: Study, codes: tuple[str, ...], shapes: np.ndarray) -> _Ground:
-    home = shapely.union_all(shapes[: len(study.home)])
-    middle = home.envelope.centroid
-    plane = CRS.from_proj4(f"+proj=laea +lat_0={middle.y:.4f} +lon_0={middle.x:.4f} +ellps=WGS84 +units=m")
-    to_plane = Transformer.from_crs("EPSG:4326", plane, always_xy=True)
-    to_degrees = Transformer.from_crs(plane, "EPSG:4326", always_xy=True)
-    flat = shapely.simplify(_move(home, to_plane), 20.0)
-    strip = _move(flat.buffer(study.strip_km * 1000.0, quad_segs=16), to_degrees)
-    known = shapely.union_all(shapes)
-    outline = shapely.union(home, shapely.intersection(strip, known))
-    polygons = [part for part in shapely.get_parts(outline) if shapely.get_dimensions(part) == 2]
-    outline = shapely.multipolygons(polygons)
-    area = Area(*(float(value) for value in outline.bounds)).grow(0.05)
-    return _Ground(codes, shapes, outline, area, _move(outline, to_plane).area / 1e6)
-
-
-def _move(geometry: shapely.Geometry, transformer: Transformer) -> shapely.Geometry:
-    return shapely.transform(
-        geometry, lambda points: np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
     )
 
 
@@ -377,7 +316,7 @@ class _Counted:
 
 def _count_pixels(
     study: Study,
-    ground: _Ground,
+    ground: Ground,
     layers: _Layers,
     hexgrid: HexGrid,
     geometry: EdgeGeometry,
@@ -442,7 +381,7 @@ def _sample_stretches(
 
 
 def _stack_pixels(
-    study: Study, ground: _Ground, layers: _Layers, grid: PixelGrid, rivers: RiverLines, stack: ExitStack
+    study: Study, ground: Ground, layers: _Layers, grid: PixelGrid, rivers: RiverLines, stack: ExitStack
 ) -> PixelStack:
     vectors = layers.vectors
     cover = [prepare_cover(grid, vectors[name], word) for name, word in COVER_LAYERS if vectors[name].count]
@@ -509,8 +448,8 @@ def _lay_bridges(
         notes.append(f"{bridges.assumed} road crossings of water are taken to have a bridge or culvert")
     if bridges.closed:
         notes.append(
-            f"{bridges.closed} road crossings of rivers wider than 40 m have no bridge near them in the bridge "
-            "layer: the road is not continued over them"
+            f"{bridges.closed} road crossings of rivers wider than 40 m have no bridge near them in the "
+            "bridge layer: the road is not continued over them"
         )
     return bridges
 
@@ -526,9 +465,9 @@ class _EdgeRoads:
     road: tuple[str, ...]
     bridge: tuple[str, ...]
 
-    def fill(self, edges: int) -> dict[str, np.ndarray | tuple[str, ...]]:
+    def fill(self, edges: int) -> dict[str, Any]:
         """Return the mesh's road columns for all edges."""
-        columns: dict[str, np.ndarray | tuple[str, ...]] = {}
+        columns: dict[str, Any] = {}
         for name, kind, nothing in (
             ("road_class", np.int8, -1),
             ("road_m", np.float32, 0),
@@ -565,13 +504,13 @@ def _describe_edges(study: Study, stretches: RoadStretches, bridges: Bridges) ->
 
 def _describe_cells(
     study: Study,
-    ground: _Ground,
+    ground: Ground,
     layers: _Layers,
     grid: HexGrid,
     geometry: EdgeGeometry,
     counts: CellCounts,
     notes: list[str],
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     cover = compute_shares(counts.cover, COVER_WORDS.index(DEFAULT_COVER))
     pixels = max(1, int(counts.pixels.sum()))
     if counts.unknown_cover and set(study.sources["layer"]) & {"landcover", "landcover_areas"}:
@@ -594,7 +533,7 @@ def _describe_cells(
         "elevation_m": (counts.height_sum / np.maximum(counts.height_count, 1)).astype(np.float32),
         "population": people.astype(np.float32),
         "protected": (counts.protected[:, 1] / np.maximum(counts.pixels[:, 0], 1)).astype(np.float32),
-        "border_km": _measure_border(study, ground, grid, hostile),
+        "border_km": measure_border(study, ground, grid, hostile),
     }
 
 
@@ -621,20 +560,3 @@ def _settle_people(
             f"{single} places have no built-up ground around them: their people are put into one cell"
         )
     return people
-
-
-def _measure_border(study: Study, ground: _Ground, grid: HexGrid, hostile: np.ndarray) -> np.ndarray:
-    """Distance of each cell's centre to hostile ground in km, f4[N], 0 in hostile cells."""
-    first = len(study.home)
-    outline = shapely.boundary(shapely.union_all(ground.shapes[first : first + len(study.hostile)]))
-    near = shapely.clip_by_rect(outline, *ground.area.grow(1.0).bounds)
-    points = shapely.get_coordinates(shapely.segmentize(near if not near.is_empty else outline, 0.001))
-    tree = cKDTree(_to_sphere(points[:, 0], points[:, 1]))
-    _, nearest = tree.query(_to_sphere(grid.lon, grid.lat))
-    metres = measure_m(grid.lon, grid.lat, points[nearest, 0], points[nearest, 1])
-    return np.where(hostile, 0.0, metres / 1000).astype(np.float32)
-
-
-def _to_sphere(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    east, north = np.radians(lon), np.radians(lat)
-    return np.column_stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])

@@ -91,7 +91,7 @@ def compute_shares(counts: np.ndarray, default: int) -> np.ndarray:
     total = counts.sum(axis=1)
     shares = counts / np.maximum(total, 1)[:, None]
     shares[total == 0, default] = 1.0
-    return shares.astype(np.float32)
+    return np.asarray(shares, np.float32)
 
 
 def spread_zones(counts: CellCounts, layer: VectorLayer, grid: HexGrid) -> np.ndarray:
@@ -147,7 +147,8 @@ def settle_places(
     -------
     persons f8[N], and how many places had no built-up ground and were put into one cell.
 
-    Formula: radius = sqrt(persons / 2000 per km2 / pi), at least one cell; persons go to cells by built-up area.
+    Formula: radius = sqrt(persons / 2000 per km2 / pi), at least one cell; persons go to cells by built-up
+    area.
     In words: a town spreads over the built-up cells within the circle that 2000 persons per km2 would fill.
     """
     people = np.zeros(len(grid.cells))

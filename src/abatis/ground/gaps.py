@@ -38,11 +38,13 @@ def measure_m(lon0: np.ndarray, lat0: np.ndarray, lon1: np.ndarray, lat1: np.nda
     """Length of short lines in metres on the WGS84 ellipsoid.
 
     Formula: sqrt((e dlon)^2 + (n dlat)^2), e and n metres per degree at the middle latitude.
-    In words: the ground is flat over the length of an edge; against the geodesic the error is below 1 mm per km.
+    In words: the ground is flat over the length of an edge; against the geodesic the error is below 1 mm
+    per km.
 
     Examples
     --------
-    >>> [round(float(d)) for d in measure_m(np.array([24.0]), np.array([55.0]), np.array([24.0]), np.array([55.01]))]
+    >>> lon = np.array([24.0])
+    >>> [round(float(d)) for d in measure_m(lon, np.array([55.0]), lon, np.array([55.01]))]
     [1113]
     """
     east_m, north_m = metres_per_degree((lat0 + lat1) / 2)
@@ -80,7 +82,8 @@ def compute_gaps(
 
     Examples
     --------
-    >>> compute_gaps(np.array([500.0, 500.0]), np.array([6, 6]), np.array([12, 12]), np.array([False, True])).tolist()
+    >>> length_m, passed, seen = np.array([500.0, 500.0]), np.array([6, 6]), np.array([12, 12])
+    >>> compute_gaps(length_m, passed, seen, np.array([False, True])).tolist()
     [250.0, 0.0]
     """
     gap_m = length_m * passed / np.maximum(seen, 1)

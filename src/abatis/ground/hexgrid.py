@@ -119,7 +119,9 @@ def label_points(grid: HexGrid, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     lon = np.ascontiguousarray(lon, dtype=np.float64)
     lat = np.ascontiguousarray(lat, dtype=np.float64)
     if lon.shape != lat.shape or lon.ndim != 1:
-        raise InputError([Fault(f"lon has shape {lon.shape}, lat {lat.shape}", remedy="give two equal lists")])
+        raise InputError(
+            [Fault(f"lon has shape {lon.shape}, lat {lat.shape}", remedy="give two equal lists")]
+        )
     out = np.empty(lon.size, np.int32)
     f = grid.frames
     kernel.label_points_kernel(
@@ -147,8 +149,8 @@ def label_window(
     out : int32[rows, columns], C order, written in place.
 
     Formula: centre of pixel (i, j) = (west + (j + 1/2) dlon, north - (i + 1/2) dlat).
-    In words: sines and cosines are taken once per row and column; a pixel then costs one division, one rounding
-    and two table reads.
+    In words: sines and cosines are taken once per row and column; a pixel then costs one division, one
+    rounding and two table reads.
 
     Raises
     ------
@@ -191,8 +193,8 @@ def find_neighbors(grid: HexGrid) -> np.ndarray:
 def find_corners(grid: HexGrid, neighbor: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the corners' places float64[C, 2] (lon, lat degrees) and int32[N, 6], each cell's corners.
 
-    Corner k of a cell stands between its neighbours k and k + 1; cells that meet in a corner share its number,
-    at the rim of the mesh too. `neighbor` is found when it is not given.
+    Corner k of a cell stands between its neighbours k and k + 1; cells that meet in a corner share its
+    number, at the rim of the mesh too. `neighbor` is found when it is not given.
 
     Examples
     --------
@@ -216,7 +218,7 @@ def find_corners(grid: HexGrid, neighbor: np.ndarray | None = None) -> tuple[np.
 
 
 def number_edges(neighbor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return edge int32[N, 6] (-1 where no neighbour) and edge_a < edge_b int32[E], the two cells of each edge.
+    """Return edge int32[N, 6] (-1 where no neighbour) and edge_a < edge_b int32[E], each edge's cells.
 
     Examples
     --------
@@ -286,7 +288,8 @@ def _check_cells(cells: np.ndarray) -> None:
         faults.append(Fault(f"cells of resolutions {resolutions.tolist()}", remedy="give one resolution"))
     elif not wrong:
         for cell in h3_int.get_pentagons(int(resolutions[0])):
-            if np.isin(np.uint64(cell), cells):
+            # Not isin: numpy's hashing of integers is very slow on H3 indices.
+            if np.any(cells == np.uint64(cell)):
                 faults.append(
                     Fault(f"cell {cell:x} is a pentagon", remedy="leave it out or move the study area")
                 )
@@ -335,7 +338,9 @@ def _find_frames(resolution: int) -> _Frames:
     lat, lon = latlng[:, 0], latlng[:, 1]
     vertex = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     near = vertex @ vertex.T > 0.4
-    triples = [t for t in combinations(range(12), 3) if near[t[0], t[1]] and near[t[1], t[2]] and near[t[0], t[2]]]
+    triples = [
+        t for t in combinations(range(12), 3) if near[t[0], t[1]] and near[t[1], t[2]] and near[t[0], t[2]]
+    ]
     # The corners of a face counter-clockwise seen from outside.
     triples = [
         t if np.linalg.det(vertex[list(t)]) > 0 else (t[0], t[2], t[1]) for t in triples

@@ -1,4 +1,4 @@
-"""The working pixels: all layers brought to one grid of degrees, tile by tile, so that memory stays bounded."""
+"""The working pixels: all layers on one grid of degrees, tile by tile, so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def metres_per_degree(lat: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     --------
     >>> east, north = metres_per_degree(55.0)
     >>> round(float(east)), round(float(north))
-    (63994, 111327)
+    (63994, 111324)
     """
     phi = np.radians(lat)
     root = 1.0 - EARTH_E2 * np.sin(phi) ** 2

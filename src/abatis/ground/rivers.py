@@ -17,7 +17,7 @@ ASSUMED_WIDTH_M = 20.0
 
 @dataclass(frozen=True)
 class RiverLines:
-    """Straight pieces of rivers, sorted by river: `ends` f8[S, 4] lon, lat; `river` int64[S]; `width_m` f8[S]."""
+    """Straight pieces of rivers, by river: `ends` f8[S, 4] lon, lat; `river` int64[S]; `width_m` f8[S]."""
 
     ends: np.ndarray
     river: np.ndarray
@@ -153,7 +153,8 @@ def compute_river_widths(
     grid, neighbor, cell_edge, edge_a, edge_b : cells and edges of the mesh.
     spacing_m : distance between neighbouring centres; pieces are looked at every third of it.
 
-    In words: a river separates two cells when it crosses the straight line between their centres an odd number of
+    In words: a river separates two cells when it crosses the straight line between their centres an odd
+    number of
     times; a bend that comes and goes back does not. Every way across the river must use such an edge.
     """
     river_m = np.zeros(len(edge_a))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -15,12 +16,12 @@ from abatis.model.words import ROAD_WORDS
 
 SAMPLES_PER_CELL = 30
 BISECTIONS = 12
-LOOP_CELLS = 3.0
+LOOP_CELLS = 1.5
 
 
 @dataclass(frozen=True)
 class Road:
-    """A road from end to end: `points` f8[P, 2] lon, lat; `names` of its P - 1 pieces; `word` index of its class."""
+    """A road: `points` f8[P, 2] lon, lat; `names` of its P - 1 pieces; `word`, index of its class."""
 
     points: np.ndarray
     names: tuple[str, ...]
@@ -31,7 +32,8 @@ class Road:
 class RoadStretches:
     """Road stretches between two neighbouring cells (K stretches).
 
-    `edge` int64[K]; `length_m` f8[K]; `road` int64[K], index of the road; `start_m`, `stop_m` f8[K], where on the
+    `edge` int64[K]; `length_m` f8[K]; `road` int64[K], index of the road; `start_m`, `stop_m` f8[K], where
+    on the
     road; `word` int64[K], class; `name` (K texts); `spur` bool[K], true for kinks beside the chain.
     """
 
@@ -109,7 +111,9 @@ def _walk_pieces(
     for index, end in starts:
         if used[index]:
             continue
-        points, names, word = [], [], pieces[index][2]
+        points: list[np.ndarray] = []
+        names: list[str] = []
+        word = pieces[index][2]
         while True:
             used[index] = True
             own, name, _ = pieces[index]
@@ -179,7 +183,8 @@ def _label_places(
 def _chain_runs(runs: _Runs, loop_m: float) -> list[tuple[int, int, float, float, bool]]:
     """Turn the runs of a road into steps (cell, next cell, from m, to m, spur).
 
-    A road that leaves a cell and soon comes back stays one run of that cell; the cells of the kink become spurs.
+    A road that leaves a cell and soon comes back stays one run of that cell; the cells of the kink become
+    spurs.
     """
     steps: list[tuple[int, int, float, float, bool]] = []
     stack: list[list[float]] = []
@@ -201,7 +206,7 @@ def _chain_runs(runs: _Runs, loop_m: float) -> list[tuple[int, int, float, float
             stack.append([cell, start, stop])
             continue
         kink = [*stack[back:], [cell, start, stop]]
-        for one, two in zip(kink, kink[1:], strict=False):
+        for one, two in pairwise(kink):
             steps.append((int(one[0]), int(two[0]), (one[1] + one[2]) / 2, (two[1] + two[2]) / 2, True))
         stack[back][2] = stop
         del stack[back + 1 :]
@@ -235,10 +240,11 @@ def burn_roads(
     -------
     One stretch per step from a cell to the next; along a road the lengths sum to the road's true length.
 
-    Formula: length = middle of the run in the next cell - middle of the run in this cell, measured along the road;
+    Formula: length = middle of the run in the next cell - middle of the run in this cell, along the road;
     the first and the last stretch reach to the road's ends.
-    In words: a corner clipped by the road is a step of its own; a kink out of a cell and back within three cell
-    widths stays in the cell, and the cells it visits hang on it as spurs.
+    In words: a corner clipped by the road is a step of its own; a kink out of a cell and back within one and
+    a half cell widths stays in the cell, and the cells it visits hang on it as spurs. Longer loops are
+    walked step by step: keeping them would charge the loop to traffic that leaves where it begins.
     """
     steps: list[tuple[int, int, float, float, bool]] = []
     road_of: list[int] = []
@@ -271,17 +277,28 @@ def burn_roads(
 
 
 def choose_stretches(stretches: RoadStretches, usable: np.ndarray, speed_kmh: np.ndarray) -> np.ndarray:
-    """Return int64[], the fastest usable stretch of every edge that has one, by rising edge.
+    """Return int64[], the usable stretch kept on every edge that has one, by rising edge.
 
     Parameters
     ----------
     stretches : all stretches [K].
     usable : bool[K].
-    speed_kmh : reference speed of each road class; among roads of one edge the fastest is kept.
+    speed_kmh : reference speed of each road class.
+
+    In words: a stretch of a chain goes before a spur, then the fastest class is kept, then the longest
+    stretch:
+    the corner that a parallel road clips would be a shortcut for the traffic of both.
     """
     rows = np.flatnonzero(usable)
-    hours = stretches.length_m[rows] / np.maximum(speed_kmh[stretches.word[rows]], 1e-9)
-    order = np.lexsort((rows, hours, stretches.edge[rows]))
+    order = np.lexsort(
+        (
+            rows,
+            -stretches.length_m[rows],
+            -speed_kmh[stretches.word[rows]],
+            stretches.spur[rows],
+            stretches.edge[rows],
+        )
+    )
     rows = rows[order]
     first = np.ones(len(rows), dtype=bool)
     first[1:] = stretches.edge[rows][1:] != stretches.edge[rows][:-1]

@@ -14,8 +14,8 @@ from abatis.model.mesh import Mesh
 HEX_DETOUR = 6.0 / math.pi * (0.5 + (1.0 - math.cos(math.pi / 6.0)) / math.sqrt(3.0))
 """Mean over all directions of hexagonal distance over straight distance, about 1.103.
 
-A straight way at angle t to a row of hexagons (0 <= t <= 30 degrees) takes cos t + sin t / sqrt 3 of its length along
-the six directions. Its mean over t is (6/pi) (1/2 + (1 - cos 30 deg) / sqrt 3).
+A straight way at angle t to a row of hexagons (0 <= t <= 30 degrees) takes cos t + sin t / sqrt 3 of its
+length along the six directions. Its mean over t is (6/pi) (1/2 + (1 - cos 30 deg) / sqrt 3).
 """
 
 LEAST_RATIO = 1.0 / HEX_DETOUR
@@ -33,7 +33,8 @@ class EdgeTimes:
 
     Raises
     ------
-    InputError : times that are not numbers or below a ten-millionth of an hour, or arrays of different length.
+    InputError : times that are not numbers or below a ten-millionth of an hour, or arrays of different
+        length.
 
     Examples
     --------
@@ -53,15 +54,15 @@ class EdgeTimes:
     @property
     def time_h(self) -> np.ndarray:
         """The smaller of the two, float64[E]."""
-        return np.minimum(self.open_h, self.road_h)
+        return np.asarray(np.minimum(self.open_h, self.road_h))
 
 
 @dataclass(frozen=True)
 class Avenue:
     """A fast route: `cells` int32[] from front to objective, its true `time_h`, and `apart`.
 
-    `apart` is the share of its cells that lie farther than the asked separation from every avenue found before
-    it (1 for the first).
+    `apart` is the share of its cells that lie farther than the asked separation from every avenue found
+    before it (1 for the first).
     """
 
     cells: np.ndarray
@@ -124,8 +125,8 @@ def compute_times(
     limit_h : cells farther than this get inf too.
 
     Formula: T(c) = 0 at a source, else min over neighbours n of T(n) + time_h(n, c).
-    In words: every cell is reached from the neighbour that reaches it first. Exact (Dijkstra 1959); a circular row of
-    buckets (Dial 1969) takes the place of the heap.
+    In words: every cell is reached from the neighbour that reaches it first. Exact (Dijkstra 1959); a
+    circular row of buckets (Dial 1969) takes the place of the heap.
 
     Raises
     ------
@@ -171,12 +172,12 @@ def find_route(mesh: Mesh, time_h: np.ndarray, times: np.ndarray, start: int) ->
 
 
 def find_isochrones(times: np.ndarray, hours: tuple[float, ...]) -> np.ndarray:
-    """Return int16[N], the band each cell falls in: k where its time is at most hours[k], -1 where unreachable.
+    """Return int16[N], the band each cell falls in: k where its time is at most hours[k].
 
     Parameters
     ----------
     times : float64[N], hours.
-    hours : upper limits of the bands, rising; cells beyond the last get len(hours).
+    hours : upper limits of the bands, rising; cells beyond the last get len(hours), unreachable ones -1.
 
     Examples
     --------
@@ -205,17 +206,19 @@ def find_avenues(
 
     Parameters
     ----------
-    penalty : share by which edges within the separation of a found route become slower before the next search.
+    penalty : share by which edges within the separation of a found route become slower before the next
+        search.
     separation_km : distance that counts as apart.
     least_apart : a route is kept when at least this share of its cells is apart from every route kept.
 
-    In words: take the fastest route, make its surroundings slower, search again; each route is reported with its
-    true time. The first avenue is the least-time route; the others are good, not proven best (penalty method). Fewer
-    than `count` come back where the ground holds no more. Sorted by true time.
+    In words: take the fastest route, make its surroundings slower, search again; each route is reported with
+    its true time. The first avenue is the least-time route; the others are good, not proven best (penalty
+    method). Fewer than `count` come back where the ground holds no more. Sorted by true time.
 
     Raises
     ------
-    InputError : a penalty, separation or count that is not positive, cells outside the mesh, or no way at all.
+    InputError : a penalty, separation or count that is not positive, cells outside the mesh, or no way at
+        all.
     """
     faults = [
         Fault(f"is {value}", column=name, remedy="give a positive number")
@@ -271,8 +274,8 @@ def find_chokepoints(
     slack : a source counts when its time to the target is at most (1 + slack) of the least.
 
     Formula: share(e) = number of counted sources whose least-time route uses e / number of counted sources.
-    In words: an edge that every near-fastest route must use has share 1; the shares add up along the forest of
-    least-time routes from its leaves to the target.
+    In words: an edge that every near-fastest route must use has share 1; the shares add up along the forest
+    of least-time routes from its leaves to the target.
 
     Raises
     ------
@@ -309,6 +312,8 @@ def _mark_near(mesh: Mesh, cells: np.ndarray, distance_km: float) -> np.ndarray:
 def _check_length(mesh: Mesh, time_h: np.ndarray) -> np.ndarray:
     time_h = np.ascontiguousarray(time_h, dtype=np.float64)
     if time_h.shape != (mesh.edge_count,):
-        raise InputError([Fault(f"has shape {time_h.shape}, the mesh has {mesh.edge_count} edges", column="time_h")])
+        raise InputError(
+            [Fault(f"has shape {time_h.shape}, the mesh has {mesh.edge_count} edges", column="time_h")]
+        )
     check_times(time_h)
     return time_h

@@ -16,6 +16,7 @@ from abatis.model.fields import fields_of
 from abatis.model.storage import write_whole
 from abatis.model.words import COVER_WORDS
 from abatis.show.basemap import locate_edge_corners
+from abatis.show.maps import subtract_hours
 from abatis.show.results import Progress, Results
 from abatis.show.styles import LAYER_STYLES
 
@@ -25,7 +26,7 @@ FIXED_TIME = "2000-01-01T00:00:00.000Z"
 def write_geopackage(path: Path, results: Results, progress: Progress | None = None) -> None:
     """Write plan.gpkg whole or not at all.
 
-    Layers: `cells` (hexagons with country, cover and hours to each objective before and after), `lines`,
+    Layers: `cells` (hexagons of the home country with cover and hours to each objective before and after), `lines`,
     `sites` (chosen or not; option, cost, delays), `routes`, `places`; table `layer_styles` holds their QML.
 
     Parameters
@@ -75,21 +76,23 @@ def list_layers(results: Results) -> dict[str, gpd.GeoDataFrame]:
 
 def _list_cells(results: Results, corner_lonlat: np.ndarray) -> gpd.GeoDataFrame:
     mesh = results.mesh
+    home = np.flatnonzero(mesh.mask_countries(results.study.home))
+    gained_h = subtract_hours(results.border_after_h, results.border_before_h)
     columns: dict[str, object] = {
-        "h3": [f"{int(cell):x}" for cell in mesh.cells],
-        "country": np.array(mesh.country_codes, dtype=object)[mesh.country],
-        "main_cover": np.array(COVER_WORDS, dtype=object)[np.argmax(mesh.cover, axis=1)],
-        "population": np.round(mesh.population, 1),
-        "protected_share": np.round(mesh.protected, 3),
-        "border_km": np.round(mesh.border_km, 2),
-        "border_before_h": _round_hours(results.border_before_h),
-        "border_after_h": _round_hours(results.border_after_h),
-        "gained_h": _round_hours(_subtract(results.border_after_h, results.border_before_h)),
+        "h3": [f"{int(cell):x}" for cell in mesh.cells[home]],
+        "country": np.array(mesh.country_codes, dtype=object)[mesh.country[home]],
+        "main_cover": np.array(COVER_WORDS, dtype=object)[np.argmax(mesh.cover[home], axis=1)],
+        "population": np.round(mesh.population[home].astype(np.float64), 1),
+        "protected_share": np.round(mesh.protected[home].astype(np.float64), 3),
+        "border_km": np.round(mesh.border_km[home].astype(np.float64), 2),
+        "border_before_h": _round_hours(results.border_before_h[home]),
+        "border_after_h": _round_hours(results.border_after_h[home]),
+        "gained_h": _round_hours(gained_h[home]),
     }
     for approach in results.approaches:
-        columns[f"{approach.key}_before_h"] = _round_hours(approach.before_h)
-        columns[f"{approach.key}_after_h"] = _round_hours(approach.after_h)
-    return gpd.GeoDataFrame(columns, geometry=shapely.polygons(corner_lonlat), crs=4326)
+        columns[f"{approach.key}_before_h"] = _round_hours(approach.before_h[home])
+        columns[f"{approach.key}_after_h"] = _round_hours(approach.after_h[home])
+    return gpd.GeoDataFrame(columns, geometry=shapely.polygons(corner_lonlat[home]), crs=4326)
 
 
 def _list_lines(results: Results) -> gpd.GeoDataFrame:
@@ -213,10 +216,3 @@ def _write_styles(path: Path, layers: Iterable[str]) -> None:
 def _round_hours(hours: np.ndarray) -> np.ndarray:
     """Round to 4 decimals; what is never reached becomes empty."""
     return np.where(np.isfinite(hours), np.round(hours, 4), np.nan)
-
-
-def _subtract(after_h: np.ndarray, before_h: np.ndarray) -> np.ndarray:
-    gained = np.full(len(after_h), np.nan)
-    reached = np.isfinite(before_h)
-    gained[reached] = after_h[reached] - before_h[reached]
-    return gained

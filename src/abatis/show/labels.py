@@ -70,6 +70,8 @@ def reserve_points(axes: Axes, space: LabelSpace, xy: np.ndarray, radius_pt: flo
         return
     radius = radius_pt * axes.figure.dpi / 72.0
     for x, y in axes.transData.transform(xy):
+        if not space.frame.contains(x, y):
+            continue
         space.taken.append(Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius))
 
 
@@ -83,7 +85,10 @@ def place_labels(axes: Axes, space: LabelSpace, labels: Sequence[Label]) -> list
     renderer = axes.figure.canvas.get_renderer()
     scale = axes.figure.dpi / 72.0
     placed = []
-    for label in sorted(labels, key=lambda one: (-one.rank, one.text, one.x)):
+    inside = [
+        label for label in labels if space.frame.contains(*axes.transData.transform((label.x, label.y)))
+    ]
+    for label in sorted(inside, key=lambda one: (-one.rank, one.text, one.x)):
         artist = axes.text(
             label.x,
             label.y,
@@ -137,7 +142,7 @@ def _dot_box(anchor: np.ndarray, radius: float) -> Bbox:
 def _find_spot(
     space: LabelSpace, anchor: np.ndarray, width: float, height: float, scale: float, leader: bool
 ) -> Bbox | None:
-    distances = (4.0, 7.0, 14.0, 22.0, 32.0, 44.0, 58.0, 74.0, 92.0) if leader else (4.0, 7.0)
+    distances = (4.0, 7.0, 14.0, 22.0, 32.0, 44.0) if leader else (4.0, 7.0)
     for distance in distances:
         for angle in _ANGLES:
             ux, uy = np.cos(np.radians(angle)), np.sin(np.radians(angle))

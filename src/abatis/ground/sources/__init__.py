@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 
 from abatis.model.errors import Fault, InputError, UnitError, nearest_word
 from abatis.model.study import Study
@@ -183,15 +184,15 @@ def check_place(
         )
         return False
     swapped = (south, west, north, east)
-    if not crs.is_geographic and largest <= 360:
-        if area.overlaps((west, south, east, north)) or area.overlaps(swapped):
-            findings.add_unit_fault(
-                "has coordinates in degrees but its CRS is in metres",
-                file,
-                row,
-                "give the file the CRS EPSG:4326",
-            )
-            return False
+    as_degrees = area.overlaps((west, south, east, north)) or area.overlaps(swapped)
+    if not crs.is_geographic and largest <= 360 and as_degrees:
+        findings.add_unit_fault(
+            "has coordinates in degrees but its CRS is in metres",
+            file,
+            row,
+            "give the file the CRS EPSG:4326",
+        )
+        return False
     inside = transform_bounds((west, south, east, north), crs)
     if inside is not None and area.overlaps(inside):
         return True
@@ -219,9 +220,11 @@ def transform_bounds(bounds: Sequence[float], crs: CRS) -> tuple[float, float, f
     """Return a box in degrees (EPSG:4326), or None when it lies outside what the CRS can express."""
     transformer = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     try:
-        west, south, east, north = transformer.transform_bounds(*bounds, densify_pts=21)
-    except Exception:  # pyproj raises its own error for boxes beyond the projection's reach
+        left, low, right, high = bounds
+        box = transformer.transform_bounds(left, low, right, high, densify_pts=21)
+    except ProjError:
         return None
+    west, south, east, north = (float(value) for value in box)
     if not all(abs(value) < 1e6 for value in (west, south, east, north)):
         return None
     return west, south, east, north

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from pyproj import CRS, Transformer
 
 from abatis.ground.sources import Area, Findings, check_place, format_code, translate_codes
@@ -31,6 +32,15 @@ POLYGON_LAYERS = (
 )
 LINE_LAYERS = ("rivers", "roads")
 POINT_LAYERS = ("bridges", "places")
+_READ_ERRORS = (
+    DataSourceError,
+    DataLayerError,
+    FeatureError,
+    GeometryError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 _DIMENSION = (
     dict.fromkeys(POLYGON_LAYERS, ("polygons", 2))
     | dict.fromkeys(LINE_LAYERS, ("lines", 1))
@@ -161,7 +171,7 @@ def _inspect_file(
             )
             return None, None
         return sublayer, pyogrio.read_info(path, layer=sublayer, force_total_bounds=True)
-    except Exception as error:  # GDAL has many errors for a damaged file; all mean the same to the user
+    except _READ_ERRORS as error:
         findings.add_fault(
             f"cannot be read: {error}", path.name, number, "file", "fetch the file again; it may be damaged"
         )
@@ -201,7 +211,7 @@ def _load_frame(
             box = None
     try:
         frame = pyogrio.read_dataframe(path, layer=sublayer, columns=columns, bbox=box, force_2d=True)
-    except Exception as error:  # a file may be damaged behind its header
+    except _READ_ERRORS as error:
         findings.add_fault(
             f"cannot be read: {error}", shown, number, "file", "fetch the file again; it may be damaged"
         )
@@ -263,7 +273,7 @@ def _mend_geometry(
     found = shapely.get_dimensions(geometry)
     wrong = (found != dimension) & (found >= 0)
     if wrong.any():
-        kind = shapely.from_wkt(shapely.to_wkt(geometry[wrong][0])).geom_type
+        kind = geometry[wrong][0].geom_type
         findings.add_fault(
             f"has {int(wrong.sum())} features of type {kind} but layer {layer} holds {expected}",
             shown,
@@ -271,7 +281,7 @@ def _mend_geometry(
             "file",
             f"give {expected}",
         )
-        return np.where(wrong, None, geometry)
+        return np.array([None if bad else one for bad, one in zip(wrong, geometry, strict=True)], object)
     if dimension != 2:
         return geometry
     broken = ~shapely.is_valid(geometry) & (found >= 0)

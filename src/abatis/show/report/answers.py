@@ -72,7 +72,7 @@ def describe_value(results: Results) -> str:
     """Say what the value of the plan is."""
     if results.plan.objective == "minimum":
         return "the least arrival time over all approaches"
-    return "the mean arrival time over all approaches, weighed as the table of approaches says"
+    return "the mean arrival time (approaches weighed as in their table)"
 
 
 def describe_status(status: str) -> str:

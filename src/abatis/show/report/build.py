@@ -10,9 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from abatis.model.fields import fields_of
 from abatis.model.words import COVER_WORDS, TAG_MEANINGS
-from abatis.show.basemap import MapImage
 from abatis.show.report.answers import describe_status, describe_value, list_answers
 from abatis.show.results import Results, SpeedRange
+from abatis.show.sheet import MapImage
 from abatis.show.tables import Column, Table, format_value
 
 MOST_PLACES = 30
@@ -47,7 +47,9 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
         maps=[(image, base64.b64encode(image.png).decode("ascii")) for image in maps],
         approaches=tabulate_approaches(results),
         sites=tabulate_sites(results),
+        ways=tabulate_ways(results),
         works=tabulate_works(results),
+        removed=results.siting.removed,
         lines=tabulate_lines(results),
         land=_tabulate_land(results),
         access=_tabulate_access(results),
@@ -104,7 +106,7 @@ def tabulate_sites(results: Results) -> Table:
             "label": one.label,
             "site": one.site.key,
             "name": one.site.name,
-            "option": one.option.name,
+            "option": one.option.option,
             "gap_km": one.site.gap_km,
             "roads": one.site.roads,
             "bridges": one.site.bridges,
@@ -132,6 +134,29 @@ def tabulate_sites(results: Results) -> Table:
         Column("land_take_ha", "land [ha]", ",.1f"),
     )
     return Table("Chosen sites", columns, tuple(rows))
+
+
+def tabulate_ways(results: Results) -> Table:
+    """Tabulate the ways to close that the plan uses: what the short word stands for, how often, for how much."""
+    table = results.study.tables["options"].set_index("option")
+    cost: Counter[str] = Counter()
+    count: Counter[str] = Counter()
+    for one in results.chosen:
+        cost[one.option.option] += one.option.cost_eur
+        count[one.option.option] += 1
+    rows = [
+        {"option": key, "name": row["name"], "sites": count[key], "cost_eur": cost[key], "tag": row["tag"]}
+        for key, row in table.iterrows()
+        if count[key]
+    ]
+    columns = (
+        Column("option", "closed by"),
+        Column("name", "what it is"),
+        Column("sites", "sites", ".0f"),
+        Column("cost_eur", "cost [EUR]", ",.0f"),
+        Column("tag", "tag"),
+    )
+    return Table("Ways to close", columns, tuple(rows))
 
 
 def tabulate_works(results: Results) -> Table:
