@@ -21,7 +21,7 @@ def run() -> list[dict[str, Any]]:
         workspace = prepare_workspace(case)  # type: ignore[arg-type]
         start = time.perf_counter()
         plans = [
-            prepare_whatif(case, case.time_h, case.front, np.array([one]), workspace)  # type: ignore[arg-type]
+            prepare_whatif(case, case.time_h, case.front, int(one), workspace)  # type: ignore[arg-type]
             for one in case.objectives
         ]
         made = (time.perf_counter() - start) / len(plans)
@@ -57,7 +57,7 @@ def _measure(
     times = np.empty(case.cell_count)
     # Both are compiled before the clock runs.
     plans[0].query(*sites[0])
-    search.search_all(case.neighbor, slot_h, plans[0].objective, np.inf, width, times)
+    search.search_all(case.neighbor, slot_h, np.array([plans[0].objective]), np.inf, width, times)
     ours, full, handled, changed, worst = [], [], [], 0, 0.0
     for edges, new in sites:
         start = time.perf_counter()
@@ -68,7 +68,7 @@ def _measure(
         expected = []
         start = time.perf_counter()
         for plan in plans:
-            search.search_all(case.neighbor, slot_h, plan.objective, np.inf, width, times)
+            search.search_all(case.neighbor, slot_h, np.array([plan.objective]), np.inf, width, times)
             expected.append(float(times[plan.front].min()))
         full.append(time.perf_counter() - start)
         handled.append(max(plan.query_counted(edges, new)[1] for plan in plans))
@@ -93,7 +93,7 @@ def _measure_echelons(
 ) -> list[dict[str, Any]]:
     """Three closed rings of 10 h round one objective: the delays are several times the undelayed time."""
     plan = plans[0]
-    objective = int(plan.objective[0])
+    objective = plan.objective
     x = (case.lon - case.lon[objective]) * 111.32 * np.cos(np.radians(55.0))
     away = np.hypot(x, (case.lat - case.lat[objective]) * 111.32)
     shortest = away[plan.front].min()

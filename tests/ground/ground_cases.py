@@ -34,9 +34,10 @@ def wrap_mesh(
     )  # fmt: skip
 
 
-def make_disc(radius: int, resolution: int = 8) -> Mesh:
-    """Return a disc of H3 cells around 24 E 55 N."""
-    grid = build_hexgrid(np.sort(h3_numpy.grid_disk(h3_int.latlng_to_cell(55.0, 24.0, resolution), radius)))
+def make_disc(radius: int, resolution: int = 8, holes: float = 0.0) -> Mesh:
+    """Return a disc of H3 cells around 24 E 55 N, a share of them left out."""
+    cells = np.sort(h3_numpy.grid_disk(h3_int.latlng_to_cell(55.0, 24.0, resolution), radius))
+    grid = build_hexgrid(cells[np.random.default_rng(radius).random(len(cells)) >= holes])
     return wrap_mesh(grid.cells, grid.lon, grid.lat, find_neighbors(grid), 900.0)
 
 

@@ -19,9 +19,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from ground_cases import cut_through, draw_times, make_disc
 
 DISCS = {radius: make_disc(radius) for radius in (3, 12, 40)}
+# Meshes with holes, as lakes or a ragged border make them.
+DISCS |= {-radius: make_disc(radius, holes=0.25) for radius in (4, 12)}
 
 
-def pick_ends(mesh: Mesh, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def pick_ends(mesh: Mesh, random: np.random.Generator) -> tuple[np.ndarray, int]:
     rim = np.flatnonzero((mesh.neighbor < 0).any(axis=1))
     turn = random.uniform(0, 2 * np.pi)
     side = (mesh.lon - 24.0) / np.ptp(mesh.lon) * np.cos(turn) + (mesh.lat - 55.0) / np.ptp(
@@ -29,11 +31,11 @@ def pick_ends(mesh: Mesh, random: np.random.Generator) -> tuple[np.ndarray, np.n
     ) * np.sin(turn)
     front = rim[side[rim] > 0.25]
     inner = np.flatnonzero(side < 0.2)
-    return front, random.choice(inner, int(random.integers(1, 3)))
+    return front, int(random.choice(inner))
 
 
-def run_fully(mesh: Mesh, time_h: np.ndarray, front: np.ndarray, objective: np.ndarray) -> float:
-    return float(compute_times(mesh, time_h, objective)[front].min())
+def run_fully(mesh: Mesh, time_h: np.ndarray, front: np.ndarray, objective: int) -> float:
+    return float(compute_times(mesh, time_h, np.array([objective]))[front].min())
 
 
 def check_equal(found: float, expected: float) -> None:
@@ -51,7 +53,7 @@ def draw_case(radius: int, seed: int) -> tuple[Mesh, np.random.Generator, WhatIf
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 100_000),
-    radius=st.sampled_from([3, 12]),
+    radius=st.sampled_from([3, 12, -4, -12]),
     delay_h=st.sampled_from([0.01, 0.1, 0.5, 3.0, 30.0, np.inf]),
     share=st.floats(0.05, 1.0),
     lines=st.integers(1, 3),
@@ -81,7 +83,9 @@ def test_switching_on_and_off_is_exact(
 
 @settings(max_examples=150, deadline=None)
 @given(
-    seed=st.integers(0, 100_000), radius=st.sampled_from([3, 12]), delay_h=st.sampled_from([0.1, 1.0, 10.0])
+    seed=st.integers(0, 100_000),
+    radius=st.sampled_from([3, 12, -4, -12]),
+    delay_h=st.sampled_from([0.1, 1.0, 10.0]),
 )
 def test_any_changes_are_exact(seed: int, radius: int, delay_h: float) -> None:
     """Slower and faster together, scattered edges and lines, several in a row."""
@@ -120,7 +124,7 @@ def test_three_echelons_on_a_short_approach() -> None:
     random = np.random.default_rng(9)
     time_h = draw_times(mesh, random, 0.05)
     front = np.flatnonzero((mesh.neighbor < 0).any(axis=1) & (mesh.lon > 24.0))
-    objective = np.array([int(np.argmin(np.hypot(mesh.lon - 24.0, mesh.lat - 55.0)))])
+    objective = int(np.argmin(np.hypot(mesh.lon - 24.0, mesh.lat - 55.0)))
     base = now = prepare_whatif(mesh, time_h, front, objective)
     far = np.hypot((mesh.lon - 24.0) * np.cos(np.radians(55.0)), mesh.lat - 55.0) * 111.0
     rings = [np.flatnonzero((far[mesh.edge_a] > km) != (far[mesh.edge_b] > km)) for km in (8.0, 15.0, 22.0)]
@@ -153,7 +157,7 @@ def test_by_hand() -> None:
     for step in range(6):
         a, b = ring[step], ring[(step + 1) % 6]
         time_h[mesh.edge[a][mesh.neighbor[a] == b]] = 1.0 if step < 3 else 2.0
-    now = prepare_whatif(mesh, time_h, np.array([ring[0]]), np.array([ring[3]]))
+    now = prepare_whatif(mesh, time_h, np.array([ring[0]]), ring[3])
     assert now.arrival_h == 3.0
     assert now.find_route().tolist() == ring[:4]
     cut = list_edges(mesh, np.array(ring[1:3]))
@@ -169,7 +173,7 @@ def test_by_hand() -> None:
 def test_faults() -> None:
     mesh = DISCS[3]
     time_h = np.ones(mesh.edge_count)
-    now = prepare_whatif(mesh, time_h, np.array([0]), np.array([5]))
+    now = prepare_whatif(mesh, time_h, np.array([0]), 5)
     with pytest.raises(InputError, match="2 edges but 1 times"):
         now.query(np.array([0, 1]), np.array([1.0]))
     with pytest.raises(InputError, match="outside"):
@@ -177,8 +181,8 @@ def test_faults() -> None:
     with pytest.raises(InputError, match="no valid time"):
         now.query(np.array([0]), np.array([0.0]))
     with pytest.raises(InputError, match="no cell"):
-        prepare_whatif(mesh, time_h, np.array([], dtype=int), np.array([5]))
+        prepare_whatif(mesh, time_h, np.array([], dtype=int), 5)
     with pytest.raises(InputError, match="no way"):
-        prepare_whatif(mesh, time_h * np.inf, np.array([0]), np.array([5])).find_route()
+        prepare_whatif(mesh, time_h * np.inf, np.array([0]), 5).find_route()
     # 17 bytes per cell and field with its forest, 8 per edge, 4 for each end.
-    assert now.count_bytes() == mesh.cell_count * 2 * (8 + 1 + 4 + 4) + mesh.edge_count * 8 + 8
+    assert now.count_bytes() == mesh.cell_count * 2 * (8 + 1 + 4 + 4) + mesh.edge_count * 8 + 4

@@ -54,9 +54,11 @@ def mesh() -> Mesh:
 def study():
     places = pd.DataFrame(
         [
-            ("city", "City", 0.0, 0.1, 60000, "town", "HOME"), ("town", "Town", 0.2, 0.1, 900, "town", "HOME"),
+            ("city", "City", 0.0, 0.1, 60000, "town", "HOME"),
+            ("town", "Town", 0.2, 0.1, 900, "town", "HOME"),
             ("village", "Village", 0.2, 0.0, 50, "village", "HOME"),
-            ("far", "Far", 0.5, 0.5, 7, "village", "HOME"), ("abroad", "Abroad", 0.1, 0.0, 70000, "city", "OTHER"),
+            ("far", "Far", 0.5, 0.5, 7, "village", "HOME"),
+            ("abroad", "Abroad", 0.1, 0.0, 70000, "city", "OTHER"),
             ("port", "Port", 0.2, 0.0, 99, "port", "HOME"),
         ],
         columns=["place", "name", "lon", "lat", "population", "kind", "country"],

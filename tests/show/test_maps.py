@@ -140,7 +140,7 @@ def test_edges_of_the_map_lie_between_their_cells(base_map):
 
 def test_crowded_labels_never_overlap_and_the_first_in_rank_stays():
     figure = Figure(figsize=(4, 4), dpi=100)
-    FigureCanvasAgg(figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 10), ylim=(0, 10))
     box = axes.get_window_extent()
     space = LabelSpace(Bbox.from_extents(box.x0, box.y0, box.x1, box.y1))
@@ -149,10 +149,10 @@ def test_crowded_labels_never_overlap_and_the_first_in_rank_stays():
         Label(f"Town {number}", *generator.uniform(4, 6, 2), rank=float(number), dot_pt=1.5)
         for number in range(40)
     ]
-    placed = place_labels(axes, space, labels)
+    placed = place_labels(axes, renderer, space, labels)
     boxes = [(text, (one.x0, one.y0, one.x1, one.y1)) for text, one in placed]
     assert find_overlaps(boxes) == []
     assert placed[0][0] == "Town 39"
     assert 3 < len(placed) < 40
     outside = Label("Elsewhere", 50.0, 50.0, rank=99.0)
-    assert place_labels(axes, space, [outside]) == []
+    assert place_labels(axes, renderer, space, [outside]) == []

@@ -121,7 +121,7 @@ def test_people_land_and_nature_are_those_of_mesh_and_tables(page, plan, results
     mesh, measures = results.mesh, read_rows(solved_folder / "tables" / "measures.csv", "measure")
     sites = {site.key: site for site in results.siting.sites}
     options = {(one.site, one.option): one for one in results.siting.options}
-    home = {code for code in results.study.home}
+    home = set(results.study.home)
     beside: set[int] = set()
     land_m2 = protected_m2 = 0.0
     for chosen in plan["options"]:
@@ -247,7 +247,8 @@ def test_report_says_what_it_rests_on(page, results):
     for assumption in results.mesh.assumptions:
         assert assumption in text
     for words in (
-        "−9.3 % and +4.7 %", "must not be used to set out works", "schematic", "100 % of the rows are placeholders",
+        "−9.3 % and +4.7 %", "must not be used to set out works", "schematic",
+        "100 % of the rows are placeholders",
         "no plan within the budget", results.plan.study_hash, *results.impact.limits,
     ):  # fmt: skip
         assert words in text, words

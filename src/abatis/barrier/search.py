@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from abatis.barrier.network import Route
@@ -9,6 +11,7 @@ from abatis.barrier.tree import Incumbent
 
 GREED = 3.0
 PRIOR_FLOOR = 0.03
+LEAST_GAIN_H = 1e-9
 
 
 class PlanSearch:
@@ -20,21 +23,23 @@ class PlanSearch:
         self.finder = incumbent.finder
         self.random = np.random.default_rng(seed)
         self._entries = _list_entries(incumbent)
+        levels = incumbent.levels
+        self._weight = [max(levels.weight[list(members)].max(), 1e-6) for members in levels.of_approach]
 
-    def start(self, moves: int) -> None:
-        """Offer the empty plan (with locks), then a greedy fill, then `moves` moves."""
+    def start(self, moves: int, deadline: float) -> None:
+        """Offer the empty plan (with locks), a greedy fill, and up to `moves` moves before the deadline."""
         empty = self._locked_choice()
         self.incumbent.offer(empty)
         flat = np.ones(self.problem.option_count)
         self.incumbent.offer(self._refill(empty.copy(), flat, greedy=True))
-        self.improve(flat, moves)
+        self.improve(flat, moves, deadline)
 
-    def improve(self, prior: np.ndarray, moves: int) -> None:
-        """Make `moves` drop-and-refill moves; `prior` float64[O] says how likely an option is wanted."""
+    def improve(self, prior: np.ndarray, moves: int, deadline: float) -> None:
+        """Make up to `moves` drop-and-refill moves; `prior` float64[O] says how likely an option is wanted."""
         if self.incumbent.choice is None:
             self.incumbent.offer(self._refill(self._locked_choice(), prior, greedy=True))
         for _ in range(moves):
-            if self.incumbent.choice is None:
+            if self.incumbent.choice is None or time.monotonic() > deadline:
                 return
             choice = self._drop(self.incumbent.choice.copy())
             self.incumbent.offer(self._refill(choice, prior, greedy=False))
@@ -62,25 +67,58 @@ class PlanSearch:
         return np.maximum(choice, locked) if locked.any() else choice
 
     def _refill(self, choice: np.ndarray, prior: np.ndarray, greedy: bool) -> np.ndarray:
-        problem, levels = self.problem, self.incumbent.levels
-        weight = np.array([max(levels.weight[list(m)].max(), 1e-6) for m in levels.of_approach])
+        """Add options, or better ones in place of chosen ones, along the fastest routes while money lasts."""
+        problem = self.problem
         routes = self._find_routes(choice, [None] * problem.approach_count, None)
-        score = np.full(problem.option_count, -1.0)
+        replaced = np.zeros(problem.option_count, bool)
         while True:
-            gain = np.zeros(problem.option_count)
-            for approach in self._pressing(routes):
-                found = routes[approach]
-                if found is not None:
-                    for candidate in found[1].candidates:
-                        options, delays = self._entries[candidate]
-                        gain[options] += weight[approach] * delays
-            gain *= (PRIOR_FLOOR + prior) / np.maximum(problem.option_cost_eur, 1.0)
-            score[:] = gain
-            added = self._pick(choice, score, greedy)
+            present = self._present_options(choice)
+            gain = np.where(replaced, 0.0, self._sum_gains(routes, present))
+            replaced_cost = np.where(present >= 0, problem.option_cost_eur[present], 0.0)
+            extra_cost = problem.option_cost_eur - replaced_cost
+            score = gain * (PRIOR_FLOOR + prior) / np.maximum(extra_cost, 1.0)
+            added = self._pick(choice, score, present, greedy)
             if added is None:
                 return choice
+            if present[added] >= 0:
+                choice[present[added]] = 0.0
+                replaced[present[added]] = True
             choice[added] = 1.0
             routes = self._find_routes(choice, routes, added)
+
+    def trim(self) -> None:
+        """Give back options, the dearest first, whose loss costs no time at all."""
+        best = self.incumbent.choice
+        if best is None:
+            return
+        chosen = np.flatnonzero(best > 0.5)
+        for option in chosen[np.argsort(-self.problem.option_cost_eur[chosen], kind="stable")]:
+            choice = self.incumbent.choice.copy()  # type: ignore[union-attr]
+            choice[option] = 0.0
+            self.incumbent.offer_cheaper(choice)
+
+    def _present_options(self, choice: np.ndarray) -> np.ndarray:
+        """For every option, the option now chosen at its site (-1 none)."""
+        problem = self.problem
+        at_site = np.full(len(problem.site_keys), -1, np.int64)
+        chosen = np.flatnonzero(choice > 0.5)
+        at_site[problem.option_site[chosen]] = chosen
+        return at_site[problem.option_site]
+
+    def _sum_gains(self, routes: list[tuple[float, Route] | None], present: np.ndarray) -> np.ndarray:
+        """Weighted hours every option would add to the present routes, less what its site adds already."""
+        weight = self._weight
+        delay = np.zeros(self.problem.option_count)
+        for approach in self._pressing(routes):
+            found = routes[approach]
+            if found is None:
+                continue
+            for candidate in found[1].candidates:
+                options, delays = self._entries[candidate]
+                delay[options] += weight[approach] * delays
+        gain = delay - np.where(present >= 0, delay[present], 0.0)
+        gain[gain < LEAST_GAIN_H] = 0.0
+        return gain
 
     def _pressing(self, routes: list[tuple[float, Route] | None]) -> list[int]:
         """Approaches worth slowing now: all with a weighted sum, the earliest with the minimum."""
@@ -89,26 +127,29 @@ class PlanSearch:
             return known
         return [min(known, key=lambda k: routes[k][0])]  # type: ignore[index]
 
-    def _pick(self, choice: np.ndarray, score: np.ndarray, greedy: bool) -> int | None:
-        problem = self.problem
-        taken = np.isin(problem.option_site, problem.option_site[choice > 0.5])
-        score[taken] = 0.0
+    def _pick(self, choice: np.ndarray, score: np.ndarray, present: np.ndarray, greedy: bool) -> int | None:
         open_to = np.flatnonzero(score > 0)
+        power = (score[open_to] / max(score.max(initial=0.0), 1e-300)) ** GREED
         while len(open_to):
-            power = score[open_to] ** GREED
-            if greedy:
+            if greedy or power.sum() <= 0:
                 place = int(np.argmax(power))
             else:
-                total = power.sum()
-                place = int(self.random.choice(len(open_to), p=power / total)) if total > 0 else 0
+                place = int(self.random.choice(len(open_to), p=power / power.sum()))
             option = int(open_to[place])
-            choice[option] = 1.0
-            allowed = self.incumbent.keeps_rules(choice)
-            choice[option] = 0.0
-            if allowed:
+            if self._is_allowed(choice, option, int(present[option])):
                 return option
-            open_to = np.delete(open_to, place)
+            open_to, power = np.delete(open_to, place), np.delete(power, place)
         return None
+
+    def _is_allowed(self, choice: np.ndarray, option: int, replaced: int) -> bool:
+        choice[option] = 1.0
+        if replaced >= 0:
+            choice[replaced] = 0.0
+        allowed = self.incumbent.keeps_rules(choice)
+        choice[option] = 0.0
+        if replaced >= 0:
+            choice[replaced] = 1.0
+        return allowed
 
     def _find_routes(
         self, choice: np.ndarray, routes: list[tuple[float, Route] | None], added: int | None

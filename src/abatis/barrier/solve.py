@@ -100,6 +100,7 @@ def solve_problem(
     if budget_eur < 0:
         raise InputError([Fault(f"is {budget_eur:g}", column="budget", remedy="give EUR, at least 0")])
     started = time.monotonic()
+    deadline = started + time_limit_s
     network = build_network(problem)
     before_h = np.array([graph.before_h for graph in network.graphs])
     _check_reachable(problem, before_h)
@@ -110,17 +111,18 @@ def solve_problem(
     tree = TreeSearch(network, levels, static, incumbent, gap)
 
     def improve(point: Relaxation, bound: float) -> None:
-        search.improve(point.choice, NODE_MOVES)
+        search.improve(point.choice, NODE_MOVES, deadline)
 
     def report(value: float, bound: float) -> None:
         if progress is not None:
             progress(value, bound, time.monotonic() - started)
 
     try:
-        search.start(FIRST_MOVES)
-        status = tree.run(started + time_limit_s, improve, report)
+        search.start(FIRST_MOVES, deadline)
+        status = tree.run(deadline, improve, report)
     except KeyboardInterrupt:
         status = "interrupted"
+    search.trim()
     if incumbent.choice is None:
         raise explain_infeasible(problem, static, levels, status)
     proven_h = tree.bound_h if tree.nodes else float(levels.weight @ levels.high_h)

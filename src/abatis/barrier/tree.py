@@ -74,6 +74,17 @@ class Incumbent:
         self.value_h, self.choice = value_h, choice.copy()
         return True
 
+    def offer_cheaper(self, choice: np.ndarray) -> bool:
+        """Take a choice when it keeps the rules and is worth exactly as much as the present one."""
+        if not self.keeps_rules(choice):
+            return False
+        level_h = self.measure_levels(choice)
+        value_h = float(self.levels.weight @ level_h)
+        if value_h < self.value_h or (level_h < self.levels.low_h - TOLERANCE_H).any():
+            return False
+        self.value_h, self.choice = value_h, choice.copy()
+        return True
+
 
 class TreeSearch:
     """Best-bound-first search; `run` stops at the gap, the time limit or when the callback says so."""

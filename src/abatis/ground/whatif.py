@@ -67,7 +67,7 @@ class WhatIf:
     mesh: Mesh
     time_h: np.ndarray
     front: np.ndarray
-    objective: np.ndarray
+    objective: int
     from_front: Field
     to_objective: Field
     arrival_h: float
@@ -130,7 +130,8 @@ class WhatIf:
         times = np.empty(self.mesh.cell_count)
         slot_h = search.gather_times(self.mesh.edge, self.time_h)
         width = search.find_bucket_width(self.time_h)
-        handled = search.search_all(self.mesh.neighbor, slot_h, self.objective, np.inf, width, times)
+        sources = np.array([self.objective])
+        handled = search.search_all(self.mesh.neighbor, slot_h, sources, np.inf, width, times)
         return float(times[self.front].min()), int(handled)
 
     def apply(self, edges: np.ndarray, new_time_h: np.ndarray) -> WhatIf:
@@ -165,7 +166,7 @@ class WhatIf:
 
     def count_bytes(self) -> int:
         """Return the bytes kept for this approach, without the mesh and the shared workspace."""
-        arrays = [self.time_h, self.front, self.objective]
+        arrays = [self.time_h, self.front]
         for one in (self.from_front, self.to_objective):
             arrays += [one.times, one.slot, one.enter, one.leave]
         return sum(array.nbytes for array in arrays)
@@ -191,7 +192,7 @@ def prepare_whatif(
     mesh: Mesh,
     time_h: np.ndarray,
     front: np.ndarray,
-    objective: np.ndarray,
+    objective: int,
     workspace: Workspace | None = None,
 ) -> WhatIf:
     """Prepare an approach: two full searches and their forests.
@@ -199,17 +200,19 @@ def prepare_whatif(
     Parameters
     ----------
     time_h : float64[E], hours per edge under the present plan; copied.
-    front, objective : int32[], rows of the cells where movement starts and ends.
+    front : int32[], rows of the cells where movement starts.
+    objective : row of the cell where movement ends; one cell, because the walk round the cells cut off relies
+        on all cells that are not being connected.
     workspace : shared scratch arrays; made when not given.
 
-    In words: the arrival time is the least time from any front cell to any objective cell.
+    In words: the arrival time is the least time from any front cell to the objective.
 
     Raises
     ------
     InputError : cells outside the mesh, or times that are not positive.
     """
     front = np.unique(check_cells(front, mesh.cell_count, "front"))
-    objective = np.unique(check_cells(objective, mesh.cell_count, "objective"))
+    objective = int(check_cells(np.array([objective]), mesh.cell_count, "objective")[0])
     time_h = np.array(time_h, dtype=np.float64)
     if time_h.shape != (mesh.edge_count,):
         raise InputError(
@@ -219,7 +222,7 @@ def prepare_whatif(
     slot_h = search.gather_times(mesh.edge, time_h)
     width = search.find_bucket_width(time_h)
     fields = []
-    for sources in (front, objective):
+    for sources in (front, np.array([objective], dtype=np.int32)):
         times = np.empty(mesh.cell_count)
         search.search_all(mesh.neighbor, slot_h, sources, np.inf, width, times)
         fields.append(_number_field(mesh, time_h, times))
@@ -232,7 +235,7 @@ def _assemble(
     mesh: Mesh,
     time_h: np.ndarray,
     front: np.ndarray,
-    objective: np.ndarray,
+    objective: int,
     from_front: Field,
     to_objective: Field,
     workspace: Workspace,

@@ -1,4 +1,4 @@
-"""Who is affected by a plan: people beside the sites, land and nature taken, road access to the nearest city."""
+"""Who is affected by a plan: people beside the sites, land and nature taken, road access to a city."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ CITY_PERSONS = 50_000.0
 LONGER_H = 1.0 / 60.0
 M2_PER_HA = 10_000.0
 LIMITS = (
-    "People near a site are those of the home cells on both sides of its closed edges: within about one cell "
-    "(0.5 km at resolution 8) of the work. Who owns or uses the land is not known here.",
-    "Land take is the measure's area per unit times its units; it is shared among covers and protected nature "
-    "as in the cells beside the site, not by a surveyed outline.",
-    "Road access is driving time over the roads of the study only, from each home place to the nearest home "
-    "city, with every road at a chosen site shut. In peace most sites stay open: this is the worst day, not "
-    "every day. Local roads that the study does not hold may offer a way round.",
+    (
+        "People near a site are those of the home cells on both sides of its closed edges: within about one "
+        "cell of the work (some 0.9 km at resolution 8). Who owns or uses the land is not known here."
+    ),
+    (
+        "Land take is the measure's area per unit times its units; it is shared among covers and protected "
+        "nature as in the cells beside the site, not by a surveyed outline."
+    ),
+    (
+        "Road access is driving time over the roads of the study only, from each home place to the nearest "
+        "home city, with every road at a chosen site shut. In peace most sites stay open: this is the worst "
+        "day, not every day. Local roads that the study does not hold may offer a way round."
+    ),
 )
 
 
@@ -106,12 +112,12 @@ def assess_impact(study: Study, mesh: Mesh, siting: Siting, plan: Plan) -> Impac
     -------
     People near the sites (persons), land taken (ha by cover, ha protected), road access of home places (h).
 
-    land of cover c = sum over chosen sites of land_take x mean share of c in the cells beside the site's edges,
-    weighed by boundary length.
+    land of cover c = sum over chosen sites of land_take x mean share of c in the cells beside the site's
+    edges, weighed by boundary length.
 
-    In words: the cells that share a closed edge stand for the ground beside the work; the land a site takes is
-    spread over them by the length of their common boundary; places are driven to the nearest city twice, once
-    with all roads and once without those at chosen sites.
+    In words: the cells that share a closed edge stand for the ground beside the work; the land a site takes
+    is spread over them by the length of their common boundary; places are driven to the nearest city twice,
+    once with all roads and once without those at chosen sites.
     """
     sites = {site.key: site for site in siting.sites}
     options = {(option.site, option.option): option for option in siting.options}

@@ -23,10 +23,9 @@ MARGIN_SHARE = 0.05
 class BaseMap:
     """What all maps of one study share; coordinates are kilometres on a local equal-area projection.
 
-    `extent_km` (west, east, south, north); `pixel_cell` int32[rows, columns] row of the cell under each pixel,
-    -1 outside; `corner_km` float64[C, 2] and `cell_corner` int32[N, 6] as in ground/hexgrid;
-    `edge_km` float64[E, 2, 2] ends of every edge; `lands` country code and polygon; `borders` the lines where
-    two other countries meet.
+    `extent_km` (west, east, south, north); `pixel_cell` int32[rows, columns], row of the cell under each
+    pixel, -1 outside; `edge_km` float64[E, 2, 2] ends of every edge; `lands` country code and
+    polygon; `borders` the lines where two other countries meet.
     """
 
     study: Study
@@ -55,8 +54,8 @@ def prepare_base_map(study: Study, mesh: Mesh) -> BaseMap:
     study, mesh : the study and its mesh.
 
     In words: a Lambert azimuthal equal-area projection is laid at the middle of the home country, so that a
-    kilometre is the same in all directions within a per mille on a country's width; every pixel learns once which
-    cell it lies in.
+    kilometre is the same in all directions within a per mille on a country's width; every pixel learns once
+    which cell it lies in.
     """
     home = mesh.mask_countries(study.home)
     inside = home if home.any() else np.ones(mesh.cell_count, dtype=bool)
@@ -171,7 +170,7 @@ def _find_common_borders(
     """
     foreign = [shape for code, shape in lands if code not in home]
     return tuple(
-        shapely.intersection(first.boundary, shapely.buffer(second.boundary, 0.25))
+        shapely.intersection(shapely.boundary(first), shapely.buffer(shapely.boundary(second), 0.25))
         for index, first in enumerate(foreign)
         for second in foreign[index + 1 :]
         if shapely.distance(first, second) < 0.25

@@ -26,7 +26,7 @@ FIXED_TIME = "2000-01-01T00:00:00.000Z"
 def write_geopackage(path: Path, results: Results, progress: Progress | None = None) -> None:
     """Write plan.gpkg whole or not at all.
 
-    Layers: `cells` (hexagons of the home country with cover and hours to each objective before and after), `lines`,
+    Layers: `cells` (hexagons of the home country; cover, hours to each objective before and after), `lines`,
     `sites` (chosen or not; option, cost, delays), `routes`, `places`; table `layer_styles` holds their QML.
 
     Parameters
@@ -183,7 +183,13 @@ def _write_layer(path: Path, name: str, frame: gpd.GeoDataFrame) -> None:
         "places": "Point",
     }
     pyogrio.write_dataframe(
-        frame, path, layer=name, driver="GPKG", geometry_type=types[name], append=path.exists()
+        frame,
+        path,
+        layer=name,
+        driver="GPKG",
+        geometry_type=types[name],
+        append=path.exists(),
+        use_arrow=True,
     )
 
 
@@ -191,14 +197,14 @@ def _write_styles(path: Path, layers: Iterable[str]) -> None:
     connection = sqlite3.connect(path)
     try:
         connection.execute(
-            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), "
-            "f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), "
-            "styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
-            "update_time DATETIME DEFAULT CURRENT_TIMESTAMP)"
+            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "
+            "f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256), "
+            "f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT, "
+            "useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), update_time DATETIME DEFAULT CURRENT_TIMESTAMP)"
         )
         connection.executemany(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
-            "styleQML, styleSLD, useAsDefault, description, owner, ui, update_time) "
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+            "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui, update_time) "
             "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL, ?)",
             [(name, f"abatis {name}", LAYER_STYLES[name], f"abatis: {name}", FIXED_TIME) for name in layers],
         )

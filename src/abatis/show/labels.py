@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.transforms import Bbox
 
 WHITE_HALO = (patheffects.withStroke(linewidth=2.4, foreground="white", alpha=0.9),)
@@ -75,14 +76,15 @@ def reserve_points(axes: Axes, space: LabelSpace, xy: np.ndarray, radius_pt: flo
         space.taken.append(Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius))
 
 
-def place_labels(axes: Axes, space: LabelSpace, labels: Sequence[Label]) -> list[tuple[str, Bbox]]:
+def place_labels(
+    axes: Axes, renderer: RendererAgg, space: LabelSpace, labels: Sequence[Label]
+) -> list[tuple[str, Bbox]]:
     """Draw as many labels as fit; returns text and box (display units) of those drawn.
 
     In words: from the highest rank down, each label tries eight places around its point, then (with `leader`)
     eight places on each of growing circles with a thin line to the point; the first free place is taken; a
     label without a free place is left out.
     """
-    renderer = axes.figure.canvas.get_renderer()
     scale = axes.figure.dpi / 72.0
     placed = []
     inside = [

@@ -15,7 +15,7 @@ from abatis.show.sitemaps import draw_chosen_sites, draw_detail_maps, draw_sites
 
 HOUR_STEPS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0, 24.0, 48.0, 96.0)
 GAIN_STEPS = (0.05, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0, 48.0)
-# Sequential scales that stay in order for colour-blind readers and in grey print (viridis and YlGnBu, thinned).
+# Scales that stay in order for colour-blind readers and in grey print (viridis and YlGnBu, thinned).
 HOUR_COLORS = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
 GAIN_COLORS = ("#f1efe9", "#edf8c9", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#0c2c84")
 NEVER_COLOR = "#b9b4ae"
@@ -40,6 +40,8 @@ def draw_maps(results: Results, base: BaseMap, progress: Progress | None = None)
         draw_routes_map,
         draw_ground_map,
     )
+    if progress is not None:
+        progress("maps", 0.0)
     overview = draw_sites_map(results, base)
     images = [overview, *draw_detail_maps(results, base, overview)]
     for index, maker in enumerate(makers, start=1):
@@ -66,8 +68,9 @@ def draw_hours_map(results: Results, base: BaseMap) -> MapImage:
     sheet.place_towns()
     return sheet.finish(
         "hours",
-        f"Least hours from the nearest front to each hexagon of the home country, {vehicle}, {season} season, "
-        "nobody in the way. Read it as ground and roads alone; it is not a forecast of any movement.",
+        f"Least hours from the nearest front to each hexagon of the home country, {vehicle}, "
+        f"{season} season, nobody in the way. Read it as ground and roads alone; it is not a "
+        "forecast of any movement.",
     )
 
 
@@ -87,8 +90,8 @@ def draw_gain_map(results: Results, base: BaseMap) -> MapImage:
     sheet.place_towns()
     return sheet.finish(
         "gain",
-        f"Hours the plan adds to the least time from the nearest front, {vehicle}, {season} season. Where little is "
-        "gained another way stays as fast: see the routes.",
+        f"Hours the plan adds to the least time from the nearest front, {vehicle}, {season} season. "
+        "Where little is gained another way stays as fast: see the routes.",
     )
 
 
@@ -117,8 +120,9 @@ def draw_routes_map(results: Results, base: BaseMap) -> MapImage:
     sheet.place_towns(size=7.0)
     return sheet.finish(
         "routes",
-        "The fastest route of each approach, before (blue, wide) and with the plan (orange, narrow); where both run "
-        "together the blue shows on either side. A route is the best of many: look at the hours gained too.",
+        "The fastest route of each approach, before (blue, wide) and with the plan (orange, narrow); where "
+        "both run together the blue shows on either side. A route is the best of many: "
+        "look at the hours gained too.",
     )
 
 
@@ -142,8 +146,8 @@ def draw_ground_map(results: Results, base: BaseMap) -> MapImage:
     sheet.place_towns()
     return sheet.finish(
         "ground",
-        "The cover with the largest share in each hexagon, as the mesh holds it. Times use all shares, not the main "
-        "one only.",
+        "The cover with the largest share in each hexagon, as the mesh holds it. Times use all shares, not "
+        "the main one only.",
     )
 
 
@@ -242,7 +246,7 @@ def _name_group(results: Results) -> tuple[str, str]:
 
 
 def subtract_hours(after_h: np.ndarray, before_h: np.ndarray) -> np.ndarray:
-    """Return after - before; NaN where there was no way before, infinity where the plan takes the last one."""
+    """Return after - before; NaN where no way was before, infinity where the plan takes the last one."""
     gain = np.full(len(after_h), np.nan)
     reached = np.isfinite(before_h)
     gain[reached] = after_h[reached] - before_h[reached]

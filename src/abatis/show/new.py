@@ -129,7 +129,7 @@ def format_settings(values: dict[str, str]) -> str:
     values : TOML text of each key, sections written with a point (``solve.gap``).
     """
     lines = [
-        "# A study of abatis. Every key is explained above it; the tables are in tables/, the data in sources/.",
+        "# A study of abatis. Every key is explained above it; tables are in tables/, data in sources/.",
         "# Show the meaning of every column with: abatis fields",
         "",
     ]
@@ -294,7 +294,7 @@ def _template_layers() -> dict[str, str]:
     def road(*points: tuple[float, float]) -> dict[str, Any]:
         return {"type": "LineString", "coordinates": [list(point) for point in points]}
 
-    layers = {
+    layers: dict[str, list[tuple[dict[str, Any], dict[str, str]]]] = {
         "borders": [
             (box(24.0, 54.8, 24.9, 55.2), {"country": "HOME"}),
             (box(23.6, 54.8, 24.0, 55.2), {"country": "OTHER"}),

@@ -20,8 +20,8 @@ class RateMeter:
 
     remaining = (1 - share) / ((share - share_0) / (now - now_0))
 
-    In words: the rate over the last reports (at most 20 seconds of them) is taken to hold for the rest. Until two
-    reports and one second have passed nothing is said.
+    In words: the rate over the last reports (at most 20 seconds of them) is taken to hold for the rest. Until
+    two reports and one second have passed nothing is said.
 
     Examples
     --------
@@ -111,7 +111,8 @@ class ShowProgress:
         full = int(self._share * width)
         remaining_s = self._meter.remaining_s()
         rest = "" if remaining_s is None else f"  about {format_seconds(remaining_s)} left"
-        return f"{self._stage}  [{'#' * full}{'.' * (width - full)}] {self._share:4.0%}{rest}{f'  {self._note}' if self._note else ''}"
+        note = f"  {self._note}" if self._note else ""
+        return f"{self._stage}  [{'#' * full}{'.' * (width - full)}] {self._share:4.0%}{rest}{note}"
 
     def _finish_stage(self) -> None:
         if not self._stage:

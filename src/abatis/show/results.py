@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.barrier.sites import Site, SiteOption, Siting
+from abatis.barrier.options import SiteOption
+from abatis.barrier.sites import Site, Siting
 from abatis.ground.speeds import Level, compute_edge_times
 from abatis.ground.travel import EdgeTimes, compute_times, find_route
 from abatis.model.errors import Fault, InputError

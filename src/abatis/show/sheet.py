@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import shapely
@@ -21,9 +22,9 @@ from shapely.geometry.polygon import orient
 
 from abatis.model.study import Study
 from abatis.show.basemap import BaseMap
-from abatis.show.labels import Label, LabelSpace, place_labels
+from abatis.show.labels import WHITE_HALO, Label, LabelSpace, place_labels
 
-LineStyle = str | tuple[float, tuple[float, float]]
+LineStyle = Literal["solid"] | tuple[float, tuple[float, float]]
 WIDTH_IN = 8.6
 DPI = 150
 BELOW_IN = 2.6
@@ -71,7 +72,7 @@ class Sheet:
         map_in = WIDTH_IN * (north - south) / (east - west)
         height = map_in + BELOW_IN + ABOVE_IN
         self.figure = Figure(figsize=(WIDTH_IN, height), dpi=DPI)
-        FigureCanvasAgg(self.figure)
+        self.renderer = FigureCanvasAgg(self.figure).get_renderer()
         self.axes: Axes = self.figure.add_axes(
             (0.0, BELOW_IN / height, 1.0, map_in / height), xlim=(west, east), ylim=(south, north)
         )
@@ -104,9 +105,16 @@ class Sheet:
                     (x + index * half, y), half, 0.007 * height, fc=color, ec="#222222", lw=0.6, zorder=31
                 )
             )
-        text = self.axes.text(x, y + 0.012 * height, f"{length:g} km", fontsize=8, zorder=31, va="bottom")
-        renderer = self.figure.canvas.get_renderer()
-        text_box = text.get_window_extent(renderer)
+        text = self.axes.text(
+            x,
+            y + 0.012 * height,
+            f"{length:g} km",
+            fontsize=8,
+            zorder=31,
+            va="bottom",
+            path_effects=WHITE_HALO,
+        )
+        text_box = text.get_window_extent(self.renderer)
         bar = self.axes.transData.transform([(x, y), (x + length, y + 0.007 * height)])
         self.space.taken.append(
             Bbox.from_extents(bar[0][0] - 6, bar[0][1] - 6, max(bar[1][0], text_box.x1) + 6, text_box.y1 + 6)
@@ -124,13 +132,13 @@ class Sheet:
                 color="#7a2b00",
                 bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": "#c98d6a", "lw": 0.6},
             )
-            note.update_bbox_position_size(renderer)
+            note.update_bbox_position_size(self.renderer)
             patch = note.get_bbox_patch()
             assert patch is not None
-            self.space.taken.append(patch.get_window_extent(renderer).padded(4))
+            self.space.taken.append(patch.get_window_extent(self.renderer).padded(4))
 
     def draw_land(self, forest: bool = True, named: Sequence[str] = ("home", "neighbor", "hostile")) -> None:
-        """Fill land by home, neighbour and hostile countries, with forests; `named` kinds enter the legend."""
+        """Fill land by kind of country, with forests; the kinds `named` enter the legend."""
         study = self.base.study
         names = {
             "home": "home country",
@@ -170,7 +178,7 @@ class Sheet:
 
     def draw_borders(self) -> None:
         """Draw the home country's outline strongly and the borders between others thinly."""
-        home = [shape.boundary for code, shape in self.base.lands if code in self.base.study.home]
+        home = [shapely.boundary(shape) for code, shape in self.base.lands if code in self.base.study.home]
         self.draw_lines(self.base.borders, COLORS["border"], 0.6, zorder=8)
         self.draw_lines(home, COLORS["border"], 1.2, zorder=9)
         if home:
@@ -263,7 +271,7 @@ class Sheet:
 
     def place(self, labels: Sequence[Label]) -> None:
         """Place labels in what space is left."""
-        self.placed += place_labels(self.axes, self.space, labels)
+        self.placed += place_labels(self.axes, self.renderer, self.space, labels)
 
     def place_towns(self, size: float = 7.5) -> None:
         """Place towns, the largest first."""
@@ -321,7 +329,6 @@ class Sheet:
     def _draw_legend(self) -> float:
         """Draw the legend in as many columns as fit; returns its lower end in pixels."""
         height = self.figure.get_figheight()
-        renderer = self.figure.canvas.get_renderer()
         for columns in (5, 4, 3, 2, 1):
             legend = self.figure.legend(
                 handles=self.handles,
@@ -334,7 +341,7 @@ class Sheet:
                 columnspacing=1.4,
                 labelspacing=0.35,
             )
-            box = legend.get_window_extent(renderer)
+            box = legend.get_window_extent(self.renderer)
             if box.x1 <= self.figure.bbox.x1 - 4 or columns == 1:
                 break
             legend.remove()
@@ -394,7 +401,7 @@ def _encode_png(figure: Figure, cut_in: float) -> tuple[bytes, tuple[int, int]]:
 
 
 def _choose_palette(image: Image.Image) -> Image.Image:
-    """Return 256 colours: the 176 most frequent as they are, so that legends stay true, and 80 for the rest."""
+    """Return 256 colours: the 176 most frequent as they are (legends stay true) and 80 for the rest."""
     pixels = np.asarray(image).astype(np.uint32)
     packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
     colors, counts = np.unique(packed, return_counts=True)

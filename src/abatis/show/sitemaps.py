@@ -28,17 +28,17 @@ def draw_sites_map(results: Results, base: BaseMap) -> MapImage:
         results.chosen,
         "sites",
         "Closing lines and sites",
-        "The cheapest continuous line in each echelon, the parts that nature closes, and the sites the plan pays "
-        "for; labels are those of the table of sites. A site is a stretch of hexagon sides, never a surveyed "
-        "place: it must not be used to set out works.",
+        "The cheapest continuous line in each echelon, the parts that nature closes, and the sites the plan "
+        "pays for; labels are those of the table of sites. A site is a stretch of hexagon sides, never a "
+        "surveyed place: it must not be used to set out works.",
     )
 
 
 def draw_detail_maps(results: Results, base: BaseMap, overview: MapImage) -> list[MapImage]:
     """Draw details of the sites, so that every chosen site is labelled on one of them.
 
-    In words: when the map of the whole country has room for all labels there is none; else the chosen sites are
-    halved along the longer side of their extent until at most forty lie on one detail.
+    In words: when the map of the whole country has room for all labels there is none; else the chosen sites
+    are halved along the longer side of their extent until at most forty lie on one detail.
     """
     shown = {text for text, _ in overview.labels}
     if all(one.label in shown for one in results.chosen):

@@ -84,7 +84,8 @@ def _labels(field: str, size_pt: float, color: str, condition: str) -> str:
         f'<text-style fieldName={quoteattr(field)} fontSize="{size_pt:g}" fontSizeUnit="Point" '
         f'textColor="{_rgba(color)}" isExpression="0" namedStyle="Regular">'
         '<text-buffer bufferDraw="1" bufferSize="0.8" bufferSizeUnits="MM" bufferColor="255,255,255,255"/>'
-        '</text-style><placement placement="1"/><rendering obstacle="1"/></settings></rule></rules></labeling>'
+        '</text-style><placement placement="1"/><rendering obstacle="1"/></settings></rule></rules>'
+        "</labeling>"
     )
 
 
@@ -98,13 +99,15 @@ def _document(renderer: str, labels: str = "", note: str = "") -> str:
 
 def _style_cells() -> str:
     ranges = "".join(
-        f'<range symbol="{index}" lower="{low:.6f}" upper="{high:.6f}" label={quoteattr(label)} render="true"/>'
+        f'<range symbol="{index}" lower="{low:.6f}" upper="{high:.6f}" render="true" '
+        f"label={quoteattr(label)}/>"
         for index, (low, high, _, label) in enumerate(GAIN_CLASSES)
     )
     symbols = "".join(_fill(str(index), color) for index, (_, _, color, _) in enumerate(GAIN_CLASSES))
     return _document(
-        '<renderer-v2 type="graduatedSymbol" attr="gained_h" graduatedMethod="GraduatedColor" symbollevels="0" '
-        f'enableorderby="0" forceraster="0"><ranges>{ranges}</ranges><symbols>{symbols}</symbols></renderer-v2>',
+        '<renderer-v2 type="graduatedSymbol" attr="gained_h" graduatedMethod="GraduatedColor" '
+        'symbollevels="0" enableorderby="0" forceraster="0">'
+        f"<ranges>{ranges}</ranges><symbols>{symbols}</symbols></renderer-v2>",
         note="Hours that the plan adds to the least time from the nearest front.",
     )
 

@@ -45,7 +45,7 @@ def choose_settings(
     time_limit_s: float | None = None,
     seed: int | None = None,
 ) -> SolveSettings:
-    """Take the settings that are given and the study's for the others; the budget is the sum of planned lines.
+    """Take the settings given and the study's for the others; the budget is the sum of planned lines.
 
     Raises
     ------
@@ -119,12 +119,15 @@ def solve_study(
     """
     siting = site_study(study, mesh, progress)
 
+    search = "search (at most the time limit)"
+
     def report_search(value_h: float, bound_h: float, seconds: float) -> None:
         limit_s = settings.time_limit_s
-        progress("search (at most the time limit)", min(seconds / limit_s, 1.0) if limit_s > 0 else 1.0)
+        progress(search, min(seconds / limit_s, 1.0) if limit_s > 0 else 1.0)
         if note is not None:
             note(f"value {value_h:.2f} h, at most {bound_h:.2f} h")
 
+    progress(search, 0.0)
     solution = solve_problem(
         siting.problem, settings.budget_eur, settings.gap, settings.time_limit_s, settings.seed, report_search
     )
@@ -151,6 +154,7 @@ def report_plan(folder: Path, progress: Progress) -> Results:
 def show_plan(folder: Path, results: Results, progress: Progress) -> None:
     """Write plan.gpkg and report.html."""
     write_geopackage(folder / "plan.gpkg", results, progress)
+    progress("base map", 0.0)
     base = prepare_base_map(results.study, results.mesh)
     maps = draw_maps(results, base, progress)
     html = build_report(results, maps, compute_ranges(results, progress))

@@ -137,16 +137,16 @@ def tabulate_sites(results: Results) -> Table:
 
 
 def tabulate_ways(results: Results) -> Table:
-    """Tabulate the ways to close that the plan uses: what the short word stands for, how often, for how much."""
+    """Tabulate the ways to close that the plan uses: what the word stands for, how often, for how much."""
     table = results.study.tables["options"].set_index("option")
-    cost: Counter[str] = Counter()
+    cost: dict[str, float] = {}
     count: Counter[str] = Counter()
     for one in results.chosen:
-        cost[one.option.option] += one.option.cost_eur
+        cost[one.option.option] = cost.get(one.option.option, 0.0) + one.option.cost_eur
         count[one.option.option] += 1
     rows = [
         {"option": key, "name": row["name"], "sites": count[key], "cost_eur": cost[key], "tag": row["tag"]}
-        for key, row in table.iterrows()
+        for key, row in zip(table.index.astype(str), table.to_dict("records"), strict=True)
         if count[key]
     ]
     columns = (
@@ -161,10 +161,10 @@ def tabulate_ways(results: Results) -> Table:
 
 def tabulate_works(results: Results) -> Table:
     """Tabulate what is built over all sites, by measure."""
-    amounts: Counter[str] = Counter()
+    amounts: dict[str, float] = {}
     for one in results.chosen:
         for measure, units in one.option.quantities:
-            amounts[measure] += units
+            amounts[measure] = amounts.get(measure, 0.0) + units
     measures = results.study.tables["measures"].set_index("measure")
     rows = []
     for key in sorted(amounts):
