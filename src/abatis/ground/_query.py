@@ -68,6 +68,55 @@ def find_cut(starts: np.ndarray, stops: np.ndarray, number: int) -> int:
 
 
 @njit(cache=True)
+def _search_cut(
+    neighbor: np.ndarray,
+    edge: np.ndarray,
+    time_h: np.ndarray,
+    from_h: np.ndarray,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    enter_t: np.ndarray,
+    starts_f: np.ndarray,
+    stops_f: np.ndarray,
+    enter_f: np.ndarray,
+    cost: np.ndarray,
+    key: np.ndarray,
+    heap: np.ndarray,
+    place: np.ndarray,
+    size: int,
+    best: float,
+    touched: np.ndarray,
+    touched_count: int,
+) -> tuple[float, int, np.ndarray, int]:
+    """Search the cells cut off on both sides; return the best time, cells handled and the cells touched."""
+    handled = 0
+    while size > 0 and key[heap[0]] < best:
+        cell = take(heap, place, key, size)
+        size -= 1
+        handled += 1
+        for k in range(6):
+            other = neighbor[cell, k]
+            if other < 0:
+                continue
+            left = cost[cell] + time_h[edge[cell, k]]
+            total = from_h[other] + left
+            if total >= best:
+                continue
+            if find_cut(starts_f, stops_f, enter_f[other]) < 0:
+                best = total
+            elif left < cost[other] and find_cut(starts, stops, enter_t[other]) >= 0:
+                if cost[other] == math.inf:
+                    if touched_count == touched.size:
+                        touched = np.concatenate((touched, touched))
+                    touched[touched_count] = other
+                    touched_count += 1
+                cost[other] = left
+                key[other] = total
+                size = lift(heap, place, key, size, other)
+    return best, handled, touched, touched_count
+
+
+@njit(cache=True)
 def query_longer(
     neighbor: np.ndarray,
     edge: np.ndarray,
@@ -150,29 +199,27 @@ def query_longer(
                 k = turned
             if cell == first and k == slot_t[first]:
                 break
-    while size > 0 and key[heap[0]] < best:
-        cell = take(heap, place, key, size)
-        size -= 1
-        handled += 1
-        for k in range(6):
-            other = neighbor[cell, k]
-            if other < 0:
-                continue
-            left = cost[cell] + time_h[edge[cell, k]]
-            total = from_h[other] + left
-            if total >= best:
-                continue
-            if find_cut(starts_f, stops_f, enter_f[other]) < 0:
-                best = total
-            elif left < cost[other] and find_cut(starts, stops, enter_t[other]) >= 0:
-                if cost[other] == math.inf:
-                    if touched_count == touched.size:
-                        touched = np.concatenate((touched, touched))
-                    touched[touched_count] = other
-                    touched_count += 1
-                cost[other] = left
-                key[other] = total
-                size = lift(heap, place, key, size, other)
+    best, searched, touched, touched_count = _search_cut(
+        neighbor,
+        edge,
+        time_h,
+        from_h,
+        starts,
+        stops,
+        enter_t,
+        starts_f,
+        stops_f,
+        enter_f,
+        cost,
+        key,
+        heap,
+        place,
+        size,
+        best,
+        touched,
+        touched_count,
+    )
+    handled += searched
     for i in range(touched_count):
         cost[touched[i]] = math.inf
         place[touched[i]] = -1

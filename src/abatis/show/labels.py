@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import patheffects
@@ -34,35 +34,35 @@ class Label:
     dot_pt: float = 0.0
 
 
-@dataclass
 class LabelSpace:
-    """The pixels of a map that are taken: marker, label, legend and scale-bar boxes, in display units."""
+    """The pixels of a map that are taken: marker, label, legend and scale-bar boxes, in display units.
 
-    frame: Bbox
-    taken: list[Bbox] = field(default_factory=list)
+    Parameters
+    ----------
+    frame : the box that all labels have to lie in.
+    """
+
+    def __init__(self, frame: Bbox) -> None:
+        self.frame = frame
+        self._taken = np.empty((64, 4))
+        self._count = 0
+
+    def take(self, box: Bbox) -> None:
+        """Keep labels off a box from now on."""
+        if self._count == len(self._taken):
+            self._taken = np.concatenate([self._taken, np.empty_like(self._taken)])
+        self._taken[self._count] = box.extents
+        self._count += 1
 
     def is_free(self, box: Bbox) -> bool:
         """True when a box lies in the frame and touches no taken box."""
-        if box.x0 < self.frame.x0 or box.x1 > self.frame.x1:
+        x0, y0, x1, y1 = box.extents
+        frame = self.frame
+        if x0 < frame.x0 or x1 > frame.x1 or y0 < frame.y0 or y1 > frame.y1:
             return False
-        if box.y0 < self.frame.y0 or box.y1 > self.frame.y1:
-            return False
-        return not any(boxes_overlap(box, other) for other in self.taken)
-
-
-def boxes_overlap(first: Bbox, second: Bbox) -> bool:
-    """Say whether two boxes share area.
-
-    Examples
-    --------
-    >>> boxes_overlap(Bbox.from_bounds(0, 0, 2, 1), Bbox.from_bounds(1, 0, 2, 1))
-    True
-    >>> boxes_overlap(Bbox.from_bounds(0, 0, 2, 1), Bbox.from_bounds(2, 0, 2, 1))
-    False
-    """
-    return bool(
-        first.x0 < second.x1 and second.x0 < first.x1 and first.y0 < second.y1 and second.y0 < first.y1
-    )
+        taken = self._taken[: self._count]
+        hit = (taken[:, 0] < x1) & (x0 < taken[:, 2]) & (taken[:, 1] < y1) & (y0 < taken[:, 3])
+        return not hit.any()
 
 
 def reserve_points(axes: Axes, space: LabelSpace, xy: np.ndarray, radius_pt: float) -> None:
@@ -73,7 +73,7 @@ def reserve_points(axes: Axes, space: LabelSpace, xy: np.ndarray, radius_pt: flo
     for x, y in axes.transData.transform(xy):
         if not space.frame.contains(x, y):
             continue
-        space.taken.append(Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius))
+        space.take(Bbox.from_bounds(x - radius, y - radius, 2 * radius, 2 * radius))
 
 
 def place_labels(
@@ -119,7 +119,7 @@ def place_labels(
         where = axes.transData.inverted().transform(anchor + shift)
         artist.set_position((where[0], where[1]))
         if label.dot_pt:
-            space.taken.append(dot)
+            space.take(dot)
             axes.plot(
                 [label.x],
                 [label.y],
@@ -132,7 +132,7 @@ def place_labels(
             )
         if label.leader:
             _draw_leader(axes, anchor, spot, scale, label.box or label.color)
-        space.taken.append(spot)
+        space.take(spot)
         placed.append((label.text, spot))
     return placed
 

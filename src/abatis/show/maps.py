@@ -8,7 +8,7 @@ import numpy as np
 
 from abatis.model.words import COVER_WORDS
 from abatis.show.basemap import BaseMap
-from abatis.show.labels import reserve_points
+from abatis.show.labels import Label, reserve_points
 from abatis.show.results import Progress, Results
 from abatis.show.sheet import MapImage, Sheet
 from abatis.show.sitemaps import draw_chosen_sites, draw_detail_maps, draw_sites_map
@@ -116,8 +116,8 @@ def draw_routes_map(results: Results, base: BaseMap) -> MapImage:
                 )
         sheet.add_line(color, f"fastest route {text}", width)
     draw_chosen_sites(sheet, results)
-    _place_objectives(sheet, results)
-    sheet.place_towns(size=7.0)
+    objectives = _place_objectives(sheet, results)
+    sheet.place_towns(size=7.0, named=objectives)
     return sheet.finish(
         "routes",
         "The fastest route of each approach, before (blue, wide) and with the plan (orange, narrow); where "
@@ -151,7 +151,8 @@ def draw_ground_map(results: Results, base: BaseMap) -> MapImage:
     )
 
 
-def _place_objectives(sheet: Sheet, results: Results) -> None:
+def _place_objectives(sheet: Sheet, results: Results) -> list[str]:
+    """Draw and name the objectives; returns their keys."""
     approaches = results.study.tables["approaches"]
     keys = list(dict.fromkeys(approaches["objective"]))
     rows = [results.study.find_row("places", key) for key in keys]
@@ -169,6 +170,13 @@ def _place_objectives(sheet: Sheet, results: Results) -> None:
     )
     sheet.add_line("#111111", "objective", 0, marker="*")
     reserve_points(sheet.axes, sheet.space, xy, 4.5)
+    sheet.place(
+        [
+            Label(row["name"], x, y, rank=float(row["population"]), size=8.0, weight="bold", leader=True)
+            for row, (x, y) in zip(rows, xy, strict=True)
+        ]
+    )
+    return keys
 
 
 def _draw_classes(

@@ -100,7 +100,7 @@ class Sheet:
         x, y = west + 0.03 * width, south + 0.035 * height
         half = length / 2
         for index, color in enumerate(("#222222", "white")):
-            self.axes.add_patch(
+            self.axes.add_artist(
                 Rectangle(
                     (x + index * half, y), half, 0.007 * height, fc=color, ec="#222222", lw=0.6, zorder=31
                 )
@@ -116,7 +116,7 @@ class Sheet:
         )
         text_box = text.get_window_extent(self.renderer)
         bar = self.axes.transData.transform([(x, y), (x + length, y + 0.007 * height)])
-        self.space.taken.append(
+        self.space.take(
             Bbox.from_extents(bar[0][0] - 6, bar[0][1] - 6, max(bar[1][0], text_box.x1) + 6, text_box.y1 + 6)
         )
         if self.base.study.schematic:
@@ -135,7 +135,7 @@ class Sheet:
             note.update_bbox_position_size(self.renderer)
             patch = note.get_bbox_patch()
             assert patch is not None
-            self.space.taken.append(patch.get_window_extent(self.renderer).padded(4))
+            self.space.take(patch.get_window_extent(self.renderer).padded(4))
 
     def draw_land(self, forest: bool = True, named: Sequence[str] = ("home", "neighbor", "hostile")) -> None:
         """Fill land by kind of country, with forests; the kinds `named` enter the legend."""
@@ -193,11 +193,16 @@ class Sheet:
             palette[classes], extent=self.base.extent_km, zorder=4, interpolation="nearest", aspect="equal"
         )
 
+    def _touches(self, shape: shapely.Geometry) -> bool:
+        west, south, east, north = shapely.bounds(shape)
+        frame = self.base.extent_km
+        return bool(west < frame[1] and east > frame[0] and south < frame[3] and north > frame[2])
+
     def fill(self, shapes: Iterable[shapely.Geometry], color: str, zorder: float) -> None:
         """Fill polygons."""
-        path = _path_of(shapes)
+        path = _path_of(shape for shape in shapes if self._touches(shape))
         if path is not None:
-            self.axes.add_patch(PathPatch(path, fc=color, ec="none", lw=0, zorder=zorder))
+            self.axes.add_artist(PathPatch(path, fc=color, ec="none", lw=0, zorder=zorder))
 
     def draw_lines(
         self,
@@ -211,6 +216,7 @@ class Sheet:
         parts = [
             shapely.get_coordinates(part)
             for shape in shapes
+            if self._touches(shape)
             for part in shapely.get_parts(shape)
             if part.geom_type in ("LineString", "LinearRing") and not part.is_empty
         ]
@@ -222,7 +228,8 @@ class Sheet:
                 linestyles=style,
                 zorder=zorder,
                 capstyle="round" if style == "solid" else "butt",
-            )
+            ),
+            autolim=False,
         )
 
     def draw_segments(
@@ -238,7 +245,8 @@ class Sheet:
                     linestyles=style,
                     zorder=zorder,
                     capstyle="round" if style == "solid" else "butt",
-                )
+                ),
+                autolim=False,
             )
 
     def add_patch(self, color: str, text: str) -> None:
@@ -273,23 +281,26 @@ class Sheet:
         """Place labels in what space is left."""
         self.placed += place_labels(self.axes, self.renderer, self.space, labels)
 
-    def place_towns(self, size: float = 7.5) -> None:
-        """Place towns, the largest first."""
+    def place_towns(self, size: float = 7.5, named: Sequence[str] = ()) -> None:
+        """Place towns, the largest first; places `named` have their label already."""
         places = self.base.study.tables["places"]
-        towns = places[places["kind"].isin(["city", "town", "village"])]
+        towns = places[places["kind"].isin(["city", "town", "village"]) & ~places["place"].isin(named)]
         if towns.empty:
             return
         xy = self.base.project(towns["lon"].to_numpy(), towns["lat"].to_numpy())
         labels = []
-        for (_, town), (x, y) in zip(towns.iterrows(), xy, strict=True):
-            big = town["kind"] == "city" or town["population"] >= 50_000
-            home = town["country"] in self.base.study.home
+        columns = towns[["name", "kind", "population", "country"]]
+        for (name, kind, population, country), (x, y) in zip(
+            columns.itertuples(index=False, name=None), xy, strict=True
+        ):
+            big = kind == "city" or population >= 50_000
+            home = country in self.base.study.home
             labels.append(
                 Label(
-                    text=town["name"],
+                    text=name,
                     x=x,
                     y=y,
-                    rank=float(town["population"]) * (1.0 if home else 0.2),
+                    rank=population * (1.0 if home else 0.2),
                     size=size + 1.0 if big else size - 1.0,
                     weight="bold" if big and home else "normal",
                     color=COLORS["ink"] if home else "#666666",
@@ -312,7 +323,7 @@ class Sheet:
             va="bottom",
         )
         png, size = _encode_png(self.figure, cut_in)
-        cut_px = cut_in * DPI
+        cut_px = round(cut_in * DPI)
         return MapImage(
             key=key,
             title=self.title,
@@ -387,27 +398,26 @@ def _path_of(shapes: Iterable[shapely.Geometry]) -> MplPath | None:
 
 def _encode_png(figure: Figure, cut_in: float) -> tuple[bytes, tuple[int, int]]:
     """Draw the figure without its lowest `cut_in` inches, in at most 256 colours."""
-    raw = io.BytesIO()
-    window = Bbox.from_extents(0.0, cut_in, figure.get_figwidth(), figure.get_figheight())
-    figure.savefig(
-        raw, format="png", dpi=DPI, metadata={"Software": None}, facecolor="white", bbox_inches=window
-    )
-    image = Image.open(raw).convert("RGB")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    image = Image.fromarray(np.ascontiguousarray(pixels[: len(pixels) - round(cut_in * DPI)]))
     small = io.BytesIO()
-    image.quantize(palette=_choose_palette(image), dither=Image.Dither.NONE).save(
-        small, format="PNG", optimize=True
-    )
+    _reduce_colors(image).save(small, format="PNG", optimize=True)
     return small.getvalue(), image.size
 
 
-def _choose_palette(image: Image.Image) -> Image.Image:
-    """Return 256 colours: the 176 most frequent as they are (legends stay true) and 80 for the rest."""
+def _reduce_colors(image: Image.Image) -> Image.Image:
+    """Return the image in 256 colours: the 176 most frequent as they are, so that legends stay true."""
     pixels = np.asarray(image).astype(np.uint32)
     packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
-    colors, counts = np.unique(packed, return_counts=True)
-    exact = colors[np.argsort(-counts.astype(np.int64), kind="stable")[:176]]
+    colors, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    exact = np.argsort(-counts.astype(np.int64), kind="stable")[:176]
+    index = np.full(len(colors), -1)
+    index[exact] = np.arange(len(exact))
+    index = index[inverse].reshape(packed.shape)
     rest = image.quantize(colors=80, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    channels = np.column_stack([exact >> 16, (exact >> 8) & 255, exact & 255]).ravel().tolist()
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(channels + (rest.getpalette() or [])[: 3 * 80])
-    return palette
+    merged = Image.fromarray(np.where(index >= 0, index, len(exact) + np.asarray(rest)).astype(np.uint8), "P")
+    channels = np.column_stack([colors[exact] >> 16, (colors[exact] >> 8) & 255, colors[exact] & 255])
+    merged.putpalette(channels.ravel().tolist() + (rest.getpalette() or [])[: 3 * 80])
+    return merged

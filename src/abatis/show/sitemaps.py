@@ -16,7 +16,7 @@ from abatis.show.sheet import MapImage, Sheet
 ECHELON_COLORS = ("#d55e00", "#0072b2", "#aa4499", "#117733", "#332288", "#882255")
 CROSSING_COLOR = "#111111"
 CLOSED_COLOR = "#2a9d8f"
-MOST_ON_DETAIL = 40
+MOST_ON_DETAIL = 60
 DETAIL_MARGIN_KM = 6.0
 
 
@@ -38,7 +38,7 @@ def draw_detail_maps(results: Results, base: BaseMap, overview: MapImage) -> lis
     """Draw details of the sites, so that every chosen site is labelled on one of them.
 
     In words: when the map of the whole country has room for all labels there is none; else the chosen sites
-    are halved along the longer side of their extent until at most forty lie on one detail.
+    are halved along the longer side of their extent until at most sixty lie on one detail.
     """
     shown = {text for text, _ in overview.labels}
     if all(one.label in shown for one in results.chosen):
@@ -70,9 +70,9 @@ def split_points(xy: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
 
     Examples
     --------
-    >>> xy = np.column_stack([np.arange(50.0), np.zeros(50)])
-    >>> [len(part) for part in split_points(xy, np.arange(50))]
-    [25, 25]
+    >>> xy = np.column_stack([np.arange(100.0), np.zeros(100)])
+    >>> [len(part) for part in split_points(xy, np.arange(100))]
+    [50, 50]
     """
     if len(rows) <= MOST_ON_DETAIL:
         return [rows]
@@ -84,13 +84,16 @@ def split_points(xy: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
 
 def draw_chosen_sites(sheet: Sheet, results: Results) -> None:
     """Draw the chosen sites in black over a theme."""
+    rows: list[np.ndarray] = []
     for one in results.chosen:
         if one.site.kind == "crossing":
             _draw_crossing(sheet, one.site.lon, one.site.lat, chosen=True)
         else:
-            segments = sheet.base.edge_km[np.asarray(one.site.edges)]
-            sheet.draw_segments(segments, "white", 3.4, zorder=14)
-            sheet.draw_segments(segments, "#1a1a1a", 1.8, zorder=15)
+            rows.append(np.asarray(one.site.edges))
+    if rows:
+        segments = sheet.base.edge_km[np.concatenate(rows)]
+        sheet.draw_segments(segments, "white", 3.4, zorder=14)
+        sheet.draw_segments(segments, "#1a1a1a", 1.8, zorder=15)
     if any(one.site.kind == "line" for one in results.chosen):
         sheet.add_line("#1a1a1a", "chosen site", 1.8)
     if any(one.site.kind == "crossing" for one in results.chosen):
@@ -133,18 +136,18 @@ def _draw_lines(sheet: Sheet, results: Results) -> None:
 
 def _draw_sites(sheet: Sheet, results: Results) -> None:
     chosen = {one.site.key for one in results.chosen}
-    echelons: set[int] = set()
+    rows: dict[int, list[np.ndarray]] = {}
     crossings: set[bool] = set()
     for site in results.siting.sites:
         if site.kind == "crossing":
             _draw_crossing(sheet, site.lon, site.lat, site.key in chosen)
             crossings.add(site.key in chosen)
         elif site.key in chosen:
-            segments = sheet.base.edge_km[np.asarray(site.edges)]
-            sheet.draw_segments(segments, "white", 4.2, zorder=14)
-            sheet.draw_segments(segments, color_echelon(site.echelon), 2.8, zorder=15)
-            echelons.add(site.echelon)
-    for echelon in sorted(echelons):
+            rows.setdefault(site.echelon, []).append(np.asarray(site.edges))
+    for echelon in sorted(rows):
+        segments = sheet.base.edge_km[np.concatenate(rows[echelon])]
+        sheet.draw_segments(segments, "white", 4.2, zorder=14)
+        sheet.draw_segments(segments, color_echelon(echelon), 2.8, zorder=15)
         sheet.add_line(color_echelon(echelon), f"Echelon {echelon}: chosen site", 2.8)
     if True in crossings:
         sheet.add_line(CROSSING_COLOR, "chosen crossing", 0, marker="s")
