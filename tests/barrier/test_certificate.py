@@ -3,11 +3,11 @@
 import copy
 
 import pytest
+from tests.barrier.problems import make_problem
 
 from abatis.barrier.certificate import check_certificate
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import solve_problem
-from tests.barrier.problems import make_problem
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def cut_a_branch(certificate):
 
 
 def move_a_site(certificate):
-    certificate["chosen"] = [0] + [o for o in certificate["chosen"] if o > 1][1:]
+    certificate["chosen"] = [0, *[o for o in certificate["chosen"] if o > 1][1:]]
 
 
 def cut_the_budget(certificate):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.barrier.problems import brute_force, limit_rule, make_problem, value_of
 
 from abatis.barrier.certificate import check_certificate
 from abatis.barrier.network import build_network
@@ -13,7 +14,6 @@ from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import measure_times, solve_problem
 from abatis.model.errors import InfeasibleError, InputError
 from abatis.model.plan import Problem
-from tests.barrier.problems import brute_force, limit_rule, make_problem, value_of
 
 
 def chain_problem() -> Problem:
@@ -41,7 +41,7 @@ def chain_problem() -> Problem:
 
 @pytest.mark.parametrize(("budget", "value"), [(0, 2.0), (5, 2.0), (10, 3.0), (15, 6.0)])
 def test_two_ways_by_hand(budget, value):
-    """Closing the fast way buys one hour, because the other way is one hour longer; closing both buys four."""
+    """Closing the fast way buys one hour, as the other way is one hour longer; closing both buys four."""
     solution = solve_problem(chain_problem(), budget, gap=0.0)
     assert solution.value_h == pytest.approx(value, abs=1e-12)
     assert solution.bound_h == pytest.approx(value, rel=1e-7)
@@ -143,7 +143,7 @@ def test_time_limit_and_interruption_return_the_best_plan_with_its_bound():
 def test_contradictory_locks_are_named():
     """Two locks that cost more than the budget: the answer is their names, not a plan."""
     problem = make_problem(2, rules=[limit_rule([0], [-1], -1, "one"), limit_rule([4], [-1], -1, "two")])
-    with pytest.raises(InfeasibleError, match="rule one.*rule two") as caught:
+    with pytest.raises(InfeasibleError, match=r"rule one.*rule two") as caught:
         solve_problem(problem, 0.5, gap=0.0)
     assert caught.value.exit_code == 2
 

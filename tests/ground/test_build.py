@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 
 from abatis.ground import build
@@ -123,3 +125,38 @@ def test_progress_rises_to_one(make_study):
     build_mesh(make_study(), lambda stage, share: told.append(share))
     assert told == sorted(told)
     assert told[-1] == 1.0
+
+
+def test_ground_beyond_the_layers_is_said(make_study):
+    """Land cover over the west half; the mesh also reaches past borders that end in the middle of a cell."""
+    field = gpd.GeoDataFrame(
+        {"class": ["cropland"]}, geometry=[shapely.box(23.9, 54.9, 24.1, 55.2)], crs="EPSG:4326"
+    )
+    mesh = build_mesh(make_study({"landcover_areas": (field, {"class_column": "class"})}))
+    unknown = read_percent(mesh, "cover of")
+    inside = mesh.lon > 24.1
+    assert unknown == pytest.approx(100 * inside.sum() / mesh.cell_count, abs=4)
+    stateless = read_percent(mesh, "outside all borders")
+    assert 0.5 < stateless < 15
+    whole = build_mesh(make_study({"water": (LAKE, {})}))
+    assert not any("cover of" in note for note in whole.assumptions)
+    assert not any("outside all borders" in note for note in whole.assumptions)
+
+
+def test_relief_that_ends_early_is_said(make_study, tmp_path):
+    path = tmp_path / "half.tif"
+    heights = np.full((1, 400, 200), 100, np.float32)
+    place = rasterio.transform.from_bounds(23.9, 54.9, 24.1, 55.2, 200, 400)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=200, height=400, count=1, dtype="float32", crs="EPSG:4326",
+        transform=place,
+    ) as file:  # fmt: skip
+        file.write(heights)
+    mesh = build_mesh(make_study({"elevation": (str(path), {})}))
+    beyond = (mesh.lon > 24.1).sum() / mesh.cell_count
+    assert read_percent(mesh, "elevation of") == pytest.approx(100 * beyond, abs=4)
+
+
+def read_percent(mesh, words: str) -> float:
+    (note,) = [note for note in mesh.assumptions if words in note]
+    return float(re.search(r"([\d.]+) %", note)[1])

@@ -238,10 +238,10 @@ def collect_all_legs(
 
 @njit(cache=True)
 def _holds(values: np.ndarray, wanted: int) -> bool:
+    found = False
     for value in values:
-        if value == wanted:
-            return True
-    return False
+        found = found or value == wanted
+    return found
 
 
 @njit(cache=True)

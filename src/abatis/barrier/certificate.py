@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from abatis.barrier.proof import FORMAT, hash_problem
-from abatis.model.plan import Problem
+from abatis.model.plan import Problem, find_grain, hash_problem
 
-SAFETY = 1e-11
+FORMAT = 1
+SAFETY = 1e-12
 CLOSE = 1e-9
 
 
@@ -188,6 +188,7 @@ def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[An
     static = [(every, problem.option_cost_eur / scale, certificate["budget_eur"] / scale)]
     static += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
     upper = np.ones(problem.option_count)
+    grain = find_grain(problem)
     stack = [
         (0, np.array(levels["low_h"]), np.array(levels["high_h"]), upper, np.zeros(problem.option_count))
     ]
@@ -197,14 +198,15 @@ def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[An
         node = nodes[index]
         if "split" not in node:
             bound = _bound_leaf(problem, levels["weight"], low, high, upper, lower, node, paths, static)
-            if bound > certificate["bound_h"]:
+            floor = math.fsum(w * h for w, h in zip(levels["weight"], low, strict=True))
+            if bound > certificate["bound_h"] and bound >= floor - CLOSE * max(1.0, abs(floor)):
                 reasons.append(f"leaf {index} only proves {bound:.9f} h, not {certificate['bound_h']:.9f} h")
             continue
         kind, item, value = node["split"]
         for side, child in enumerate(node["children"]):
             box = [low.copy(), high.copy(), upper.copy(), lower.copy()]
             if kind == "level":
-                box[1 - side][item] = value
+                box[1 - side][item] = value + grain if side else value
             elif side:
                 box[2][problem.option_site == problem.option_site[item]] = 0.0
                 box[2][item] = box[3][item] = 1.0

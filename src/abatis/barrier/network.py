@@ -128,7 +128,7 @@ def _longest_delays(
     options: np.ndarray,
     delays: np.ndarray,
 ) -> np.ndarray:
-    """Longest delay [2, E] that any allowed choice puts on an edge: the longest option of each site, summed."""
+    """Longest delay [2, E] any allowed choice puts on an edge: the longest option of each site, summed."""
     longest = np.zeros((2, len(problem.tail)))
     for candidate, (edge, mode) in enumerate(zip(edges, modes, strict=True)):
         part = slice(start[candidate], start[candidate + 1])
@@ -187,7 +187,10 @@ def _compress_approach(
     touched = np.unique(problem.option_edge)
     touched = touched[inside[touched]]
     nodes, arcs, source, target = _number_nodes(problem, approach, touched, local, kept, inside, least_h)
-    legs = collect_all_legs(*arcs, from_front[kept], to_goal[kept], limit_h)
+    start, head, time_h, end_of, ends, from_nodes, to_nodes = arcs
+    legs = collect_all_legs(
+        start, head, time_h, end_of, ends, from_nodes, to_nodes, from_front[kept], to_goal[kept], limit_h
+    )
     return _assemble(
         problem, group, nodes, legs, touched, index, to_goal, (source, target, slowest_h), fronts
     )

@@ -1,37 +1,46 @@
-"""The pool of paths found so far, and the valid inequalities that each path gives in a box of levels."""
+"""The pool of paths found so far, and the rows each path gives in a box of levels.
+
+A `top` row says z <= t_F + sum min(d, hi - t_F) x; a `floor` row says sum min(d, lo - t_F) x >= lo - t_F.
+Both sum over the options of the path whose site is not in the cover F; t_F is the path's time with the sites
+of F at their longest delay. Both hold for every plan whose level z lies in the box: if a chosen option reaches
+the cut, the row holds by that option alone, else it states that z is at most the path's time under the plan.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from abatis.barrier._rows import FLOOR, TOP, derive_rows, list_cover, scan_paths
 from abatis.barrier.network import Network, Route
 
-LONGEST_COVER = 24
-COVER_WEIGHT = 0.05
+KINDS = {TOP: "top", FLOOR: "floor"}
+LEAST_VIOLATION_H = 1e-6
 
 
 @dataclass(frozen=True)
-class PathRow:
-    """One inequality in a node's linear programme, named so that a checker can derive it again.
+class BoxRows:
+    """Rows derived in one box, as CSR over options; `numbers` are their numbers in the pool.
 
-    kind `top`: z <= t_F + sum min(d, hi - t_F) x; kind `floor`: sum min(d, lo - t_F) x >= lo - t_F, both over
-    the options of the path whose site is not in `covered`; t_F is the path's time with the covered sites at
-    their longest delay.
+    `reach_h` is the path's time with every delay on it: the size that rounding errors are measured against.
     """
 
-    path: int
-    kind: str
-    covered: tuple[int, ...]
+    numbers: np.ndarray
+    starts: np.ndarray
     options: np.ndarray
     coefficients: np.ndarray
-    constant: float
+    constants: np.ndarray
+    tops: np.ndarray
+    levels: np.ndarray
+    reach_h: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
 
 class PathPool:
-    """Paths as flat growing arrays: per path its level, base time and (option, delay) entries by site."""
+    """Paths and rows as flat growing arrays; per path its level, base time and (option, delay) by site."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -40,9 +49,16 @@ class PathPool:
         self._known: dict[tuple[int, tuple[int, ...]], int] = {}
         self.level = np.empty(256, np.int32)
         self.base_h = np.empty(256)
+        self.reach_h = np.empty(256)
         self.start = np.zeros(257, np.int64)
         self.option = np.empty(4096, np.int32)
         self.delay_h = np.empty(4096)
+        self.row_path = np.empty(256, np.int32)
+        self.row_kind = np.empty(256, np.int8)
+        self.cover_start = np.zeros(257, np.int64)
+        self.cover_site = np.empty(1024, np.int32)
+        self.row_count = 0
+        self._row_numbers: dict[tuple[int, int, bytes], int] = {}
 
     def __len__(self) -> int:
         return len(self.routes)
@@ -56,18 +72,16 @@ class PathPool:
         options, delays = self._sum_entries(route)
         path = len(self.routes)
         first, last = self.start[path], self.start[path] + len(options)
-        while last > len(self.option):
-            self.option = np.append(self.option, np.empty_like(self.option))
-            self.delay_h = np.append(self.delay_h, np.empty_like(self.delay_h))
-        if path + 1 >= len(self.base_h):
-            self.level = np.append(self.level, np.empty_like(self.level))
-            self.base_h = np.append(self.base_h, np.empty_like(self.base_h))
-            self.start = np.append(self.start, np.empty_like(self.start))
+        self.option, self.delay_h = _grow(last, self.option, self.delay_h)
+        self.level, self.base_h, self.reach_h, self.start = _grow(
+            path + 2, self.level, self.base_h, self.reach_h, self.start
+        )
         self.option[first:last] = options
         self.delay_h[first:last] = delays
         self.start[path + 1] = last
         self.level[path] = level
         self.base_h[path] = route.base_h
+        self.reach_h[path] = route.base_h + delays.sum()
         self.routes.append(route)
         self._known[key] = path
         return path
@@ -82,18 +96,15 @@ class PathPool:
         options = np.array(sorted(totals, key=lambda o: (self.option_site[o], o)), np.int32)
         return options, np.array([totals[int(o)] for o in options])
 
-    def entries(self, path: int) -> tuple[np.ndarray, np.ndarray]:
-        """Options and their total delays on one path."""
-        part = slice(self.start[path], self.start[path + 1])
-        return self.option[part], self.delay_h[part]
-
-    def scan(
-        self, choice: np.ndarray, level_h: np.ndarray, low_h: np.ndarray, high_h: np.ndarray
+    def find_violated(
+        self, choice: np.ndarray, level_h: np.ndarray, low_h: np.ndarray, high_h: np.ndarray, most: int
     ) -> np.ndarray:
-        """Return [P, 4]: worst violation and size of its cover for `top` and `floor` rows of every path."""
+        """Numbers of the most violated rows at a point, at most `most` per level and kind."""
         count = len(self.routes)
-        out = np.zeros((count, 4))
-        _scan_paths(
+        if not count:
+            return np.empty(0, np.int64)
+        worst = np.zeros((count, 4))
+        scan_paths(
             self.level[:count],
             self.base_h[:count],
             self.start[: count + 1],
@@ -104,147 +115,80 @@ class PathPool:
             level_h,
             low_h,
             high_h,
-            out,
+            worst,
         )
-        return out
+        rows = []
+        for kind in (TOP, FLOOR):
+            violation = worst[:, 2 * kind]
+            broken = np.flatnonzero(violation > LEAST_VIOLATION_H)
+            broken = broken[np.argsort(-violation[broken], kind="stable")]
+            taken = np.zeros(len(level_h), np.int64)
+            for path in broken:
+                level = self.level[path]
+                if taken[level] < most:
+                    taken[level] += 1
+                    rows.append(self._number_row(int(path), kind, int(worst[path, 2 * kind + 1]), choice))
+        return np.array(rows, np.int64)
 
-    def make_row(self, path: int, kind: str, cover_size: int, choice: np.ndarray, limit_h: float) -> PathRow:
-        """Build the row of one path with the `cover_size` sites of the largest choice in its cover."""
-        options, _ = self.entries(path)
-        sites = self.option_site[options]
-        covered: tuple[int, ...] = ()
-        if cover_size:
-            unique = np.unique(sites)
-            weight = np.array([choice[options[sites == site]].sum() for site in unique])
-            order = np.argsort(-weight, kind="stable")
-            covered = tuple(sorted(int(site) for site in unique[order[:cover_size]]))
-        return self.derive_row(path, kind, covered, limit_h)
-
-    def derive_row(self, path: int, kind: str, covered: tuple[int, ...], limit_h: float) -> PathRow:
-        """Build the row of one path for a given cover and level limit (hi for `top`, lo for `floor`)."""
-        options, delays = self.entries(path)
-        sites = self.option_site[options]
-        time_h = float(self.base_h[path])
-        for site in covered:
-            time_h += float(delays[sites == site].max())
-        rest = ~np.isin(sites, covered)
-        coefficients = np.minimum(delays[rest], max(0.0, limit_h - time_h))
-        constant = time_h if kind == "top" else limit_h - time_h
-        return PathRow(path, kind, covered, options[rest], coefficients, constant)
-
-
-@njit(cache=True)
-def _scan_paths(
-    level: np.ndarray,
-    base_h: np.ndarray,
-    start: np.ndarray,
-    option: np.ndarray,
-    delay_h: np.ndarray,
-    option_site: np.ndarray,
-    choice: np.ndarray,
-    level_h: np.ndarray,
-    low_h: np.ndarray,
-    high_h: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    most = 0
-    for path in range(len(base_h)):
-        most = max(most, start[path + 1] - start[path])
-    weight = np.empty(most + 1)
-    longest = np.empty(most + 1)
-    rank = np.empty(most + 1, np.int64)
-    first_of = np.empty(most + 2, np.int64)
-    for path in range(len(base_h)):
-        sites = _group_sites(
-            start[path], start[path + 1], option, delay_h, option_site, choice, weight, longest, first_of
+    def _number_row(self, path: int, kind: int, cover_size: int, choice: np.ndarray) -> int:
+        cover = list_cover(
+            self.start[path],
+            self.start[path + 1],
+            self.option,
+            self.delay_h,
+            self.option_site,
+            choice,
+            cover_size,
         )
-        _rank_sites(sites, weight, rank)
-        this = level[path]
-        for kind in range(2):
-            limit = high_h[this] if kind == 0 else low_h[this]
-            want = level_h[this] if kind == 0 else low_h[this]
-            worst, size = _worst_cover(
-                sites, rank, weight, longest, first_of, option, delay_h, choice, base_h[path], limit, want
-            )
-            out[path, 2 * kind] = worst
-            out[path, 2 * kind + 1] = size
+        key = (path, kind, cover.tobytes())
+        known = self._row_numbers.get(key)
+        if known is not None:
+            return known
+        row = self.row_count
+        first, last = self.cover_start[row], self.cover_start[row] + len(cover)
+        (self.cover_site,) = _grow(last, self.cover_site)
+        self.row_path, self.row_kind, self.cover_start = _grow(
+            row + 2, self.row_path, self.row_kind, self.cover_start
+        )
+        self.cover_site[first:last] = cover
+        self.cover_start[row + 1] = last
+        self.row_path[row], self.row_kind[row] = path, kind
+        self.row_count += 1
+        self._row_numbers[key] = row
+        return row
+
+    def derive(self, numbers: np.ndarray, low_h: np.ndarray, high_h: np.ndarray) -> BoxRows:
+        """Derive rows in a box; rows that say nothing there are left out."""
+        kept, starts, options, coefficients, constants = derive_rows(
+            numbers,
+            self.row_path,
+            self.row_kind,
+            self.cover_start,
+            self.cover_site,
+            self.level,
+            self.base_h,
+            self.start,
+            self.option,
+            self.delay_h,
+            self.option_site,
+            low_h,
+            high_h,
+        )
+        tops = self.row_kind[kept] == TOP
+        paths = self.row_path[kept]
+        return BoxRows(
+            kept, starts, options, coefficients, constants, tops, self.level[paths], self.reach_h[paths]
+        )
+
+    def describe_row(self, number: int) -> tuple[int, str, list[int]]:
+        """Path, kind in words and covered sites of a row, as the certificate names it."""
+        cover = self.cover_site[self.cover_start[number] : self.cover_start[number + 1]]
+        return int(self.row_path[number]), KINDS[int(self.row_kind[number])], cover.tolist()
 
 
-@njit(cache=True)
-def _group_sites(
-    first: int,
-    last: int,
-    option: np.ndarray,
-    delay_h: np.ndarray,
-    option_site: np.ndarray,
-    choice: np.ndarray,
-    weight: np.ndarray,
-    longest: np.ndarray,
-    first_of: np.ndarray,
-) -> int:
-    sites = 0
-    for entry in range(first, last):
-        if entry == first or option_site[option[entry]] != option_site[option[entry - 1]]:
-            first_of[sites] = entry
-            weight[sites] = 0.0
-            longest[sites] = 0.0
-            sites += 1
-        weight[sites - 1] += choice[option[entry]]
-        longest[sites - 1] = max(longest[sites - 1], delay_h[entry])
-    first_of[sites] = last
-    return sites
-
-
-@njit(cache=True)
-def _rank_sites(
-    sites: int,
-    weight: np.ndarray,
-    rank: np.ndarray,
-) -> None:
-    for index in range(sites):
-        place = index
-        while place > 0 and weight[rank[place - 1]] < weight[index]:
-            rank[place] = rank[place - 1]
-            place -= 1
-        rank[place] = index
-
-
-@njit(cache=True)
-def _worst_cover(
-    sites: int,
-    rank: np.ndarray,
-    weight: np.ndarray,
-    longest: np.ndarray,
-    first_of: np.ndarray,
-    option: np.ndarray,
-    delay_h: np.ndarray,
-    choice: np.ndarray,
-    base_h: float,
-    limit: float,
-    want: float,
-) -> tuple[float, int]:
-    """Largest violation of want - t_F <= sum min(d, limit - t_F) x over prefixes F of the ranked sites."""
-    time_h = base_h
-    worst = -1e300
-    size = 0
-    for prefix in range(min(sites, LONGEST_COVER) + 1):
-        if prefix > 0:
-            site = rank[prefix - 1]
-            if weight[site] < COVER_WEIGHT:
-                break
-            time_h += longest[site]
-        room = limit - time_h
-        if room <= 0.0:
-            break
-        total = 0.0
-        for index in range(prefix, sites):
-            site = rank[index]
-            if weight[site] <= 0.0:
-                break
-            for entry in range(first_of[site], first_of[site + 1]):
-                total += min(delay_h[entry], room) * choice[option[entry]]
-        violation = want - time_h - total
-        if violation > worst:
-            worst = violation
-            size = prefix
-    return worst, size
+def _grow(need: int, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Give arrays room for `need` values, doubling them."""
+    return tuple(
+        array if need <= len(array) else np.append(array, np.empty(max(need, len(array)), array.dtype))
+        for array in arrays
+    )

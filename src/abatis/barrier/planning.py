@@ -1,4 +1,4 @@
-"""From a solution to a plan that can be kept, and back: is a kept plan still what it says it is?"""
+"""From a solution to a plan that can be kept, and back: a kept plan checked again."""
 
 from __future__ import annotations
 

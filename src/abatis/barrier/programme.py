@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import highspy
 import numpy as np
 
-from abatis.barrier.paths import PathRow
+from abatis.barrier.paths import BoxRows
 from abatis.model.plan import Problem
 
 INFINITE = highspy.kHighsInf
 SLACK_COST = 100.0
+SAFETY = 4e-12
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,22 @@ class Box:
     low_h: np.ndarray
     high_h: np.ndarray
     fixed: tuple[tuple[int, int], ...]
+
+    def levels_key(self) -> bytes:
+        """Bytes that are equal when two boxes have the same levels."""
+        return self.low_h.tobytes() + self.high_h.tobytes()
+
+    def split(self, kind: str, item: int, value: float, grain_h: float) -> tuple[Box, Box]:
+        """Split at a level (up to `value`, and from the next possible level on) or at an option (0 and 1)."""
+        if kind == "option":
+            return (
+                Box(self.low_h, self.high_h, (*self.fixed, (item, 0))),
+                Box(self.low_h, self.high_h, (*self.fixed, (item, 1))),
+            )
+        low_h, high_h = self.low_h.copy(), self.high_h.copy()
+        high_h[item] = value
+        low_h[item] = value + grain_h
+        return Box(self.low_h, high_h, self.fixed), Box(low_h, self.high_h, self.fixed)
 
     def limit_options(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper limit of every option; choosing one closes the others of its site."""
@@ -120,9 +136,9 @@ class NodeProgramme:
             -INFINITE, limit, len(columns), columns.astype(np.int32), coefficients.astype(float)
         )
 
-    def set_box(self, box: Box) -> None:
-        """Take the bounds of a box and forget all path rows."""
-        if self._path_rows:
+    def set_box(self, box: Box, keep_rows: bool) -> None:
+        """Take the bounds of a box; path rows stay only when its levels are those they were derived for."""
+        if self._path_rows and not keep_rows:
             first = self._base_rows
             self._model.deleteRows(self._path_rows, np.arange(first, first + self._path_rows, dtype=np.int32))
             self._path_rows = 0
@@ -132,27 +148,24 @@ class NodeProgramme:
         columns = len(lower)
         self._model.changeColsBounds(columns, np.arange(columns, dtype=np.int32), lower, upper)
 
-    def add_rows(self, rows: Sequence[PathRow], level_of_path: np.ndarray) -> None:
-        """Add path rows (kind `top` couples the level, kind `floor` only the options)."""
-        if not rows:
+    def add_rows(self, rows: BoxRows) -> None:
+        """Add path rows; `top` rows hold their level, all rows the slack."""
+        if not len(rows):
             return
-        starts, indices, values, upper, count = [], [], [], [], 0
-        for row in rows:
-            starts.append(count)
-            top = row.kind == "top"
-            level = [self.option_count + int(level_of_path[row.path])] if top else []
-            indices.append(np.concatenate([row.options, level, [self._slack]]).astype(np.int32))
-            values.append(np.concatenate([-row.coefficients, [1.0] * top, [-1.0]]))
-            upper.append(row.constant if top else -row.constant)
-            count += len(indices[-1])
+        count = np.diff(rows.starts)
+        extra = 1 + rows.tops.astype(np.int64)
+        starts = rows.starts[:-1] + np.append(0, np.cumsum(extra)[:-1])
+        size = int(count.sum() + extra.sum())
+        indices, values = np.empty(size, np.int32), np.empty(size)
+        inner = np.repeat(starts - rows.starts[:-1], count) + np.arange(len(rows.options))
+        indices[inner], values[inner] = rows.options, -rows.coefficients
+        last = starts + count + extra - 1
+        indices[last], values[last] = self._slack, -1.0
+        level = last[rows.tops] - 1
+        indices[level], values[level] = self.option_count + rows.levels[rows.tops], 1.0
+        upper = np.where(rows.tops, rows.constants, -rows.constants)
         self._model.addRows(
-            len(rows),
-            np.full(len(rows), -INFINITE),
-            np.array(upper),
-            count,
-            np.array(starts, np.int32),
-            np.concatenate(indices),
-            np.concatenate(values),
+            len(rows), np.full(len(rows), -INFINITE), upper, size, starts.astype(np.int32), indices, values
         )
         self._path_rows += len(rows)
 
@@ -189,8 +202,7 @@ def bound_box(
     levels: Levels,
     static: StaticRows,
     box: Box,
-    rows: Sequence[PathRow],
-    level_of_path: np.ndarray,
+    rows: BoxRows,
     static_multipliers: np.ndarray,
     row_multipliers: np.ndarray,
 ) -> float:
@@ -198,7 +210,8 @@ def bound_box(
 
     Formula: sum(m_r b_r) + sum over levels of max over [lo, hi] of (w - m) z + sum over sites of the largest
     gain of one allowed option. In words: pay each row its multiplier, then let every level and every site
-    choose freely what is best for it; no plan that keeps the rows can be worth more.
+    choose freely what is best for it; no plan that keeps the rows can be worth more. Rounded upwards by
+    `SAFETY` times the size of the terms.
     """
     gain = np.zeros(problem.option_count)
     level_gain = levels.weight.copy()
@@ -207,19 +220,15 @@ def bound_box(
         static.options, static.coefficients, static_multipliers, strict=True
     ):
         gain[options] -= multiplier * coefficients
-    for row, multiplier in zip(rows, row_multipliers, strict=True):
-        if multiplier <= 0:
-            continue
-        gain[row.options] += multiplier * row.coefficients
-        if row.kind == "top":
-            level_gain[level_of_path[row.path]] -= multiplier
-            total += multiplier * row.constant
-        else:
-            total -= multiplier * row.constant
+    np.add.at(gain, rows.options, np.repeat(row_multipliers, np.diff(rows.starts)) * rows.coefficients)
+    np.subtract.at(level_gain, rows.levels[rows.tops], row_multipliers[rows.tops])
+    total += float(np.where(rows.tops, row_multipliers, -row_multipliers) @ rows.constants)
     total += float(np.where(level_gain > 0, level_gain * box.high_h, level_gain * box.low_h).sum())
     lower, upper = box.limit_options(problem)
     best = np.zeros(len(problem.site_keys))
     np.maximum.at(best, problem.option_site, np.where(upper > 0, gain, 0.0))
     forced = lower > 0
     best[problem.option_site[forced]] = gain[forced]
-    return total + float(best.sum())
+    bound = total + float(best.sum())
+    size = float(row_multipliers @ (rows.reach_h + box.high_h[rows.levels])) + float(np.abs(best).sum())
+    return bound + SAFETY * (abs(bound) + 2.0 * size + float(levels.weight @ box.high_h))

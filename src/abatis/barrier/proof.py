@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
 from abatis.barrier._paths import collect_legs
+from abatis.barrier.certificate import FORMAT
 from abatis.barrier.network import Network, Route, make_arcs
+from abatis.barrier.paths import PathPool
 from abatis.barrier.solve import Solution
-from abatis.model.plan import Problem
-
-FORMAT = 1
-
-
-def hash_problem(problem: Problem) -> str:
-    """Return the SHA-256 over everything the solver sees: same problem, same hash."""
-    digest = hashlib.sha256()
-    arrays = [problem.tail, problem.head, problem.open_h, problem.road_h, problem.approach_group]
-    arrays += [problem.approach_weight, *problem.approach_sources, *problem.approach_targets]
-    arrays += [problem.option_site, problem.option_cost_eur, problem.option_start, problem.option_edge]
-    arrays += [problem.option_open_h, problem.option_road_h]
-    for rule in problem.rules:
-        arrays += [rule.options, rule.coefficients, np.array([rule.limit])]
-    arrays += [np.array(sorted(problem.least_hours.items()), float)]
-    for array in arrays:
-        plain = np.ascontiguousarray(array, np.float64)
-        digest.update(str(plain.shape).encode() + plain.tobytes())
-    words = (problem.objective, str(problem.directed), *problem.site_keys, *problem.option_keys)
-    digest.update("\n".join(words).encode())
-    return digest.hexdigest()
+from abatis.barrier.tree import NO_ROWS, Node
+from abatis.model.plan import hash_problem
 
 
 def make_certificate(solution: Solution) -> dict[str, Any]:
@@ -44,9 +26,11 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
     `{"split": [kind, item, value], "children": [a, b]}`
     or a leaf `{"static": [...], "rows": [[path, kind, [sites], multiplier], ...]}`.
     """
-    used = sorted({name[0] for node in solution.nodes if node.children is None for name in node.rows})
-    number = {path: index for index, path in enumerate(used)}
     pool = solution.pool
+    leaves = [node.rows for node in solution.nodes if node.children is None]
+    rows = np.unique(np.concatenate([NO_ROWS, *leaves]))
+    used = np.unique(pool.row_path[rows]).tolist()
+    number = {path: index for index, path in enumerate(used)}
     steps = expand_routes(solution.network, [pool.routes[path] for path in used])
     levels = solution.levels
     return {
@@ -66,20 +50,20 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
             [pool.routes[path].approach, int(pool.level[path]), step]
             for path, step in zip(used, steps, strict=True)
         ],
-        "nodes": [_describe_node(node, number) for node in solution.nodes],
+        "nodes": [_describe_node(node, pool, number) for node in solution.nodes],
     }
 
 
-def _describe_node(node: Any, number: dict[int, int]) -> dict[str, Any]:
-    if node.children is not None:
+def _describe_node(node: Node, pool: PathPool, number: dict[int, int]) -> dict[str, Any]:
+    if node.children is not None and node.split is not None:
         return {"split": list(node.split), "children": list(node.children)}
-    if not node.row_multipliers and not node.static_multipliers:
+    if not len(node.rows) and not len(node.static_multipliers):
         return {}
-    rows = [
-        [number[path], kind, list(covered), multiplier]
-        for (path, kind, covered), multiplier in zip(node.rows, node.row_multipliers, strict=True)
-    ]
-    return {"static": list(node.static_multipliers), "rows": rows}
+    rows = []
+    for row, multiplier in zip(node.rows, node.row_multipliers, strict=True):
+        path, kind, cover = pool.describe_row(int(row))
+        rows.append([number[path], kind, cover, float(multiplier)])
+    return {"static": node.static_multipliers.tolist(), "rows": rows}
 
 
 def expand_routes(network: Network, routes: list[Route]) -> list[list[int]]:

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
+from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.network import Route
-from abatis.barrier.tree import Incumbent
 
 GREED = 3.0
 PRIOR_FLOOR = 0.03
@@ -35,7 +35,7 @@ class PlanSearch:
         self.improve(flat, moves, deadline)
 
     def improve(self, prior: np.ndarray, moves: int, deadline: float) -> None:
-        """Make up to `moves` drop-and-refill moves; `prior` float64[O] says how likely an option is wanted."""
+        """Make up to `moves` moves; `prior` float64[O] says how likely an option is wanted."""
         if self.incumbent.choice is None:
             self.incumbent.offer(self._refill(self._locked_choice(), prior, greedy=True))
         for _ in range(moves):
@@ -103,7 +103,8 @@ class PlanSearch:
         at_site = np.full(len(problem.site_keys), -1, np.int64)
         chosen = np.flatnonzero(choice > 0.5)
         at_site[problem.option_site[chosen]] = chosen
-        return at_site[problem.option_site]
+        present: np.ndarray = at_site[problem.option_site]
+        return present
 
     def _sum_gains(self, routes: list[tuple[float, Route] | None], present: np.ndarray) -> np.ndarray:
         """Weighted hours every option would add to the present routes, less what its site adds already."""

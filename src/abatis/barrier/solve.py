@@ -8,16 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.network import Network, RouteFinder, build_network
 from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import Levels, Relaxation, StaticRows, make_static_rows
 from abatis.barrier.search import PlanSearch
-from abatis.barrier.tree import Incumbent, Node, TreeSearch
+from abatis.barrier.tree import Node, TreeSearch
 from abatis.model.errors import Fault, InfeasibleError, InputError
-from abatis.model.plan import Problem
+from abatis.model.plan import Problem, find_grain
 
 FIRST_MOVES = 150
 NODE_MOVES = 4
+MOVE_EVERY = 16
 ROUNDING = 1e-9
 Progress = Callable[[float, float, float], None]
 
@@ -108,10 +110,11 @@ def solve_problem(
     static = make_static_rows(problem, budget_eur)
     incumbent = Incumbent(network, levels, static)
     search = PlanSearch(incumbent, seed)
-    tree = TreeSearch(network, levels, static, incumbent, gap)
+    tree = TreeSearch(network, levels, static, incumbent, gap, find_grain(problem))
 
-    def improve(point: Relaxation, bound: float) -> None:
-        search.improve(point.choice, NODE_MOVES, deadline)
+    def improve(point: Relaxation, node: int) -> None:
+        if node < MOVE_EVERY or node % MOVE_EVERY == 0:
+            search.improve(point.choice, NODE_MOVES, deadline)
 
     def report(value: float, bound: float) -> None:
         if progress is not None:

@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from abatis.barrier.incumbent import TOLERANCE_H, Incumbent
 from abatis.barrier.network import Network, RouteFinder
-from abatis.barrier.paths import PathPool, PathRow
+from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import Box, Levels, NodeProgramme, Relaxation, StaticRows, bound_box
 
-TOLERANCE_H = 1e-7
-ROUNDS = 60
+MOST_ROUNDS = 400
+STALLED_ROUNDS = 6
 ROWS_PER_LEVEL = 8
 NARROW_SHARE = 0.02
+LEAST_MULTIPLIER = 1e-10
+WHOLE = 1e-6
+NO_ROWS = np.empty(0, np.int64)
+NOTHING = np.empty(0)
 
 
 @dataclass
@@ -25,89 +30,47 @@ class Node:
 
     box: Box
     bound_h: float
-    rows: tuple[tuple[int, str, tuple[int, ...]], ...] = ()
+    rows: np.ndarray = field(default_factory=lambda: NO_ROWS)
     split: tuple[str, int, float] | None = None
     children: tuple[int, int] | None = None
-    static_multipliers: tuple[float, ...] = ()
-    row_multipliers: tuple[float, ...] = ()
+    static_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
+    row_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
     point: Relaxation | None = field(default=None, repr=False)
 
 
-class Incumbent:
-    """The best plan so far; offers are priced exactly before they are taken."""
-
-    def __init__(self, network: Network, levels: Levels, static: StaticRows) -> None:
-        self.network = network
-        self.levels = levels
-        self.static = static
-        self.finder = RouteFinder(network)
-        self.choice: np.ndarray | None = None
-        self.value_h = -np.inf
-
-    def keeps_rules(self, choice: np.ndarray) -> bool:
-        """Say whether budget, rules and one option per site are kept (hours asked by rules apart)."""
-        sites = self.network.problem.option_site[choice > 0.5]
-        rows = zip(self.static.options, self.static.coefficients, self.static.limits, strict=True)
-        return len(np.unique(sites)) == len(sites) and all(
-            float(c @ choice[o]) <= b + 1e-9 * max(1.0, abs(b)) for o, c, b in rows
-        )
-
-    def measure_levels(self, choice: np.ndarray) -> np.ndarray:
-        """Arrival time of every level under a whole choice, exact."""
-        self.finder.set_choice(choice)
-        times = np.array([self.finder.measure_time_h(k) for k in range(self.network.problem.approach_count)])
-        level_h = np.full(len(self.levels.weight), np.inf)
-        for approach, members in enumerate(self.levels.of_approach):
-            level_h[list(members)] = np.minimum(level_h[list(members)], times[approach])
-        return level_h
-
-    def offer(self, choice: np.ndarray) -> bool:
-        """Take a choice when it keeps the rules and is worth more than the present one."""
-        if not self.keeps_rules(choice):
-            return False
-        level_h = self.measure_levels(choice)
-        if (level_h < self.levels.low_h - TOLERANCE_H).any():
-            return False
-        value_h = float(self.levels.weight @ level_h)
-        if value_h <= self.value_h + 1e-12:
-            return False
-        self.value_h, self.choice = value_h, choice.copy()
-        return True
-
-    def offer_cheaper(self, choice: np.ndarray) -> bool:
-        """Take a choice when it keeps the rules and is worth exactly as much as the present one."""
-        if not self.keeps_rules(choice):
-            return False
-        level_h = self.measure_levels(choice)
-        value_h = float(self.levels.weight @ level_h)
-        if value_h < self.value_h or (level_h < self.levels.low_h - TOLERANCE_H).any():
-            return False
-        self.value_h, self.choice = value_h, choice.copy()
-        return True
-
-
 class TreeSearch:
-    """Best-bound-first search; `run` stops at the gap, the time limit or when the callback says so."""
+    """Best-bound-first search; `run` stops at the gap, the time limit or when the callback says so.
+
+    `grain_h` is the step of all arrival times (1 for whole-number data, 0 when there is none): a level above
+    z is then at least z + grain.
+    """
 
     def __init__(
-        self, network: Network, levels: Levels, static: StaticRows, incumbent: Incumbent, gap: float
+        self,
+        network: Network,
+        levels: Levels,
+        static: StaticRows,
+        incumbent: Incumbent,
+        gap: float,
+        grain_h: float,
     ) -> None:
         self.network = network
         self.levels = levels
         self.static = static
         self.incumbent = incumbent
         self.gap = gap
+        self.grain_h = grain_h
         self.pool = PathPool(network)
         self.programme = NodeProgramme(network.problem, levels, static)
         self.finder = RouteFinder(network)
         self.nodes: list[Node] = []
         self._open: list[tuple[float, int]] = []
+        self._loaded: tuple[bytes, np.ndarray] | None = None
 
     @property
     def bound_h(self) -> float:
         """Proven upper bound on the value of any plan."""
-        leaves = [node.bound_h for node in self.nodes if node.children is None]
-        return max(leaves, default=np.inf)
+        return max((node.bound_h for node in self.nodes if node.children is None), default=np.inf)
 
     def is_settled(self, bound_h: float, box: Box | None = None) -> bool:
         """Say whether a part with this bound needs no further search.
@@ -115,148 +78,141 @@ class TreeSearch:
         In words: it cannot hold a plan better than the best one by more than the gap asked, or its bound lies
         below the least value that its own box allows, so that it holds no plan at all.
         """
+        empty_h = -np.inf if box is None else float(self.levels.weight @ box.low_h) - TOLERANCE_H
+        return bound_h < empty_h or bound_h <= self._goal_h()
+
+    def _goal_h(self) -> float:
         value = self.incumbent.value_h
-        if box is not None and bound_h < float(self.levels.weight @ box.low_h) - TOLERANCE_H:
-            return True
-        return bound_h <= value + max(self.gap * abs(value), TOLERANCE_H)
+        return value + max(self.gap * abs(value), TOLERANCE_H)
 
     def run(
         self,
         deadline: float,
-        improve: Callable[[Relaxation, float], None],
+        improve: Callable[[Relaxation, int], None],
         report: Callable[[float, float], None],
     ) -> str:
-        """Search until settled; `improve` is the incumbent search, `report` gets (value, bound).
+        """Search until settled; `improve` is the search for plans, `report` gets (value, bound).
 
         Returns
         -------
         `gap` when the gap is proven, `time_limit` when the deadline passed first.
         """
-        self.add_node(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), (), deadline)
+        self._add_node(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), NO_ROWS, deadline)
         while self._open:
-            bound, index = self._open[0][0] * -1.0, self._open[0][1]
+            bound, index = -self._open[0][0], self._open[0][1]
             report(self.incumbent.value_h, bound)
-            if self.is_settled(bound):
-                return "gap"
+            if self.is_settled(bound, self.nodes[index].box):
+                heapq.heappop(self._open)
+                continue
             if time.monotonic() > deadline:
                 return "time_limit"
             heapq.heappop(self._open)
-            point = self.nodes[index].point
-            assert point is not None
-            improve(point, bound)
+            node = self.nodes[index]
+            if node.point is not None:
+                improve(node.point, index)
             self._branch(index, deadline)
-            self.nodes[index].point = None
+            node.point = None
         return "gap"
 
-    def add_node(self, box: Box, rows: tuple[tuple[int, str, tuple[int, ...]], ...], deadline: float) -> int:
+    def _add_node(self, box: Box, rows: np.ndarray, deadline: float) -> int:
         """Bound a box, keep it as a leaf, and queue it when it is not settled."""
         node = self._bound_node(box, rows, deadline)
         self.nodes.append(node)
         index = len(self.nodes) - 1
-        if not self.is_settled(node.bound_h, box):
-            heapq.heappush(self._open, (-node.bound_h, index))
-        else:
+        if self.is_settled(node.bound_h, box):
             node.point = None
+        else:
+            heapq.heappush(self._open, (-node.bound_h, index))
         return index
 
-    def _bound_node(
-        self, box: Box, names: tuple[tuple[int, str, tuple[int, ...]], ...], deadline: float
-    ) -> Node:
+    def _bound_node(self, box: Box, rows: np.ndarray, deadline: float) -> Node:
         top_h = float(self.levels.weight @ box.high_h)
         if self.is_settled(top_h):
             return Node(box, top_h)
-        rows = [self._derive(name, box) for name in names]
-        self.programme.set_box(box)
-        self.programme.add_rows(rows, self.pool.level)
-        seen = {(row.path, row.kind, row.covered) for row in rows}
+        rows = self._load(box, rows)
         relaxation = self.programme.solve()
+        seen = set(rows.tolist())
         last, stalled = np.inf, 0
-        for _ in range(ROUNDS):
+        for _ in range(MOST_ROUNDS):
             if self.is_settled(relaxation.value_h, box) or time.monotonic() > deadline:
                 break
-            fresh = self._violated_rows(relaxation, box, seen)
-            if not fresh:
-                if not self._separate(relaxation, box):
-                    break
-                fresh = self._violated_rows(relaxation, box, seen)
-                if not fresh:
-                    break
+            fresh = self._find_fresh(relaxation, box, seen)
+            if not len(fresh):
+                break
             stalled = stalled + 1 if last - relaxation.value_h < 1e-4 * abs(last) else 0
             last = relaxation.value_h
-            if stalled >= 6:
+            if stalled >= STALLED_ROUNDS and not _is_whole(relaxation.choice):
                 break
-            rows += fresh
-            seen |= {(row.path, row.kind, row.covered) for row in fresh}
-            self.programme.add_rows(fresh, self.pool.level)
+            rows = np.append(rows, self._add_rows(fresh, box))
+            seen.update(fresh.tolist())
             relaxation = self.programme.solve()
+        self._loaded = (box.levels_key(), rows)
         return self._close_node(box, rows, relaxation)
 
-    def _close_node(self, box: Box, rows: list[PathRow], relaxation: Relaxation) -> Node:
-        multipliers = np.append(
-            relaxation.row_multipliers, np.zeros(len(rows) - len(relaxation.row_multipliers))
-        )
-        used = [index for index in range(len(rows)) if multipliers[index] > 1e-10]
-        kept = [rows[index] for index in used]
+    def _load(self, box: Box, rows: np.ndarray) -> np.ndarray:
+        """Put a box into the programme; rows already there stay when the levels are the same."""
+        if self._loaded is not None and self._loaded[0] == box.levels_key():
+            self.programme.set_box(box, keep_rows=True)
+            present = self._loaded[1]
+            missing = rows[~np.isin(rows, present)]
+            return np.append(present, self._add_rows(missing, box))
+        self.programme.set_box(box, keep_rows=False)
+        return self._add_rows(rows, box)
+
+    def _add_rows(self, rows: np.ndarray, box: Box) -> np.ndarray:
+        derived = self.pool.derive(rows, box.low_h, box.high_h)
+        self.programme.add_rows(derived)
+        return derived.numbers
+
+    def _find_fresh(self, relaxation: Relaxation, box: Box, seen: set[int]) -> np.ndarray:
+        """Violated rows of the pool, or of new paths when the pool has none."""
+        for _ in range(2):
+            rows = self.pool.find_violated(
+                relaxation.choice, relaxation.level_h, box.low_h, box.high_h, ROWS_PER_LEVEL
+            )
+            fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
+            if len(fresh) or not self._separate(relaxation, box):
+                return fresh
+        return NO_ROWS
+
+    def _close_node(self, box: Box, rows: np.ndarray, relaxation: Relaxation) -> Node:
+        if _is_whole(relaxation.choice):
+            self.incumbent.offer(np.round(relaxation.choice))
+        multipliers = relaxation.row_multipliers
+        used = multipliers > LEAST_MULTIPLIER
+        kept = self.pool.derive(rows[used], box.low_h, box.high_h)
         bound = bound_box(
             self.network.problem,
             self.levels,
             self.static,
             box,
             kept,
-            self.pool.level,
             relaxation.static_multipliers,
             multipliers[used],
         )
         top_h = float(self.levels.weight @ box.high_h)
         if top_h <= bound:
-            return Node(box, top_h, rows=tuple((r.path, r.kind, r.covered) for r in kept), point=relaxation)
+            return Node(box, top_h, point=relaxation)
+        if bound < float(self.levels.weight @ box.low_h) - TOLERANCE_H:
+            bound = -np.inf
         return Node(
             box,
             bound,
-            rows=tuple((row.path, row.kind, row.covered) for row in kept),
-            static_multipliers=tuple(relaxation.static_multipliers.tolist()),
-            row_multipliers=tuple(multipliers[used].tolist()),
+            rows=rows[used],
+            static_multipliers=relaxation.static_multipliers,
+            row_multipliers=multipliers[used],
             point=relaxation,
         )
-
-    def _derive(self, name: tuple[int, str, tuple[int, ...]], box: Box) -> PathRow:
-        path, kind, covered = name
-        limits = box.high_h if kind == "top" else box.low_h
-        return self.pool.derive_row(path, kind, covered, float(limits[self.pool.level[path]]))
-
-    def _violated_rows(
-        self, relaxation: Relaxation, box: Box, seen: set[tuple[int, str, tuple[int, ...]]]
-    ) -> list[PathRow]:
-        """Pick the most violated rows of the pool, a few per level."""
-        if not len(self.pool):
-            return []
-        worst = self.pool.scan(relaxation.choice, relaxation.level_h, box.low_h, box.high_h)
-        rows: list[PathRow] = []
-        for kind, column, limits in (("top", 0, box.high_h), ("floor", 2, box.low_h)):
-            for level in range(len(self.levels.weight)):
-                mine = np.flatnonzero(
-                    (self.pool.level[: len(self.pool)] == level) & (worst[:, column] > 1e-6)
-                )
-                for path in mine[np.argsort(-worst[mine, column], kind="stable")[:ROWS_PER_LEVEL]]:
-                    row = self.pool.make_row(
-                        int(path), kind, int(worst[path, column + 1]), relaxation.choice, float(limits[level])
-                    )
-                    if (row.path, row.kind, row.covered) not in seen:
-                        rows.append(row)
-        return rows
 
     def _separate(self, relaxation: Relaxation, box: Box) -> int:
         """Look for new paths that the point of a relaxation breaks; returns how many were added."""
         added = 0
         for approach, members in enumerate(self.levels.of_approach):
+            base_h = self.network.graphs[approach].before_h
             for level in members:
-                base_h = self.network.graphs[approach].before_h
-                caps = [np.inf, box.high_h[level] - base_h, 0.5 * (box.high_h[level] - base_h)]
-                if box.low_h[level] > base_h + TOLERANCE_H:
-                    caps.append(box.low_h[level] - base_h)
-                for cap_h in caps:
-                    if cap_h <= 0:
-                        continue
+                room_h = box.high_h[level] - base_h
+                caps = {np.inf, room_h, 0.5 * room_h, box.low_h[level] - base_h}
+                for cap_h in sorted(cap for cap in caps if cap > TOLERANCE_H):
                     self.finder.set_capped_choice(relaxation.choice, cap_h)
                     time_h, route = self.finder.find_route(approach)
                     if route is not None and time_h < relaxation.level_h[level] - TOLERANCE_H:
@@ -265,34 +221,60 @@ class TreeSearch:
 
     def _branch(self, index: int, deadline: float) -> None:
         node = self.nodes[index]
-        box = node.box
-        assert node.point is not None
         split = self._choose_split(node)
         if split is None:
             return
-        kind, item, value = split
-        if kind == "level":
-            low_h, high_h = box.low_h.copy(), box.high_h.copy()
-            low_h[item] = high_h[item] = value
-            boxes = [Box(box.low_h, high_h, box.fixed), Box(low_h, box.high_h, box.fixed)]
-        else:
-            boxes = [Box(box.low_h, box.high_h, (*box.fixed, (item, side))) for side in (0, 1)]
-        first = self.add_node(boxes[0], node.rows, deadline)
-        second = self.add_node(boxes[1], node.rows, deadline)
+        before = len(self.nodes)
+        boxes = node.box.split(*split, grain_h=self.grain_h)
+        first = self._add_node(boxes[0], node.rows, deadline)
+        second = self._add_node(boxes[1], node.rows, deadline)
+        worst = max(self.nodes[first].bound_h, self.nodes[second].bound_h)
+        if worst > node.bound_h and time.monotonic() > deadline:
+            del self.nodes[before:]
+            return
         node.split, node.children = split, (first, second)
 
     def _choose_split(self, node: Node) -> tuple[str, int, float] | None:
-        """Split the widest weighted level while it is wide, else the most fractional option."""
-        box, point = node.box, node.point
-        assert point is not None
-        width = self.levels.weight * (box.high_h - box.low_h)
+        """Cut off levels that cannot matter; then halve the widest level while it is wide; then options."""
+        box = node.box
+        weight = self.levels.weight
+        settled = self._find_settled_level(box)
+        if settled is not None:
+            return settled
+        width = weight * (box.high_h - box.low_h)
         level = int(np.argmax(width))
-        fractional = np.minimum(point.choice, 1.0 - point.choice)
+        point = node.point
+        fractional = np.zeros(1) if point is None else np.minimum(point.choice, 1.0 - point.choice)
         option = int(np.argmax(fractional))
         if width[level] > NARROW_SHARE * abs(self.incumbent.value_h) or (
-            fractional[option] < 1e-6 and width[level] > TOLERANCE_H
+            fractional[option] < WHOLE and width[level] > max(TOLERANCE_H, 0.5 * weight[level] * self.grain_h)
         ):
-            return "level", level, float(0.5 * (box.low_h[level] + box.high_h[level]))
-        if fractional[option] >= 1e-6:
+            middle = 0.5 * (box.low_h[level] + box.high_h[level])
+            if self.grain_h:
+                middle = np.floor(middle / self.grain_h) * self.grain_h
+            return "level", level, float(middle)
+        if fractional[option] >= WHOLE:
             return "option", option, 0.0
         return None
+
+    def _find_settled_level(self, box: Box) -> tuple[str, int, float] | None:
+        """Find the level of which the largest low part is settled by the other levels' upper limits alone."""
+        weight = self.levels.weight
+        top_h = float(weight @ box.high_h)
+        goal_h = self._goal_h() - TOLERANCE_H * 1e-3
+        with np.errstate(divide="ignore", invalid="ignore"):
+            floor = np.where(weight > 0, (goal_h - (top_h - weight * box.high_h)) / weight, -np.inf)
+        floor = np.minimum(floor, box.high_h)
+        if self.grain_h:
+            floor = np.floor(floor / self.grain_h + 1e-9) * self.grain_h
+        gain = weight * (floor - box.low_h)
+        level = int(np.argmax(gain))
+        least = max(1e-4 * abs(self.incumbent.value_h), TOLERANCE_H)
+        if not np.isfinite(gain[level]) or gain[level] < (0.0 if self.grain_h else least):
+            return None
+        return "level", level, float(floor[level])
+
+
+def _is_whole(choice: np.ndarray) -> bool:
+    """Say whether every option is chosen wholly or not at all."""
+    return not (np.minimum(choice, 1.0 - choice) > WHOLE).any()

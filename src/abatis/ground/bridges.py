@@ -56,7 +56,7 @@ def find_crossings(roads: list[Road], stretches: RoadStretches, rivers: RiverLin
     pieces = np.concatenate([np.column_stack([road.points[:-1], road.points[1:]]) for road in roads])
     start_m = np.concatenate([measure_along(road.points)[:-1] for road in roads])
     long_m = np.concatenate([np.diff(measure_along(road.points)) for road in roads])
-    tree = shapely.STRtree(list(shapely.linestrings(rivers.ends.reshape(-1, 2, 2))))
+    tree = shapely.STRtree(np.asarray(shapely.linestrings(rivers.ends.reshape(-1, 2, 2))))
     piece, river = tree.query(shapely.linestrings(pieces.reshape(-1, 2, 2)), predicate="intersects")
     share = _cut_share(pieces[piece], rivers.ends[river])
     inside = (share >= 0) & (share < 1)

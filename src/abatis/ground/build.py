@@ -25,7 +25,7 @@ from abatis.ground.composition import (
     settle_places,
     spread_zones,
 )
-from abatis.ground.gaps import SAMPLES, EdgeGeometry, compute_gaps, find_ends_in_pixels
+from abatis.ground.gaps import SAMPLES, EdgeGeometry, compute_gaps, find_ends_in_pixels, find_joined
 from abatis.ground.hexgrid import HexGrid, build_hexgrid, cover_polygon, label_window
 from abatis.ground.outline import Ground, measure_border, read_ground
 from abatis.ground.pixels import (
@@ -65,6 +65,7 @@ Progress = Callable[[str, float], None]
 MOST_CELLS = 3_000_000
 DEFAULT_ROAD = "main"
 DEFAULT_FOREST = "open_forest"
+SMALLEST_PERCENT = 0.05
 # Measured on two cores with the embedded example; see benchmarks.
 FIXED_MIB, CELL_KIB = 400.0, 1.6
 FIXED_MINUTES, CELL_MINUTES, PIXEL_MINUTES = 0.05, 6e-7, 5e-9
@@ -191,7 +192,11 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
     bridges = _lay_bridges(study, layers, roads, stretches, rivers, counted.water_m, spacing_m, notes)
     edges = _describe_edges(study, stretches, bridges)
     cell_columns = _describe_cells(study, ground, layers, grid, geometry, counted.counts, notes)
-    gap_m = compute_gaps(geometry.length_m, counted.passed, counted.seen, find_closed_rivers(study, river_m))
+    joined = find_joined(
+        counted.bits, plan_grid(ground.area, study.pixel_m), grid, geometry, 0.577 * spacing_m, study.pixel_m
+    )
+    closed = find_closed_rivers(study, river_m) | ~joined
+    gap_m = compute_gaps(geometry.length_m, counted.passed, counted.seen, closed)
     tell("mesh built", 1.0)
     return freeze_mesh(
         Mesh(
@@ -312,6 +317,7 @@ class _Counted:
     passed: np.ndarray
     seen: np.ndarray
     water_m: np.ndarray
+    bits: np.ndarray
 
 
 def _count_pixels(
@@ -332,6 +338,7 @@ def _count_pixels(
     passable = find_passable(study)
     samples = _sample_stretches(roads, stretches, grid, study.pixel_m)
     water_m = np.zeros(len(stretches.edge))
+    bits = []
     with ExitStack() as stack:
         pixels = _stack_pixels(study, ground, layers, grid, rivers, stack)
         for row0, rows in grid.iterate_tiles():
@@ -352,11 +359,12 @@ def _count_pixels(
             slope = tile.slope if tile.slope is not None else np.zeros_like(tile.cover)
             slope = np.where(slope == UNKNOWN, np.uint8(0), slope)
             kernel.sample_edges(ends, SAMPLES, passable[tile.cover, slope], row0, passed, seen)
+            bits.append(np.packbits(passable.any(axis=1)[tile.cover], axis=1))
             column, row, owner, step_m = samples
             inside = (row >= row0) & (row < row0 + rows)
             wet = tile.cover[row[inside] - row0, column[inside]] == WATER
             water_m += np.bincount(owner[inside][wet], weights=step_m[inside][wet], minlength=len(water_m))
-    return _Counted(counts, passed, seen, water_m)
+    return _Counted(counts, passed, seen, water_m, np.concatenate(bits))
 
 
 def _sample_stretches(
@@ -512,10 +520,7 @@ def _describe_cells(
     notes: list[str],
 ) -> dict[str, Any]:
     cover = compute_shares(counts.cover, COVER_WORDS.index(DEFAULT_COVER))
-    pixels = max(1, int(counts.pixels.sum()))
-    if counts.unknown_cover and set(study.sources["layer"]) & {"landcover", "landcover_areas"}:
-        share = 100 * counts.unknown_cover / pixels
-        notes.append(f"cover of {share:.1f} % of the ground is unknown and taken as {DEFAULT_COVER}")
+    _note_unknown(study, counts, notes)
     people = _settle_people(study, layers, grid, geometry, counts, cover, notes)
     country = np.where(counts.country.sum(axis=1) > 0, counts.country.argmax(axis=1), -1).astype(np.int8)
     lost = np.flatnonzero(country < 0)
@@ -535,6 +540,24 @@ def _describe_cells(
         "protected": (counts.protected[:, 1] / np.maximum(counts.pixels[:, 0], 1)).astype(np.float32),
         "border_km": measure_border(study, ground, grid, hostile),
     }
+
+
+def _note_unknown(study: Study, counts: CellCounts, notes: list[str]) -> None:
+    """Say how much ground lies beyond the layers that are there; shares below 0.05 % go unsaid."""
+    present = set(study.sources["layer"])
+    pixels = max(1, int(counts.pixels.sum()))
+    stateless = 100 * counts.stateless_cover / pixels
+    unknown = 100 * counts.unknown_cover / pixels - stateless
+    flat = 100 - 100 * int(counts.height_count.sum()) / pixels
+    if unknown >= SMALLEST_PERCENT and present & {"landcover", "landcover_areas"}:
+        notes.append(f"cover of {unknown:.1f} % of the ground is unknown and taken as {DEFAULT_COVER}")
+    if stateless >= SMALLEST_PERCENT:
+        notes.append(
+            f"{stateless:.1f} % of the ground lies outside all borders and in no cover layer: it is taken as "
+            f"{DEFAULT_COVER}; where it is sea, add the sea to the layer water"
+        )
+    if "elevation" in present and flat >= SMALLEST_PERCENT:
+        notes.append(f"elevation of {flat:.1f} % of the ground is unknown: taken as {DEFAULT_SLOPE} % slope")
 
 
 def _settle_people(

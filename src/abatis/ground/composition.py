@@ -24,7 +24,11 @@ BUILT_UP = COVER_WORDS.index("built_up")
 
 @dataclass
 class CellCounts:
-    """Pixels counted per cell (N cells): cover [N, 9], slope [N, 5], soil [N, 4], country [N, C], ..."""
+    """Pixels counted per cell (N cells): cover [N, 9], slope [N, 5], soil [N, 4], country [N, C], ...
+
+    `unknown_cover` pixels that no cover layer says anything about; `stateless_cover` those of them outside
+    all borders.
+    """
 
     cover: np.ndarray
     slope: np.ndarray
@@ -36,6 +40,7 @@ class CellCounts:
     height_count: np.ndarray
     zone_pixels: dict[tuple[int, int], int]
     unknown_cover: int = 0
+    stateless_cover: int = 0
 
     @classmethod
     def start(cls, cells: int, countries: int) -> CellCounts:
@@ -55,7 +60,9 @@ class CellCounts:
     def add_tile(self, labels: np.ndarray, tile: PixelTile) -> None:
         """Add one tile; unknown cover becomes the default in the tile itself and is counted."""
         unknown = tile.cover == UNKNOWN
-        self.unknown_cover += int(np.count_nonzero(unknown & (labels >= 0)))
+        lost = unknown & (labels >= 0)
+        self.unknown_cover += int(np.count_nonzero(lost))
+        self.stateless_cover += int(np.count_nonzero(lost & (tile.country == UNKNOWN)))
         tile.cover[unknown] = COVER_WORDS.index(DEFAULT_COVER)
         kernel.count_classes(labels, tile.cover, self.cover)
         kernel.count_classes(labels, tile.country, self.country)

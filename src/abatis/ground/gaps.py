@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from abatis.ground.hexgrid import HexGrid, find_corners, find_neighbors, number_edges
 from abatis.ground.pixels import PixelGrid, metres_per_degree
@@ -67,6 +68,96 @@ def find_ends_in_pixels(geometry: EdgeGeometry, grid: PixelGrid) -> np.ndarray:
     return np.column_stack([x0, y0, x1, y1])
 
 
+@njit(cache=True)
+def _is_open(bits: np.ndarray, columns: int, x: float, y: float) -> bool:
+    row, column = int(np.floor(y)), int(np.floor(x))
+    if row < 0 or column < 0 or row >= bits.shape[0] or column >= columns:
+        return False
+    return bool((bits[row, column >> 3] >> (7 - (column & 7))) & 1)
+
+
+@njit(cache=True)
+def _is_leg_open(bits: np.ndarray, columns: int, x0: float, y0: float, x1: float, y1: float) -> bool:
+    steps = int(np.ceil(2 * np.hypot(x1 - x0, y1 - y0))) + 1
+    for k in range(steps + 1):
+        share = k / steps
+        if not _is_open(bits, columns, x0 + share * (x1 - x0), y0 + share * (y1 - y0)):
+            return False
+    return True
+
+
+@njit(cache=True)
+def _move_to_open(bits: np.ndarray, columns: int, reach: float, x: np.ndarray, y: np.ndarray) -> None:
+    """Move points on closed ground to the nearest open pixel within reach (pixels), or to -1."""
+    most = int(np.ceil(reach))
+    for cell in range(len(x)):
+        x0, y0 = x[cell], y[cell]
+        if _is_open(bits, columns, x0, y0):
+            continue
+        best, x[cell], y[cell] = reach * reach, -1.0, -1.0
+        for down in range(-most, most + 1):
+            for right in range(-most, most + 1):
+                x1, y1 = np.floor(x0) + right + 0.5, np.floor(y0) + down + 0.5
+                apart = (x1 - x0) ** 2 + (y1 - y0) ** 2
+                if apart < best and _is_open(bits, columns, x1, y1):
+                    best, x[cell], y[cell] = apart, x1, y1
+
+
+@njit(cache=True)
+def _join_centres(
+    bits: np.ndarray,
+    columns: int,
+    ends: np.ndarray,
+    edge_a: np.ndarray,
+    edge_b: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    samples: int,
+    joined: np.ndarray,
+) -> None:
+    for edge in range(len(ends)):
+        a, b = edge_a[edge], edge_b[edge]
+        if x[a] < 0 or x[b] < 0:
+            continue
+        for k in range(samples):
+            turn = (k + 1) // 2 if k % 2 else -(k // 2)
+            share = (samples // 2 + turn + 0.5) / samples
+            mx = ends[edge, 0] + share * (ends[edge, 2] - ends[edge, 0])
+            my = ends[edge, 1] + share * (ends[edge, 3] - ends[edge, 1])
+            if _is_leg_open(bits, columns, x[a], y[a], mx, my) and _is_leg_open(
+                bits, columns, mx, my, x[b], y[b]
+            ):
+                joined[edge] = True
+                break
+
+
+def find_joined(
+    bits: np.ndarray, grid: PixelGrid, cells: HexGrid, geometry: EdgeGeometry, reach_m: float, pixel_m: float
+) -> np.ndarray:
+    """Return bool[E]: edges whose two centres are joined over open ground inside the two cells.
+
+    Parameters
+    ----------
+    bits : open pixels, eight to a byte, uint8[rows, ceil(columns / 8)] (numpy.packbits along the rows).
+    grid : the pixels.
+    cells, geometry : the mesh's cells and edges.
+    reach_m : how far a centre on closed ground moves to open ground; without any its edges are not joined.
+    pixel_m : size of the pixels.
+
+    Formula: joined = some sample s of the boundary has open ground all along centre a - s - centre b.
+    In words: water that runs through the two cells from rim to rim separates their centres though most of the
+    boundary between them is dry; a pond that one can pass on either side does not. Ways are looked for with
+    one bend, on the boundary, so winding passages narrower than a cell are not found.
+    """
+    x, y = grid.to_pixels(cells.lon, cells.lat)
+    x, y = x.copy(), y.copy()
+    _move_to_open(bits, grid.columns, reach_m / pixel_m, x, y)
+    joined = np.zeros(len(geometry.edge_a), dtype=bool)
+    ends = find_ends_in_pixels(geometry, grid)
+    _join_centres(bits, grid.columns, ends, geometry.edge_a, geometry.edge_b, x, y, SAMPLES, joined)
+    return joined
+
+
 def compute_gaps(
     length_m: np.ndarray, passed: np.ndarray, seen: np.ndarray, closed: np.ndarray
 ) -> np.ndarray:
@@ -76,7 +167,7 @@ def compute_gaps(
     ----------
     length_m : boundary length [E].
     passed, seen : samples on passable ground and all samples along the boundary [E].
-    closed : true where a river that nobody can cross separates the centres [E].
+    closed : true where water that nobody can cross separates the centres [E].
 
     Formula: gap_m = length_m x passed / seen, 0 where closed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -78,6 +79,31 @@ class Problem:
     def approach_count(self) -> int:
         """Number of approaches."""
         return len(self.approach_keys)
+
+
+def hash_problem(problem: Problem) -> str:
+    """Return the SHA-256 over everything the solver sees: same problem, same hash."""
+    digest = hashlib.sha256()
+    arrays = [problem.tail, problem.head, problem.open_h, problem.road_h, problem.approach_group]
+    arrays += [problem.approach_weight, *problem.approach_sources, *problem.approach_targets]
+    arrays += [problem.option_site, problem.option_cost_eur, problem.option_start, problem.option_edge]
+    arrays += [problem.option_open_h, problem.option_road_h]
+    for rule in problem.rules:
+        arrays += [rule.options, rule.coefficients, np.array([rule.limit])]
+    arrays += [np.array(sorted(problem.least_hours.items()), float)]
+    for array in arrays:
+        plain = np.ascontiguousarray(array, np.float64)
+        digest.update(str(plain.shape).encode() + plain.tobytes())
+    words = (problem.objective, str(problem.directed), *problem.site_keys, *problem.option_keys)
+    digest.update("\n".join(words).encode())
+    return digest.hexdigest()
+
+
+def find_grain(problem: Problem) -> float:
+    """Step of all arrival times in hours: 1 when every time and delay is a whole number, else 0."""
+    hours = [problem.open_h, problem.road_h, problem.option_open_h, problem.option_road_h]
+    finite = np.concatenate([one[np.isfinite(one)] for one in hours])
+    return 1.0 if np.array_equal(finite, np.round(finite)) else 0.0
 
 
 @dataclass(frozen=True)

@@ -413,9 +413,9 @@ def _reduce_colors(image: Image.Image) -> Image.Image:
     packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
     colors, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
     exact = np.argsort(-counts.astype(np.int64), kind="stable")[:176]
-    index = np.full(len(colors), -1)
-    index[exact] = np.arange(len(exact))
-    index = index[inverse].reshape(packed.shape)
+    rank = np.full(len(colors), -1)
+    rank[exact] = np.arange(len(exact))
+    index = rank[inverse].reshape(packed.shape)
     rest = image.quantize(colors=80, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     merged = Image.fromarray(np.where(index >= 0, index, len(exact) + np.asarray(rest)).astype(np.uint8), "P")
     channels = np.column_stack([colors[exact] >> 16, (colors[exact] >> 8) & 255, colors[exact] & 255])

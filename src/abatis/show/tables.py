@@ -82,7 +82,9 @@ def _build_rich(table: Table) -> RichTable:
         title=escape(table.title), title_justify="left", title_style="bold", caption=escape(table.note)
     )
     for column in table.columns:
-        rich.add_column(escape(column.caption), justify="right" if column.is_number else "left")
+        rich.add_column(
+            escape(column.caption), justify="right" if column.is_number else "left", overflow="fold"
+        )
     for row in table.rows:
         rich.add_row(*(escape(format_value(row.get(column.key), column.format)) for column in table.columns))
     return rich
