@@ -1,9 +1,9 @@
 """The pool of paths found so far, and the rows each path gives in a box of levels.
 
 A `top` row says z <= t_F + sum min(d, hi - t_F) x; a `floor` row says sum min(d, lo - t_F) x >= lo - t_F.
-Both sum over the options of the path whose site is not in the cover F; t_F is the path's time with the sites
-of F at their longest delay. Both hold for every plan whose level z lies in the box: if a chosen option reaches
-the cut, the row holds by that option alone, else it states that z is at most the path's time under the plan.
+Both sum over the options of the path whose site is not in the cover F; t_F is the path's time with the
+sites of F at their longest delay. Both hold for every plan whose level z lies in the box: if a chosen option
+reaches the cut, the row holds by that option alone, else it states that z is at most the path's time.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ from abatis.ground.sources.vectors import VectorLayer, empty_layer, read_vector_
 from abatis.ground.speeds import find_closed_rivers, find_passable, find_speeds, list_uses
 from abatis.model.errors import SizeError
 from abatis.model.mesh import Mesh, freeze_mesh
-from abatis.model.study import Study, hash_study
+from abatis.model.study import Study, hash_mesh_inputs
 from abatis.model.words import COVER_WORDS, ROAD_WORDS, SLOPE_WORDS, SOIL_WORDS
 
 Progress = Callable[[str, float], None]
@@ -215,7 +215,7 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
             **edges.fill(len(geometry.edge_a)),
             country_codes=ground.codes,
             assumptions=tuple(notes),
-            study_hash=hash_study(study),
+            study_hash=hash_mesh_inputs(study),
         )
     )
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abatis.model.errors import Fault, InputError
-from abatis.model.storage import write_whole
+from abatis.model.storage import write_folder_whole
 from abatis.model.words import COVER_WORDS, SLOPE_WORDS, SOIL_WORDS
 
 
@@ -118,11 +118,11 @@ def write_mesh(mesh: Mesh, folder: Path) -> None:
         cells[f"neighbor_{side}"] = mesh.neighbor[:, side]
         cells[f"edge_{side}"] = mesh.edge[:, side]
     edges = {name: getattr(mesh, name) for name in _EDGE_COLUMNS}
-    for name, columns in (("cells", cells), ("edges", edges)):
-        table = pa.table({key: np.ascontiguousarray(value) for key, value in columns.items()})
-        table = table.replace_schema_metadata({"abatis": notes})
-        with write_whole(folder / "mesh" / f"{name}.parquet") as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+    with write_folder_whole(folder / "mesh") as temporary:
+        for name, columns in (("cells", cells), ("edges", edges)):
+            table = pa.table({key: np.ascontiguousarray(value) for key, value in columns.items()})
+            table = table.replace_schema_metadata({"abatis": notes})
+            pq.write_table(table, temporary / f"{name}.parquet", compression="zstd")
 
 
 def read_mesh(folder: Path) -> Mesh:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,46 @@ def write_whole(path: Path) -> Iterator[Path]:
         raise InputError([_describe_write_fault(path, error)]) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_folder_whole(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`; put it in its place on success, delete it otherwise.
+
+    In words: results that belong together change together. An earlier folder of that name stays untouched
+    until everything new is written, and is then replaced.
+
+    Raises
+    ------
+    InputError : when the place cannot be written or the disk is full; the earlier folder stays as it was.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    except OSError as error:
+        raise InputError([_describe_write_fault(folder, error)]) from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        _swap_folders(temporary, folder)
+    except OSError as error:
+        raise InputError([_describe_write_fault(folder, error)]) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap_folders(new: Path, folder: Path) -> None:
+    """Put `new` in the place of `folder`; files that only the old folder has are kept."""
+    if not folder.exists():
+        new.replace(folder)
+        return
+    for path in sorted(folder.iterdir()):
+        if not (new / path.name).exists():
+            shutil.copytree(path, new / path.name) if path.is_dir() else shutil.copy2(path, new / path.name)
+    old = new.with_name(new.name + "-old")
+    folder.replace(old)
+    new.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text_whole(path: Path, text: str) -> None:

@@ -26,6 +26,7 @@ REQUIRED_TABLES = (
     "budget",
 )
 OPTIONAL_TABLES = ("crossings", "rules", "facts", "classes")
+MESH_TABLES = ("places", "approaches", "vehicles", "speeds", "crossings", "classes")
 SPEED_WORDS = {
     "base": ("open",),
     "cover": COVER_WORDS,
@@ -136,14 +137,28 @@ def read_study(folder: Path | str) -> Study:
 
 
 def hash_study(study: Study) -> str:
-    """Return the SHA-256 over study.toml, all tables and sources.csv: same inputs, same hash."""
-    digest = hashlib.sha256()
-    paths = [study.folder / "study.toml", study.folder / "sources" / "sources.csv"]
-    paths += [study.folder / "tables" / f"{table}.csv" for table in REQUIRED_TABLES + OPTIONAL_TABLES]
+    """Return the SHA-256 over study.toml, all tables, sources.csv and the sizes of the source files."""
+    digest = hashlib.sha256((study.folder / "study.toml").read_bytes())
+    _add_files(digest, study, REQUIRED_TABLES + OPTIONAL_TABLES)
+    return digest.hexdigest()
+
+
+def hash_mesh_inputs(study: Study) -> str:
+    """Return the SHA-256 over what the mesh is built from: a changed budget needs no new mesh."""
+    settings = (study.home, study.hostile, study.resolution, study.strip_km, study.pixel_m)
+    digest = hashlib.sha256(repr(settings).encode())
+    _add_files(digest, study, MESH_TABLES)
+    return digest.hexdigest()
+
+
+def _add_files(digest: hashlib._Hash, study: Study, tables: tuple[str, ...]) -> None:
+    paths = [study.folder / "sources" / "sources.csv"]
+    paths += [study.folder / "tables" / f"{table}.csv" for table in tables]
+    for name in sorted(set(study.sources["file"])):
+        digest.update(f"{name} {(study.folder / 'sources' / name).stat().st_size}".encode())
     for path in paths:
         if path.exists():
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 _ATTRIBUTES = {

@@ -328,7 +328,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AbatisError as error:
         print_message(str(error), "bold red")
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        if stopped.args:
+            print_message(f"Stopped: {stopped}", "bold yellow")
         return _translate_exit(EXIT_INTERRUPTED)
     except MemoryError:
         print_message(

@@ -14,8 +14,8 @@ from abatis.ground.build import build_mesh
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh, read_mesh, write_mesh
 from abatis.model.plan import Plan, read_plan, write_plan
-from abatis.model.storage import write_text_whole
-from abatis.model.study import Study, hash_study, read_study
+from abatis.model.storage import write_folder_whole, write_text_whole
+from abatis.model.study import Study, hash_mesh_inputs, read_study
 from abatis.show.basemap import prepare_base_map
 from abatis.show.export import write_geopackage
 from abatis.show.maps import draw_maps
@@ -87,11 +87,11 @@ def load_study(folder: Path) -> tuple[Study, Mesh]:
     """
     study = read_study(folder)
     mesh = read_mesh(folder)
-    if mesh.study_hash != hash_study(study):
+    if mesh.study_hash != hash_mesh_inputs(study):
         raise InputError(
             [
                 Fault(
-                    "was built from another state of the study: settings or tables were changed since",
+                    "was built from another state of the study: its settings, tables or sources were changed",
                     str(folder / "mesh"),
                     remedy=f"run: abatis build {folder}",
                 )
@@ -115,7 +115,8 @@ def solve_study(
 
     Raises
     ------
-    KeyboardInterrupt : when the search was interrupted; nothing is written then.
+    KeyboardInterrupt : when the search was interrupted; the best plan so far is then in NAME-interrupted, and
+        an earlier plan of that name is untouched.
     """
     siting = site_study(study, mesh, progress)
 
@@ -131,13 +132,17 @@ def solve_study(
     solution = solve_problem(
         siting.problem, settings.budget_eur, settings.gap, settings.time_limit_s, settings.seed, report_search
     )
-    if solution.status == "interrupted":
-        raise KeyboardInterrupt
     plan = make_plan(study, siting, solution, settings.name, settings.seed)
     folder = study.folder / "plans" / settings.name
+    if solution.status == "interrupted":
+        kept = folder.with_name(f"{settings.name}-interrupted")
+        with write_folder_whole(kept) as temporary:
+            write_plan(plan, temporary, make_certificate(solution))
+        raise KeyboardInterrupt(f"the best plan so far is in {kept}")
     results = compute_results(study, mesh, siting, plan, progress)
-    write_plan(plan, folder, make_certificate(solution))
-    show_plan(folder, results, progress)
+    with write_folder_whole(folder) as temporary:
+        write_plan(plan, temporary, make_certificate(solution))
+        show_plan(temporary, results, progress)
     return folder, results
 
 
