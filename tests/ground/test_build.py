@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from abatis.ground import build
 from abatis.ground.build import build_mesh, predict_size
@@ -80,6 +82,46 @@ def test_a_lake_closes_its_edges(make_study):
     open_edges = dry[mesh.edge_a] & dry[mesh.edge_b]
     assert np.allclose(mesh.gap_m[open_edges], mesh.length_m[open_edges])
     assert np.all(mesh.gap_m <= mesh.length_m * 1.000001)
+
+
+def test_water_polygons_cannot_be_crossed_inside_a_cell(make_study):
+    """A strip of water 150 m wide from rim to rim: no way across, though most boundaries are dry."""
+    strip = shapely.LineString([(23.9, 55.03), (24.1, 55.055), (24.5, 55.05)]).buffer(0.0012)
+    water = gpd.GeoDataFrame(geometry=[strip], crs="EPSG:4326")
+    study = make_study({"water": (water, {})})
+    mesh = build_mesh(study)
+    line = shapely.LineString([(23.9, 55.03), (24.1, 55.055), (24.5, 55.05)])
+    below = np.interp(mesh.lon, *np.array(line.coords).T) > mesh.lat
+    open_edges = mesh.gap_m > 0
+    graph = csr_matrix(
+        (np.ones(open_edges.sum()), (mesh.edge_a[open_edges], mesh.edge_b[open_edges])),
+        shape=(mesh.cell_count,) * 2,
+    )
+    part = connected_components(graph, directed=False)[1]
+    north, south = part[np.argmax(mesh.lat)], part[np.argmin(mesh.lat)]
+    assert north != south
+    dry = shapely.distance(shapely.points(mesh.lon, mesh.lat), strip) > 0.004
+    assert (part[dry & ~below] == north).mean() > 0.95
+    assert (part[dry & below] == south).mean() > 0.95
+
+
+def test_a_pond_closes_nothing(make_study):
+    pond = gpd.GeoDataFrame(geometry=[shapely.Point(24.1, 55.05).buffer(0.0015)], crs="EPSG:4326")
+    mesh = build_mesh(make_study({"water": (pond, {})}))
+    assert (mesh.cover[:, -1] > 0).any()
+    assert (mesh.gap_m > 0).all()
+
+
+def test_predicted_size_grows_with_cells_and_pixels(make_study):
+    study = make_study()
+    base = predict_size(study)
+    fine = predict_size(dataclasses.replace(study, resolution=study.resolution + 1))
+    sharp = predict_size(dataclasses.replace(study, pixel_m=study.pixel_m / 4))
+    assert fine.cells == pytest.approx(7 * base.cells, rel=0.02)
+    assert fine.minutes > base.minutes
+    assert fine.memory_mib > base.memory_mib
+    assert sharp.cells == base.cells
+    assert sharp.minutes > base.minutes
 
 
 def test_objective_in_a_lake_or_outside(make_study):

@@ -171,6 +171,9 @@ def test_wrong_solve_settings_are_named(study_copy, wrong, capsys):
 def test_changed_study_asks_for_a_new_mesh(study_copy, capsys):
     budget = study_copy / "tables" / "budget.csv"
     budget.write_text(budget.read_text().replace("3000000", "4000000"))
+    assert main(["times", str(study_copy)]) == 0, "money is not in the mesh"
+    places = study_copy / "tables" / "places.csv"
+    places.write_text(places.read_text().replace("60000", "61000"))
     assert main(["report", str(study_copy / "plans" / "base")]) == 1
     assert "abatis build" in capsys.readouterr().err
 

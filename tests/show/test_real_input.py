@@ -30,7 +30,7 @@ from abatis.model.words import COVER_WORDS, ROAD_WORDS
 from abatis.show.cli import main
 from abatis.show.workflow import choose_settings, load_study
 
-# The recipes' own settings take minutes in all; a coarser mesh and a shorter search show the same.
+# The settings of the recipes take minutes in all; a coarser mesh and a shorter search show the same.
 COARSE = {"suwalki": ["--resolution", "7", "--pixel-m", "250"], "tartu": ["--pixel-m", "60"]}
 QUICK = ["--time-limit", "5"]
 NEAREST_STEP = 1.12  # hexagon steps are up to 9.3 % too quick, H3's skew adds a little

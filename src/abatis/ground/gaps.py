@@ -104,31 +104,60 @@ def _move_to_open(bits: np.ndarray, columns: int, reach: float, x: np.ndarray, y
 
 
 @njit(cache=True)
+def _is_flooded(
+    bits: np.ndarray, columns: int, xa: float, ya: float, xb: float, yb: float, ends: np.ndarray, reach: float
+) -> bool:
+    """Walk open pixels, side by side, from `a` to `b` within reach of the two centres `ends` (x, y, x, y)."""
+    left = int(np.floor(min(ends[0], ends[2]) - reach)) - 1
+    top = int(np.floor(min(ends[1], ends[3]) - reach)) - 1
+    wide = int(np.ceil(max(ends[0], ends[2]) + reach)) + 2 - left
+    high = int(np.ceil(max(ends[1], ends[3]) + reach)) + 2 - top
+    seen = np.zeros((high, wide), np.bool_)
+    stack = np.empty(high * wide, np.int64)
+    start = (int(np.floor(ya)) - top, int(np.floor(xa)) - left)
+    goal = (int(np.floor(yb)) - top, int(np.floor(xb)) - left)
+    seen[start] = True
+    stack[0], size = start[0] * wide + start[1], 1
+    while size:
+        size -= 1
+        row, column = stack[size] // wide, stack[size] % wide
+        if (row, column) == goal:
+            return True
+        for down, right in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+            i, j = row + down, column + right
+            if i < 0 or j < 0 or i >= high or j >= wide or seen[i, j]:
+                continue
+            x, y = left + j + 0.5, top + i + 0.5
+            near = min(np.hypot(x - ends[0], y - ends[1]), np.hypot(x - ends[2], y - ends[3]))
+            if near <= reach and _is_open(bits, columns, x, y):
+                seen[i, j] = True
+                stack[size] = i * wide + j
+                size += 1
+    return False
+
+
+@njit(cache=True)
 def _join_centres(
     bits: np.ndarray,
     columns: int,
-    ends: np.ndarray,
     edge_a: np.ndarray,
     edge_b: np.ndarray,
+    centre: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
-    samples: int,
+    reach: float,
     joined: np.ndarray,
 ) -> None:
-    for edge in range(len(ends)):
+    ends = np.empty(4)
+    for edge in range(len(edge_a)):
         a, b = edge_a[edge], edge_b[edge]
         if x[a] < 0 or x[b] < 0:
             continue
-        for k in range(samples):
-            turn = (k + 1) // 2 if k % 2 else -(k // 2)
-            share = (samples // 2 + turn + 0.5) / samples
-            mx = ends[edge, 0] + share * (ends[edge, 2] - ends[edge, 0])
-            my = ends[edge, 1] + share * (ends[edge, 3] - ends[edge, 1])
-            if _is_leg_open(bits, columns, x[a], y[a], mx, my) and _is_leg_open(
-                bits, columns, mx, my, x[b], y[b]
-            ):
-                joined[edge] = True
-                break
+        if _is_leg_open(bits, columns, x[a], y[a], x[b], y[b]):
+            joined[edge] = True
+            continue
+        ends[0], ends[1], ends[2], ends[3] = centre[a, 0], centre[a, 1], centre[b, 0], centre[b, 1]
+        joined[edge] = _is_flooded(bits, columns, x[a], y[a], x[b], y[b], ends, reach + 1.0)
 
 
 def find_joined(
@@ -141,20 +170,22 @@ def find_joined(
     bits : open pixels, eight to a byte, uint8[rows, ceil(columns / 8)] (numpy.packbits along the rows).
     grid : the pixels.
     cells, geometry : the mesh's cells and edges.
-    reach_m : how far a centre on closed ground moves to open ground; without any its edges are not joined.
+    reach_m : radius of a cell (centre to corner).
     pixel_m : size of the pixels.
 
-    Formula: joined = some sample s of the boundary has open ground all along centre a - s - centre b.
+    Formula: joined = a chain of open pixels, side by side, leads from centre a to centre b and stays within
+    reach of the two centres. A centre on closed ground is moved to the nearest open pixel within reach; where
+    there is none the cell's edges are not joined.
     In words: water that runs through the two cells from rim to rim separates their centres though most of the
-    boundary between them is dry; a pond that one can pass on either side does not. Ways are looked for with
-    one bend, on the boundary, so winding passages narrower than a cell are not found.
+    boundary between them is dry; a pond that one can pass on either side does not.
     """
     x, y = grid.to_pixels(cells.lon, cells.lat)
+    centre = np.column_stack([x, y])
     x, y = x.copy(), y.copy()
-    _move_to_open(bits, grid.columns, reach_m / pixel_m, x, y)
+    reach = reach_m / pixel_m
+    _move_to_open(bits, grid.columns, reach, x, y)
     joined = np.zeros(len(geometry.edge_a), dtype=bool)
-    ends = find_ends_in_pixels(geometry, grid)
-    _join_centres(bits, grid.columns, ends, geometry.edge_a, geometry.edge_b, x, y, SAMPLES, joined)
+    _join_centres(bits, grid.columns, geometry.edge_a, geometry.edge_b, centre, x, y, reach, joined)
     return joined
 
 

@@ -1,0 +1,22 @@
+"""The template of a new study says what every key means, and is read without a fault."""
+
+from pathlib import Path
+
+from abatis.model.fields import fields_of
+from abatis.model.study import read_study
+from abatis.show.new import describe_field, write_new_study
+
+
+def test_every_setting_is_explained_as_the_field_table_says(tmp_path):
+    folder = write_new_study(tmp_path / "new")
+    lines = (folder / "study.toml").read_text("utf-8").splitlines()
+    for field in fields_of("study.toml"):
+        key = field.column.rpartition(".")[2]
+        place = next(i for i, line in enumerate(lines) if line.startswith(f"{key} = "))
+        assert lines[place - 1] == f"# {describe_field(field)}"
+
+
+def test_the_template_is_read_without_a_fault(tmp_path):
+    study = read_study(write_new_study(tmp_path / "new"))
+    assert study.home == ("HOME",)
+    assert isinstance(study.folder, Path)
