@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests bench setup setup-dev lock clean
+.PHONY: help demo test lint types floors tests bench bench-solver setup setup-dev lock clean
 
 # Locked packages come as wheels whose hash is known; nothing is compiled on the user's machine.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -18,6 +18,7 @@ help:
 	@echo "make demo           the whole chain for Lithuania, left in demo/lithuania"
 	@echo "make test           lint, types, floors and tests"
 	@echo "make bench [NAME=x] every benchmark, or those whose name holds x"
+	@echo "make bench-solver   the solver on published families beside HiGHS"
 	@echo "make lock           new versions and hashes in requirements/*.txt"
 	@echo "make clean          removes .venv, caches, builds and demo/"
 
@@ -42,6 +43,10 @@ tests: setup-dev
 
 bench: setup-dev
 	$(BIN)/python benchmarks/run.py $(NAME)
+
+# make bench-solver FAMILY=wood SEEDS=5 LIMIT=60 PEER_LIMIT=600 FULL=1; every word may be left out
+bench-solver: setup-dev
+	$(BIN)/python benchmarks/bench_solver.py $(FAMILY) $(SEEDS:%=--seeds %) $(LIMIT:%=--limit %) $(PEER_LIMIT:%=--peer-limit %) $(FULL:%=--full)
 
 setup: $(VENV)/.abatis
 setup-dev: $(VENV)/.abatis $(VENV)/.dev

@@ -6,17 +6,20 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+import shapely
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
 from abatis.show import sitemaps
+from abatis.show.basemap import find_common_borders
 from abatis.show.labels import Label, LabelSpace, place_labels
 from abatis.show.maps import HOUR_COLORS, HOUR_STEPS, choose_limits, name_class
-from abatis.show.sheet import Sheet
-from abatis.show.sitemaps import draw_detail_maps, draw_sites_map
+from abatis.show.sheet import Sheet, reduce_colors
+from abatis.show.sitemaps import color_echelon, draw_detail_maps, draw_sites_map
 
 MAPS = ("sites", "gain", "hours", "routes", "ground")
 
@@ -63,16 +66,110 @@ def test_every_chosen_site_is_labelled_on_the_map(maps, results):
     assert len({one.label for one in results.chosen}) == len(results.chosen)
 
 
-def test_details_label_what_the_overview_could_not(results, base_map, monkeypatch):
+def test_few_sites_need_no_details(maps, results, base_map):
+    assert draw_detail_maps(results, base_map, maps[0]) == []
+    assert "detail" not in maps[0].legend
+
+
+def test_many_sites_are_labelled_on_framed_details(results, base_map, monkeypatch):
     monkeypatch.setattr(sitemaps, "MOST_ON_DETAIL", 2)
     overview = draw_sites_map(results, base_map)
-    assert draw_detail_maps(results, base_map, overview) == []
-    crowded = replace(overview, labels=())
-    details = draw_detail_maps(results, base_map, crowded)
+    details = draw_detail_maps(results, base_map, overview)
     assert len(details) == 2
     assert len(results.chosen) == 4
+    written = {text for text, _ in overview.labels}
+    assert {"detail 1", "detail 2"} <= written
+    assert "detail" in overview.legend
     for one in results.chosen:
+        assert one.label not in written
         assert sum(one.label in {text for text, _ in image.labels} for image in details) == 1
+
+
+def test_source_note_lies_inside_the_map_however_long_it_is(results, base_map):
+    sources = pd.concat([results.study.sources] * 4, ignore_index=True)
+    sources["licence"] = [f"licence {row}" for row in range(len(sources))]
+    sources["source"] = [
+        f"a rather long name of somebody who made layer {row}" for row in range(len(sources))
+    ]
+    wordy = replace(base_map, study=replace(base_map.study, sources=sources))
+    image = draw_sites_map(results, wordy)
+    text, (x0, y0, x1, y1) = image.note
+    assert text.count("\n") >= 1
+    assert "others: see the report" in " ".join(text.split())
+    assert "Made with abatis" in " ".join(text.split())
+    assert 0 <= x0 < x1 <= image.width_px
+    assert 0 <= y0 < y1 <= image.height_px
+    assert not any(overlap(image.note[1], box) for _, box in image.labels)
+
+
+def test_borders_are_only_where_two_countries_meet():
+    lands = [
+        ("A", shapely.box(0, 0, 50, 100)),
+        ("B", shapely.box(50, 0, 100, 60)),
+        ("C", shapely.box(50, 60, 100, 100)),
+    ]
+    at_home, elsewhere = find_common_borders(lands, ["A"], 0.4)
+    assert sum(shapely.length(line) for line in at_home) == pytest.approx(100, abs=2)
+    assert sum(shapely.length(line) for line in elsewhere) == pytest.approx(50, abs=2)
+    for line in at_home:
+        assert np.allclose(shapely.get_coordinates(line)[:, 0], 50)
+    assert find_common_borders(lands[:1], ["A"], 0.4) == ((), ())
+
+
+def test_frame_holds_every_cell_of_the_mesh(base_map):
+    west, east, south, north = base_map.extent_km
+    x, y = base_map.project(base_map.mesh.lon, base_map.mesh.lat).T
+    assert west < x.min() < x.max() < east
+    assert south < y.min() < y.max() < north
+
+
+@pytest.mark.parametrize(
+    ("word", "width_km", "named"),
+    [
+        ("", 400.0, ["main road"]),
+        ("main", 400.0, ["main road"]),
+        ("regional", 400.0, []),
+        ("regional", 200.0, ["regional road"]),
+        ("local", 100.0, ["local road"]),
+    ],
+)
+def test_roads_of_each_class_are_drawn_where_the_map_has_room(base_map, word, width_km, named):
+    line = shapely.linestrings([[-5.0, 0.0], [5.0, 0.0]])
+    base = replace(
+        base_map,
+        extent_km=(-width_km / 2, width_km / 2, -width_km / 2, width_km / 2),
+        layers={**base_map.layers, "roads": np.array([line])},
+        classes={**base_map.classes, "roads": np.array([word], dtype=object)},
+    )
+    sheet = Sheet(base, "A map")
+    sheet.draw_roads()
+    assert [handle.get_label() for handle in sheet.handles] == named
+
+
+def test_line_and_chosen_site_of_an_echelon_share_their_colour(maps, results, base_map):
+    sheet = Sheet(base_map, "A map")
+    sitemaps._draw_lines(sheet, results)
+    looks = {handle.get_label(): (handle.get_color(), handle.get_linewidth()) for handle in sheet.handles}
+    chosen = [text for text in looks if text.endswith("chosen site")]
+    assert chosen
+    for text in chosen:
+        line = next(one for one in looks if one.startswith(text.split(":")[0]) and one.endswith(": line"))
+        assert looks[line][0] == looks[text][0]
+        assert looks[line][1] < looks[text][1]
+    assert {looks[text][0] for text in chosen} == {
+        color_echelon(one.site.echelon) for one in results.chosen if one.site.kind == "line"
+    }
+
+
+def test_a_short_thin_line_keeps_its_colour_among_many_others():
+    rows, columns = np.mgrid[0:300, 0:400]
+    pixels = np.dstack([(rows * 255) // 300, (columns * 255) // 400, 150 + (rows + columns) % 40])
+    pixels = pixels.astype(np.uint8)
+    pixels[150:152, 100:130] = (0, 114, 178)
+    reduced = np.asarray(reduce_colors(Image.fromarray(pixels)).convert("RGB")).astype(int)
+    assert len(np.unique(reduced.reshape(-1, 3), axis=0)) <= 256
+    assert np.abs(reduced[150:152, 100:130] - (0, 114, 178)).max() <= 2
+    assert np.abs(reduced - pixels).mean() < 12
 
 
 def test_legend_of_a_theme_names_each_class_that_occurs_and_no_other(maps, results):

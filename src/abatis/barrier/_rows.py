@@ -7,8 +7,8 @@ from numba import njit
 
 LONGEST_COVER = 24
 COVER_WEIGHT = 0.05
-TOP = 0
-FLOOR = 1
+FLOOR = -1
+LEAST_FILL = 1e-6
 
 
 @njit(cache=True)
@@ -20,12 +20,18 @@ def scan_paths(
     delay_h: np.ndarray,
     option_site: np.ndarray,
     choice: np.ndarray,
-    level_h: np.ndarray,
     low_h: np.ndarray,
-    high_h: np.ndarray,
+    band_start: np.ndarray,
+    band_a: np.ndarray,
+    band_b: np.ndarray,
+    filled: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write per path the worst violation and its cover's size, `top` then `floor` rows, into out[P, 4]."""
+    """Write per path (worst violation, band, cover size) of its band rows, then of its floor, to out[P, 6].
+
+    Bands of level l are `band_start[l]:band_start[l + 1]` with limits `band_a`, `band_b` inside the box;
+    `filled` is how far each is filled at the point (0 to 1).
+    """
     most = 0
     for path in range(len(base_h)):
         most = max(most, start[path + 1] - start[path])
@@ -39,14 +45,25 @@ def scan_paths(
         )
         _rank_sites(sites, weight, rank)
         this = level[path]
-        for kind in range(2):
-            limit = high_h[this] if kind == TOP else low_h[this]
-            want = level_h[this] if kind == TOP else low_h[this]
+        low = low_h[this]
+        out[path, 0] = -1e300
+        for band in range(band_start[this], band_start[this + 1]):
+            if filled[band] <= LEAST_FILL or band_b[band] <= base_h[path]:
+                continue
             worst, size = _worst_cover(
-                sites, rank, weight, longest, first_of, option, delay_h, choice, base_h[path], limit, want
-            )
-            out[path, 2 * kind] = worst
-            out[path, 2 * kind + 1] = size
+                sites, rank, weight, longest, first_of, option, delay_h, choice,
+                base_h[path], band_a[band], band_b[band], low, filled[band],
+            )  # fmt: skip
+            if worst > out[path, 0]:
+                out[path, 0] = worst
+                out[path, 1] = band - band_start[this]
+                out[path, 2] = size
+        worst, size = _worst_cover(
+            sites, rank, weight, longest, first_of, option, delay_h, choice, base_h[path], low, low, low, 0.0
+        )
+        out[path, 3] = worst
+        out[path, 4] = FLOOR
+        out[path, 5] = size
 
 
 @njit(cache=True)
@@ -120,10 +137,12 @@ def _worst_cover(
     delay_h: np.ndarray,
     choice: np.ndarray,
     base_h: float,
-    limit: float,
-    want: float,
+    a_h: float,
+    b_h: float,
+    low_h: float,
+    filled: float,
 ) -> tuple[float, int]:
-    """Largest violation of want - t_F <= sum min(d, limit - t_F) x over prefixes F of the ranked sites."""
+    """Largest violation of the row of band [a, b] over covers F that are prefixes of the ranked sites."""
     time_h = base_h
     worst = -1e300
     size = 0
@@ -133,7 +152,7 @@ def _worst_cover(
             if weight[site] < COVER_WEIGHT:
                 break
             time_h += longest[site]
-        room = limit - time_h
+        room = b_h - time_h
         if room <= 0.0:
             break
         total = 0.0
@@ -143,7 +162,8 @@ def _worst_cover(
                 break
             for entry in range(first_of[site], first_of[site + 1]):
                 total += min(delay_h[entry], room) * choice[option[entry]]
-        violation = want - time_h - total
+        fill, constant = weigh_band(a_h, b_h, low_h, time_h)
+        violation = constant + fill * filled - total
         if violation > worst:
             worst = violation
             size = prefix
@@ -151,10 +171,24 @@ def _worst_cover(
 
 
 @njit(cache=True)
+def weigh_band(a_h: float, b_h: float, low_h: float, time_h: float) -> tuple[float, float]:
+    """Coefficient of the band's filling and constant of the row sum min(d, b - t) x >= constant + c y.
+
+    The lowest band starts at the box's lower limit, which every plan in the box reaches; a floor is a lowest
+    band without width.
+    """
+    if a_h <= low_h:
+        return b_h - a_h, a_h - time_h
+    if time_h <= a_h:
+        return b_h - time_h, 0.0
+    return b_h - a_h, a_h - time_h
+
+
+@njit(cache=True)
 def derive_rows(
     rows: np.ndarray,
     row_path: np.ndarray,
-    row_kind: np.ndarray,
+    row_band: np.ndarray,
     cover_start: np.ndarray,
     cover_site: np.ndarray,
     level: np.ndarray,
@@ -164,12 +198,14 @@ def derive_rows(
     delay_h: np.ndarray,
     option_site: np.ndarray,
     low_h: np.ndarray,
-    high_h: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Derive rows in a box: useful row numbers, CSR (starts, options, coefficients) and constants.
+    band_start: np.ndarray,
+    band_a: np.ndarray,
+    band_b: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Derive rows in a box: useful row numbers, CSR (starts, options, coefficients), constants and fills.
 
-    The constant is t_F for a `top` row and limit - t_F for a `floor` row; rows whose covered time reaches the
-    limit say nothing in the box and are left out.
+    A row reads sum coefficient x - fill y >= constant; rows whose band lies outside the box, or whose covered
+    time reaches the band's upper limit, say nothing there and are left out.
     """
     size = 0
     for row in rows:
@@ -179,11 +215,20 @@ def derive_rows(
     options = np.empty(size, np.int32)
     coefficients = np.empty(size)
     constants = np.empty(len(rows))
+    fills = np.empty(len(rows))
     count = 0
     used = 0
     for row in rows:
         path = row_path[row]
-        limit = high_h[level[path]] if row_kind[row] == TOP else low_h[level[path]]
+        low = low_h[level[path]]
+        a_h = low
+        b_h = low
+        if row_band[row] != FLOOR:
+            band = band_start[level[path]] + row_band[row]
+            a_h = band_a[band]
+            b_h = band_b[band]
+            if b_h <= a_h:
+                continue
         time_h = base_h[path]
         place = cover_start[row]
         stop = cover_start[row + 1]
@@ -204,14 +249,21 @@ def derive_rows(
                     used += 1
                 entry += 1
             time_h += longest
-        room = limit - time_h
+        room = b_h - time_h
         if room <= 0.0:
             used = first
             continue
         for index in range(first, used):
             coefficients[index] = min(coefficients[index], room)
-        constants[count] = time_h if row_kind[row] == TOP else room
+        fills[count], constants[count] = weigh_band(a_h, b_h, low, time_h)
         kept[count] = row
         count += 1
         starts[count] = used
-    return kept[:count], starts[: count + 1], options[:used], coefficients[:used], constants[:count]
+    return (
+        kept[:count],
+        starts[: count + 1],
+        options[:used],
+        coefficients[:used],
+        constants[:count],
+        fills[:count],
+    )

@@ -189,6 +189,10 @@ def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[An
     static += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
     upper = np.ones(problem.option_count)
     grain = find_grain(problem)
+    grid = [np.array(edges) for edges in certificate["grid"]]
+    roots = zip(grid, levels["low_h"], levels["high_h"], strict=True)
+    if nodes and any(e[0] > low or e[-1] < high or (np.diff(e) < 0).any() for e, low, high in roots):
+        return ["the grid does not span the root box"]
     stack = [
         (0, np.array(levels["low_h"]), np.array(levels["high_h"]), upper, np.zeros(problem.option_count))
     ]
@@ -197,7 +201,7 @@ def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[An
         index, low, high, upper, lower = stack.pop()
         node = nodes[index]
         if "split" not in node:
-            bound = _bound_leaf(problem, levels["weight"], low, high, upper, lower, node, paths, static)
+            bound = _bound_leaf(problem, levels["weight"], low, high, upper, lower, node, paths, static, grid)
             floor = math.fsum(w * h for w, h in zip(levels["weight"], low, strict=True))
             if bound > certificate["bound_h"] and bound >= floor - CLOSE * max(1.0, abs(floor)):
                 reasons.append(f"leaf {index} only proves {bound:.9f} h, not {certificate['bound_h']:.9f} h")
@@ -224,6 +228,15 @@ def _check_empty(certificate: Mapping[str, Any]) -> list[str]:
     return [] if top <= certificate["bound_h"] * (1 + CLOSE) else ["the bound has no proof"]
 
 
+def _weigh_band(a_h: float, b_h: float, low_h: float, time_h: float) -> tuple[float, float]:
+    """Fill and constant of the row sum min(d, b - t) x >= constant + fill y, for a band [a, b] and t < b."""
+    if time_h >= b_h:
+        return 0.0, min(0.0, a_h - time_h)
+    if a_h <= low_h:
+        return b_h - a_h, a_h - time_h
+    return (b_h - time_h, 0.0) if time_h <= a_h else (b_h - a_h, a_h - time_h)
+
+
 def _bound_leaf(
     problem: Problem,
     weight: Sequence[float],
@@ -234,27 +247,33 @@ def _bound_leaf(
     node: Mapping[str, Any],
     paths: list[Any],
     static: list[Any],
+    grid: list[np.ndarray],
 ) -> float:
     """Bound of a leaf by weak duality, rounded up by `SAFETY` times the sum of all terms' sizes."""
-    gain, level_gain, terms = np.zeros(problem.option_count), np.array(weight), []
-    size = 0.0
+    gain, terms, size = np.zeros(problem.option_count), [], 0.0
+    edges = [np.clip(one, low[level], high[level]) for level, one in enumerate(grid)]
+    band_gain = [one * np.diff(edge) for one, edge in zip(weight, edges, strict=True)]
     for (options, coefficients, limit), multiplier in zip(static, node.get("static", []), strict=False):
         gain[options] -= max(0.0, multiplier) * coefficients
         terms.append(max(0.0, multiplier) * limit)
-    for path, kind, covered, multiplier in node.get("rows", []):
+    for path, band, covered, multiplier in node.get("rows", []):
         level, time_h, options, delays = paths[path]
         sites = problem.option_site[options]
         for site in covered:
             time_h += float(delays[sites == site].max())
-        limit = high[level] if kind == "top" else low[level]
+        a_h, b_h = (low[level], low[level]) if band < 0 else edges[level][band : band + 2]
         rest = ~np.isin(sites, covered)
         multiplier = max(0.0, multiplier)
-        gain[options[rest]] += multiplier * np.minimum(delays[rest], max(0.0, limit - time_h))
-        if kind == "top":
-            level_gain[level] -= multiplier
-        terms.append(multiplier * (time_h if kind == "top" else time_h - limit))
-        size += multiplier * (abs(time_h) + abs(limit) + float(delays.sum()))
-    terms += np.where(level_gain > 0, level_gain * high, level_gain * low).tolist()
+        gain[options[rest]] += multiplier * np.minimum(delays[rest], max(0.0, b_h - time_h))
+        fill, constant = _weigh_band(a_h, b_h, low[level], time_h)
+        if band >= 0:
+            band_gain[level][band] -= multiplier * fill
+        terms.append(-multiplier * constant)
+        size += multiplier * (abs(time_h) + abs(b_h) + float(delays.sum()))
+    for level, gains in enumerate(band_gain):
+        sums = np.append(0.0, np.cumsum(gains))
+        terms += [weight[level] * float(low[level]), float(sums.max())]
+        size += float(np.abs(gains).sum())
     best = np.zeros(len(problem.site_keys))
     np.maximum.at(best, problem.option_site, np.where(upper > 0, gain, 0.0))
     forced = np.flatnonzero(lower > 0)

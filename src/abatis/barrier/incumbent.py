@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from abatis.barrier.levels import Levels
 from abatis.barrier.network import Network, RouteFinder
-from abatis.barrier.programme import Levels, StaticRows
+from abatis.barrier.programme import StaticRows
 
 TOLERANCE_H = 1e-7
 

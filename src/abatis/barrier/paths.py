@@ -1,9 +1,17 @@
-"""The pool of paths found so far, and the rows each path gives in a box of levels.
+"""The pool of paths found so far, and the rows each path gives in a box of levels (valid inequalities).
 
-A `top` row says z <= t_F + sum min(d, hi - t_F) x; a `floor` row says sum min(d, lo - t_F) x >= lo - t_F.
-Both sum over the options of the path whose site is not in the cover F; t_F is the path's time with the
-sites of F at their longest delay. Both hold for every plan whose level z lies in the box: if a chosen option
-reaches the cut, the row holds by that option alone, else it states that z is at most the path's time.
+Each level's range is cut into bands [a, b], and y says how far a band is filled: z = lo + sum (b - a) y. For
+a path and a set F of sites (the cover), t_F is the path's time with the sites of F at their longest delay,
+and the sum S = sum min(d, b - t_F) x runs over the options of the path outside F. The row is
+
+* S >= lo - t_F + (b - lo) y for the lowest band (a `floor` is a lowest band without width),
+* S >= (b - t_F) y for a higher band with t_F <= a,
+* S >= a - t_F + (b - a) y for a higher band with t_F > a.
+
+Why they hold for every plan with level z in the box: S is at least b - t_F if one chosen option reaches the
+cut, else at least the path's time minus t_F, so at least min(b, z) - t_F. Where the band is empty (z <= a)
+the right side is at most max(0, a - t_F) with y = 0; where it is full (z >= b) it is b - t_F; in between it
+is linear in z and below z - t_F at both ends.
 """
 
 from __future__ import annotations
@@ -12,10 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.barrier._rows import FLOOR, TOP, derive_rows, list_cover, scan_paths
+from abatis.barrier._rows import derive_rows, list_cover, scan_paths
+from abatis.barrier.bands import Bands
 from abatis.barrier.network import Network, Route
 
-KINDS = {TOP: "top", FLOOR: "floor"}
 LEAST_VIOLATION_H = 1e-6
 
 
@@ -23,6 +31,7 @@ LEAST_VIOLATION_H = 1e-6
 class BoxRows:
     """Rows derived in one box, as CSR over options; `numbers` are their numbers in the pool.
 
+    A row reads sum coefficient x - fill y[column] >= constant; floors have fill 0 (and column 0).
     `reach_h` is the path's time with every delay on it: the size that rounding errors are measured against.
     """
 
@@ -31,7 +40,8 @@ class BoxRows:
     options: np.ndarray
     coefficients: np.ndarray
     constants: np.ndarray
-    tops: np.ndarray
+    fills: np.ndarray
+    columns: np.ndarray
     levels: np.ndarray
     reach_h: np.ndarray
 
@@ -54,7 +64,7 @@ class PathPool:
         self.option = np.empty(4096, np.int32)
         self.delay_h = np.empty(4096)
         self.row_path = np.empty(256, np.int32)
-        self.row_kind = np.empty(256, np.int8)
+        self.row_band = np.empty(256, np.int32)
         self.cover_start = np.zeros(257, np.int64)
         self.cover_site = np.empty(1024, np.int32)
         self.row_count = 0
@@ -97,13 +107,13 @@ class PathPool:
         return options, np.array([totals[int(o)] for o in options])
 
     def find_violated(
-        self, choice: np.ndarray, level_h: np.ndarray, low_h: np.ndarray, high_h: np.ndarray, most: int
+        self, choice: np.ndarray, bands: Bands, filled: np.ndarray, slack: float, most: int
     ) -> np.ndarray:
-        """Numbers of the most violated rows at a point, at most `most` per level and kind."""
+        """Numbers of the most violated rows at a point, at most `most` per level for bands and for floors."""
         count = len(self.routes)
         if not count:
             return np.empty(0, np.int64)
-        worst = np.zeros((count, 4))
+        worst = np.empty((count, 6))
         scan_paths(
             self.level[:count],
             self.base_h[:count],
@@ -112,25 +122,28 @@ class PathPool:
             self.delay_h,
             self.option_site,
             choice,
-            level_h,
-            low_h,
-            high_h,
+            bands.low_h,
+            bands.start,
+            bands.a_h,
+            bands.b_h,
+            filled,
             worst,
         )
         rows = []
-        for kind in (TOP, FLOOR):
-            violation = worst[:, 2 * kind]
-            broken = np.flatnonzero(violation > LEAST_VIOLATION_H)
+        for column in (0, 3):
+            violation = worst[:, column]
+            broken = np.flatnonzero(violation > LEAST_VIOLATION_H + slack)
             broken = broken[np.argsort(-violation[broken], kind="stable")]
-            taken = np.zeros(len(level_h), np.int64)
+            taken = np.zeros(len(bands.low_h), np.int64)
             for path in broken:
                 level = self.level[path]
                 if taken[level] < most:
                     taken[level] += 1
-                    rows.append(self._number_row(int(path), kind, int(worst[path, 2 * kind + 1]), choice))
+                    band, size = int(worst[path, column + 1]), int(worst[path, column + 2])
+                    rows.append(self._number_row(int(path), band, size, choice))
         return np.array(rows, np.int64)
 
-    def _number_row(self, path: int, kind: int, cover_size: int, choice: np.ndarray) -> int:
+    def _number_row(self, path: int, band: int, cover_size: int, choice: np.ndarray) -> int:
         cover = list_cover(
             self.start[path],
             self.start[path + 1],
@@ -140,29 +153,29 @@ class PathPool:
             choice,
             cover_size,
         )
-        key = (path, kind, cover.tobytes())
+        key = (path, band, cover.tobytes())
         known = self._row_numbers.get(key)
         if known is not None:
             return known
         row = self.row_count
         first, last = self.cover_start[row], self.cover_start[row] + len(cover)
         (self.cover_site,) = _grow(last, self.cover_site)
-        self.row_path, self.row_kind, self.cover_start = _grow(
-            row + 2, self.row_path, self.row_kind, self.cover_start
+        self.row_path, self.row_band, self.cover_start = _grow(
+            row + 2, self.row_path, self.row_band, self.cover_start
         )
         self.cover_site[first:last] = cover
         self.cover_start[row + 1] = last
-        self.row_path[row], self.row_kind[row] = path, kind
+        self.row_path[row], self.row_band[row] = path, band
         self.row_count += 1
         self._row_numbers[key] = row
         return row
 
-    def derive(self, numbers: np.ndarray, low_h: np.ndarray, high_h: np.ndarray) -> BoxRows:
+    def derive(self, numbers: np.ndarray, bands: Bands) -> BoxRows:
         """Derive rows in a box; rows that say nothing there are left out."""
-        kept, starts, options, coefficients, constants = derive_rows(
+        kept, starts, options, coefficients, constants, fills = derive_rows(
             numbers,
             self.row_path,
-            self.row_kind,
+            self.row_band,
             self.cover_start,
             self.cover_site,
             self.level,
@@ -171,19 +184,22 @@ class PathPool:
             self.option,
             self.delay_h,
             self.option_site,
-            low_h,
-            high_h,
+            bands.low_h,
+            bands.start,
+            bands.a_h,
+            bands.b_h,
         )
-        tops = self.row_kind[kept] == TOP
         paths = self.row_path[kept]
+        levels = self.level[paths]
+        columns = bands.start[levels] + np.maximum(self.row_band[kept], 0)
         return BoxRows(
-            kept, starts, options, coefficients, constants, tops, self.level[paths], self.reach_h[paths]
+            kept, starts, options, coefficients, constants, fills, columns, levels, self.reach_h[paths]
         )
 
-    def describe_row(self, number: int) -> tuple[int, str, list[int]]:
-        """Path, kind in words and covered sites of a row, as the certificate names it."""
+    def describe_row(self, number: int) -> tuple[int, int, list[int]]:
+        """Path, band (-1 for a floor) and covered sites of a row, as the certificate names it."""
         cover = self.cover_site[self.cover_start[number] : self.cover_start[number + 1]]
-        return int(self.row_path[number]), KINDS[int(self.row_kind[number])], cover.tolist()
+        return int(self.row_path[number]), int(self.row_band[number]), cover.tolist()
 
 
 def _grow(need: int, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -24,7 +24,7 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
     A dictionary with `format, problem, budget_eur, chosen, value_h, bound_h, levels, paths, nodes`; a path is
     `[approach, level, [edge * 2 + mode, ...]]`. A node is
     `{"split": [kind, item, value], "children": [a, b]}`
-    or a leaf `{"static": [...], "rows": [[path, kind, [sites], multiplier], ...]}`.
+    or a leaf `{"static": [...], "rows": [[path, band, [sites], multiplier], ...]}`.
     """
     pool = solution.pool
     leaves = [node.rows for node in solution.nodes if node.children is None]
@@ -46,6 +46,7 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
             "low_h": levels.low_h.tolist(),
             "high_h": levels.high_h.tolist(),
         },
+        "grid": [edges.tolist() for edges in solution.grid],
         "paths": [
             [pool.routes[path].approach, int(pool.level[path]), step]
             for path, step in zip(used, steps, strict=True)
@@ -61,8 +62,8 @@ def _describe_node(node: Node, pool: PathPool, number: dict[int, int]) -> dict[s
         return {}
     rows = []
     for row, multiplier in zip(node.rows, node.row_multipliers, strict=True):
-        path, kind, cover = pool.describe_row(int(row))
-        rows.append([number[path], kind, cover, float(multiplier)])
+        path, band, cover = pool.describe_row(int(row))
+        rows.append([number[path], band, cover, float(multiplier)])
     return {"static": node.static_multipliers.tolist(), "rows": rows}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from abatis.barrier.incumbent import Incumbent
+from abatis.barrier.levels import Levels
 from abatis.barrier.network import Network, RouteFinder, build_network
 from abatis.barrier.paths import PathPool
-from abatis.barrier.programme import Levels, Relaxation, StaticRows, make_static_rows
+from abatis.barrier.programme import Relaxation, StaticRows, make_static_rows
 from abatis.barrier.search import PlanSearch
 from abatis.barrier.tree import Node, TreeSearch
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.plan import Problem, find_grain
 
-FIRST_MOVES = 150
-NODE_MOVES = 4
+FIRST_MOVES = 1000
+NODE_MOVES = 32
 MOVE_EVERY = 16
 ROUNDING = 1e-9
 Progress = Callable[[float, float, float], None]
@@ -42,6 +44,7 @@ class Solution:
     seconds: float
     nodes: tuple[Node, ...]
     pool: PathPool
+    grid: list[np.ndarray]
 
     @property
     def cost_eur(self) -> float:
@@ -111,20 +114,20 @@ def solve_problem(
     incumbent = Incumbent(network, levels, static)
     search = PlanSearch(incumbent, seed)
     tree = TreeSearch(network, levels, static, incumbent, gap, find_grain(problem))
+    status = "interrupted"
 
     def improve(point: Relaxation, node: int) -> None:
         if node < MOVE_EVERY or node % MOVE_EVERY == 0:
+            search.round_point(point.choice, deadline)
             search.improve(point.choice, NODE_MOVES, deadline)
 
     def report(value: float, bound: float) -> None:
         if progress is not None:
             progress(value, bound, time.monotonic() - started)
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         search.start(FIRST_MOVES, deadline)
         status = tree.run(deadline, improve, report)
-    except KeyboardInterrupt:
-        status = "interrupted"
     search.trim()
     if incumbent.choice is None:
         raise explain_infeasible(problem, static, levels, status)
@@ -145,6 +148,7 @@ def solve_problem(
         seconds=time.monotonic() - started,
         nodes=tuple(tree.nodes),
         pool=tree.pool,
+        grid=tree.grid,
     )
 
 

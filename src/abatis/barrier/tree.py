@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from abatis.barrier.bands import Bands, cut_bands, make_grid
 from abatis.barrier.incumbent import TOLERANCE_H, Incumbent
+from abatis.barrier.levels import Box, Levels
 from abatis.barrier.network import Network, RouteFinder
 from abatis.barrier.paths import PathPool
-from abatis.barrier.programme import Box, Levels, NodeProgramme, Relaxation, StaticRows, bound_box
+from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows, bound_box
 
 MOST_ROUNDS = 400
 STALLED_ROUNDS = 6
 ROWS_PER_LEVEL = 8
 NARROW_SHARE = 0.02
+DIVE_EVERY = 20
 LEAST_MULTIPLIER = 1e-10
 WHOLE = 1e-6
+LEAST_FILL = 1e-6
+MOST_LIMITS = 4
 NO_ROWS = np.empty(0, np.int64)
 NOTHING = np.empty(0)
 
@@ -61,7 +66,7 @@ class TreeSearch:
         self.gap = gap
         self.grain_h = grain_h
         self.pool = PathPool(network)
-        self.programme = NodeProgramme(network.problem, levels, static)
+        self.grid: list[np.ndarray] = []
         self.finder = RouteFinder(network)
         self.nodes: list[Node] = []
         self._open: list[tuple[float, int]] = []
@@ -97,7 +102,10 @@ class TreeSearch:
         -------
         `gap` when the gap is proven, `time_limit` when the deadline passed first.
         """
+        self.grid = make_grid(self.levels, self.incumbent.value_h)
+        self.programme = NodeProgramme(self.network.problem, self.levels, self.static, self.grid)
         self._add_node(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), NO_ROWS, deadline)
+        steps = 0
         while self._open:
             bound, index = -self._open[0][0], self._open[0][1]
             report(self.incumbent.value_h, bound)
@@ -107,12 +115,34 @@ class TreeSearch:
             if time.monotonic() > deadline:
                 return "time_limit"
             heapq.heappop(self._open)
-            node = self.nodes[index]
-            if node.point is not None:
-                improve(node.point, index)
-            self._branch(index, deadline)
-            node.point = None
+            self._expand(index, deadline, improve)
+            steps += 1
+            if steps % DIVE_EVERY == 1:
+                self._dive(index, deadline, improve)
         return "gap"
+
+    def _expand(self, index: int, deadline: float, improve: Callable[[Relaxation, int], None]) -> None:
+        node = self.nodes[index]
+        if node.point is not None:
+            improve(node.point, index)
+        self._branch(index, deadline)
+        node.point = None
+
+    def _dive(self, index: int, deadline: float, improve: Callable[[Relaxation, int], None]) -> None:
+        """Follow the better child down to a whole plan or a settled box: good plans are found there."""
+        while self.nodes[index].children is not None and time.monotonic() < deadline:
+            children = [
+                child
+                for child in self.nodes[index].children or ()
+                if self.nodes[child].point is not None
+                and not self.is_settled(self.nodes[child].bound_h, self.nodes[child].box)
+            ]
+            if not children:
+                return
+            index = max(children, key=lambda child: (self.nodes[child].bound_h, child))
+            self._open.remove((-self.nodes[index].bound_h, index))
+            heapq.heapify(self._open)
+            self._expand(index, deadline, improve)
 
     def _add_node(self, box: Box, rows: np.ndarray, deadline: float) -> int:
         """Bound a box, keep it as a leaf, and queue it when it is not settled."""
@@ -129,63 +159,65 @@ class TreeSearch:
         top_h = float(self.levels.weight @ box.high_h)
         if self.is_settled(top_h):
             return Node(box, top_h)
-        rows = self._load(box, rows)
+        bands = cut_bands(self.grid, box.low_h, box.high_h)
+        rows = self._load(box, bands, rows)
         relaxation = self.programme.solve()
         seen = set(rows.tolist())
         last, stalled = np.inf, 0
         for _ in range(MOST_ROUNDS):
             if self.is_settled(relaxation.value_h, box) or time.monotonic() > deadline:
                 break
-            fresh = self._find_fresh(relaxation, box, seen)
+            fresh = self._find_fresh(relaxation, bands, seen)
             if not len(fresh):
                 break
             stalled = stalled + 1 if last - relaxation.value_h < 1e-4 * abs(last) else 0
             last = relaxation.value_h
             if stalled >= STALLED_ROUNDS and not _is_whole(relaxation.choice):
                 break
-            rows = np.append(rows, self._add_rows(fresh, box))
+            rows = np.append(rows, self._add_rows(fresh, bands))
             seen.update(fresh.tolist())
             relaxation = self.programme.solve()
         self._loaded = (box.levels_key(), rows)
-        return self._close_node(box, rows, relaxation)
+        return self._close_node(box, bands, rows, relaxation)
 
-    def _load(self, box: Box, rows: np.ndarray) -> np.ndarray:
+    def _load(self, box: Box, bands: Bands, rows: np.ndarray) -> np.ndarray:
         """Put a box into the programme; rows already there stay when the levels are the same."""
         if self._loaded is not None and self._loaded[0] == box.levels_key():
-            self.programme.set_box(box, keep_rows=True)
+            self.programme.set_box(box, bands, keep_rows=True)
             present = self._loaded[1]
             missing = rows[~np.isin(rows, present)]
-            return np.append(present, self._add_rows(missing, box))
-        self.programme.set_box(box, keep_rows=False)
-        return self._add_rows(rows, box)
+            return np.append(present, self._add_rows(missing, bands))
+        self.programme.set_box(box, bands, keep_rows=False)
+        return self._add_rows(rows, bands)
 
-    def _add_rows(self, rows: np.ndarray, box: Box) -> np.ndarray:
-        derived = self.pool.derive(rows, box.low_h, box.high_h)
+    def _add_rows(self, rows: np.ndarray, bands: Bands) -> np.ndarray:
+        derived = self.pool.derive(rows, bands)
         self.programme.add_rows(derived)
         return derived.numbers
 
-    def _find_fresh(self, relaxation: Relaxation, box: Box, seen: set[int]) -> np.ndarray:
+    def _find_fresh(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
         """Violated rows of the pool, or of new paths when the pool has none."""
         for _ in range(2):
             rows = self.pool.find_violated(
-                relaxation.choice, relaxation.level_h, box.low_h, box.high_h, ROWS_PER_LEVEL
+                relaxation.choice, bands, relaxation.filled, relaxation.slack, ROWS_PER_LEVEL
             )
             fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
-            if len(fresh) or not self._separate(relaxation, box):
+            if len(fresh) or not self._separate(relaxation, bands):
                 return fresh
         return NO_ROWS
 
-    def _close_node(self, box: Box, rows: np.ndarray, relaxation: Relaxation) -> Node:
+    def _close_node(self, box: Box, bands: Bands, rows: np.ndarray, relaxation: Relaxation) -> Node:
         if _is_whole(relaxation.choice):
             self.incumbent.offer(np.round(relaxation.choice))
         multipliers = relaxation.row_multipliers
         used = multipliers > LEAST_MULTIPLIER
-        kept = self.pool.derive(rows[used], box.low_h, box.high_h)
+        kept = self.pool.derive(rows[used], bands)
         bound = bound_box(
             self.network.problem,
             self.levels,
             self.static,
             box,
+            bands,
             kept,
             relaxation.static_multipliers,
             multipliers[used],
@@ -204,20 +236,43 @@ class TreeSearch:
             point=relaxation,
         )
 
-    def _separate(self, relaxation: Relaxation, box: Box) -> int:
-        """Look for new paths that the point of a relaxation breaks; returns how many were added."""
+    def _separate(self, relaxation: Relaxation, bands: Bands) -> int:
+        """Look for new paths that the point of a relaxation breaks; returns how many were added.
+
+        In words: a band [a, b] filled to y asks for sum min(d, b - t) x >= (b - t) y on every path, so a path
+        whose time with delays min(d, b - t) x / y is below b breaks its row.
+        """
         added = 0
         for approach, members in enumerate(self.levels.of_approach):
             base_h = self.network.graphs[approach].before_h
             for level in members:
-                room_h = box.high_h[level] - base_h
-                caps = {np.inf, room_h, 0.5 * room_h, box.low_h[level] - base_h}
-                for cap_h in sorted(cap for cap in caps if cap > TOLERANCE_H):
-                    self.finder.set_capped_choice(relaxation.choice, cap_h)
-                    time_h, route = self.finder.find_route(approach)
-                    if route is not None and time_h < relaxation.level_h[level] - TOLERANCE_H:
-                        added += self.pool.add_route(route, level) is not None
+                for limit_h, filled in self._list_limits(level, relaxation, bands):
+                    if limit_h <= base_h + TOLERANCE_H:
+                        continue
+                    for cap_h in (limit_h - base_h, 0.5 * (limit_h - base_h)):
+                        self.finder.set_capped_choice(relaxation.choice / filled, cap_h)
+                        time_h, route = self.finder.find_route(approach)
+                        if route is not None and time_h < limit_h - TOLERANCE_H:
+                            added += self.pool.add_route(route, level) is not None
         return added
+
+    def _list_limits(self, level: int, relaxation: Relaxation, bands: Bands) -> list[tuple[float, float]]:
+        """Limits and fillings of the bands worth separating: floor, last full one, partly filled ones."""
+        part = slice(bands.start[level], bands.start[level + 1])
+        filled = relaxation.filled[part]
+        wide = bands.b_h[part] > bands.a_h[part]
+        limits = [(float(bands.low_h[level]), 1.0)]
+        full = np.flatnonzero(wide & (filled > 1.0 - WHOLE))
+        if len(full):
+            limits.append((float(bands.b_h[part][full[-1]]), 1.0))
+        some = np.flatnonzero(wide & (filled > LEAST_FILL) & (filled <= 1.0 - WHOLE))
+        for band in some[:MOST_LIMITS]:
+            a_h, b_h, y = bands.a_h[part][band], bands.b_h[part][band], float(filled[band])
+            if a_h <= bands.low_h[level]:
+                limits.append((float(a_h + (b_h - a_h) * y), 1.0))
+            else:
+                limits.append((float(b_h), y))
+        return limits
 
     def _branch(self, index: int, deadline: float) -> None:
         node = self.nodes[index]

@@ -343,6 +343,7 @@ def _count_pixels(
     passable = find_passable(study)
     samples = _sample_stretches(roads, stretches, grid, study.pixel_m)
     water_m = np.zeros(len(stretches.edge))
+    dry = np.asarray(passable.any(axis=1))
     bits = []
     with ExitStack() as stack:
         pixels = _stack_pixels(study, ground, layers, grid, rivers, stack)
@@ -364,7 +365,7 @@ def _count_pixels(
             slope = tile.slope if tile.slope is not None else np.zeros_like(tile.cover)
             slope = np.where(slope == UNKNOWN, np.uint8(0), slope)
             kernel.sample_edges(ends, SAMPLES, passable[tile.cover, slope], row0, passed, seen)
-            bits.append(np.packbits(passable.any(axis=1)[tile.cover], axis=1))
+            bits.append(np.packbits(dry[tile.cover], axis=1))
             column, row, owner, step_m = samples
             inside = (row >= row0) & (row < row0 + rows)
             wet = tile.cover[row[inside] - row0, column[inside]] == WATER

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from pyproj import Transformer
+from shapely import LineString, MultiLineString
+from shapely.ops import substring
 
 from abatis.ground.hexgrid import HexGrid, build_hexgrid, find_corners, label_points
 from abatis.ground.sources import Area, Findings
@@ -16,7 +18,7 @@ from abatis.model.mesh import Mesh
 from abatis.model.study import Study
 
 PIXELS_ACROSS = 1200
-MARGIN_SHARE = 0.05
+MARGIN_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class BaseMap:
 
     `extent_km` (west, east, south, north); `pixel_cell` int32[rows, columns], row of the cell under each
     pixel, -1 outside; `edge_km` float64[E, 2, 2] ends of every edge; `lands` country code and
-    polygon; `borders` the lines where two other countries meet.
+    polygon; `home_borders` the lines where home meets another country, `borders` those where any other two
+    countries meet.
     """
 
     study: Study
@@ -36,6 +39,7 @@ class BaseMap:
     pixel_cell: np.ndarray
     edge_km: np.ndarray
     lands: tuple[tuple[str, shapely.Geometry], ...]
+    home_borders: tuple[shapely.Geometry, ...]
     borders: tuple[shapely.Geometry, ...]
     layers: dict[str, np.ndarray]
     classes: dict[str, np.ndarray]
@@ -66,11 +70,12 @@ def prepare_base_map(study: Study, mesh: Mesh) -> BaseMap:
     local = f"+proj=laea +lon_0={center[0]:.4f} +lat_0={center[1]:.4f} +datum=WGS84 +units=m"
     transformer = Transformer.from_crs("EPSG:4326", local, always_xy=True)
     grid = build_hexgrid(np.asarray(mesh.cells))
-    east, north = transformer.transform(mesh.lon[inside], mesh.lat[inside])
+    east, north = transformer.transform(mesh.lon, mesh.lat)
     extent = _choose_extent(np.asarray(east) / 1000.0, np.asarray(north) / 1000.0)
     corner_lonlat, cell_corner = find_corners(grid, np.asarray(mesh.neighbor))
     corner_km = np.column_stack(transformer.transform(corner_lonlat[:, 0], corner_lonlat[:, 1])) / 1000.0
     lands, layers, classes = _read_background(study, mesh, transformer, extent)
+    home_borders, borders = find_common_borders(lands, study.home, (extent[1] - extent[0]) / 900.0)
     return BaseMap(
         study=study,
         mesh=mesh,
@@ -80,7 +85,8 @@ def prepare_base_map(study: Study, mesh: Mesh) -> BaseMap:
         pixel_cell=_label_pixels(grid, transformer, extent),
         edge_km=corner_km[locate_edge_corners(mesh, cell_corner)],
         lands=lands,
-        borders=_find_common_borders(lands, study.home),
+        home_borders=home_borders,
+        borders=borders,
         layers=layers,
         classes=classes,
     )
@@ -102,7 +108,7 @@ def locate_edge_corners(mesh: Mesh, cell_corner: np.ndarray) -> np.ndarray:
 
 
 def _choose_extent(east_km: np.ndarray, north_km: np.ndarray) -> tuple[float, float, float, float]:
-    margin = MARGIN_SHARE * max(np.ptp(east_km), np.ptp(north_km)) + 2.0
+    margin = MARGIN_SHARE * max(np.ptp(east_km), np.ptp(north_km)) + 1.0
     west, east = float(east_km.min()) - margin, float(east_km.max()) + margin
     south, north = float(north_km.min()) - margin, float(north_km.max()) + margin
     return limit_extent(west, east, south, north)
@@ -161,17 +167,37 @@ def _read_background(
     return lands, layers, classes
 
 
-def _find_common_borders(
-    lands: Sequence[tuple[str, shapely.Geometry]], home: Sequence[str]
-) -> tuple[shapely.Geometry, ...]:
-    """Return the lines where two countries other than home meet.
+def find_common_borders(
+    lands: Sequence[tuple[str, shapely.Geometry]], home: Sequence[str], near_km: float
+) -> tuple[tuple[shapely.Geometry, ...], tuple[shapely.Geometry, ...]]:
+    """Return the lines where home meets another country, and those where any other two countries meet.
 
-    In words: the outer rim of a foreign polygon may be no more than where the data ends, so it is not drawn.
+    In words: countries meet where their rims are within `near_km` of each other, at least 0.25 km, as rims
+    are simplified for drawing. The rest of a rim is coast, or where the data ends; it is not drawn.
     """
-    foreign = [shape for code, shape in lands if code not in home]
-    return tuple(
-        shapely.intersection(shapely.boundary(first), shapely.buffer(shapely.boundary(second), 0.25))
-        for index, first in enumerate(foreign)
-        for second in foreign[index + 1 :]
-        if shapely.distance(first, second) < 0.25
-    )
+    near_km = max(near_km, 0.25)
+    at_home: list[shapely.Geometry] = []
+    elsewhere: list[shapely.Geometry] = []
+    for index, (code, shape) in enumerate(lands):
+        for other_code, other in lands[index + 1 :]:
+            if code == other_code or shapely.distance(shape, other) > near_km:
+                continue
+            line = shapely.intersection(
+                shapely.boundary(shape), shapely.buffer(shapely.boundary(other), near_km, cap_style="flat")
+            )
+            kind = at_home if (code in home) != (other_code in home) else elsewhere
+            kind.append(_trim_line(line, near_km))
+    return tuple(at_home), tuple(elsewhere)
+
+
+def _trim_line(shape: shapely.Geometry, near_km: float) -> shapely.Geometry:
+    """Join the pieces of a line, cut off the ends that turn away along a coast, drop what is short."""
+    parts = [part for part in shapely.get_parts(shape) if isinstance(part, LineString)]
+    kept = []
+    for part in shapely.get_parts(shapely.line_merge(MultiLineString(parts))):
+        if part.length <= 3 * near_km:
+            continue
+        trimmed = part if part.is_closed else substring(part, near_km, part.length - near_km)
+        if isinstance(trimmed, LineString):
+            kept.append(trimmed)
+    return MultiLineString(kept)

@@ -271,6 +271,42 @@ def verify(plan: PlanFolder, as_json: AsJson = False) -> None:
         )
 
 
+@app.command("interdict")
+def interdict(
+    arcs: Annotated[Path, typer.Argument(metavar="ARCS", help="CSV file: tail,head,cost,delay,resource")],
+    source: Annotated[str, typer.Option(metavar="NODE", help="node the traveller starts from")],
+    sink: Annotated[str, typer.Option(metavar="NODE", help="node the traveller wants to reach")],
+    budget: Annotated[float, typer.Option(metavar="UNITS", help="resource that may be used up")],
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="limit of the search")] = 60.0,
+    gap: Annotated[float, typer.Option(help="share at which the search stops")] = 0.0,
+    seed: Annotated[int, typer.Option(help="seed of the search")] = 1,
+    certificate: Annotated[Path | None, typer.Option(metavar="FILE", help="where to write the proof")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Solve a textbook instance: which arcs to delay so that the shortest way becomes longest."""
+    from abatis.show.interdict import (
+        InterdictSettings,
+        describe_interdiction,
+        interdict_arcs,
+        tabulate_interdiction,
+    )
+
+    settings = InterdictSettings(source, sink, budget, time_limit, gap, seed)
+    with ShowProgress() as progress:
+
+        def report(value: float, bound: float, seconds: float) -> None:
+            progress("search", min(seconds / time_limit, 1.0) if time_limit > 0 else 1.0)
+            progress.set_note(f"value {value:g}, at most {bound:g}")
+
+        answer = interdict_arcs(arcs, settings, certificate, report)
+    if as_json:
+        print_json(describe_interdiction(answer))
+    else:
+        show_tables(tabulate_interdiction(answer), as_json)
+    if answer.reasons:
+        raise AbatisError("The certificate does not hold: " + "; ".join(answer.reasons))
+
+
 @app.command("demo")
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="where the study is written")] = Path(

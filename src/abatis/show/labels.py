@@ -19,7 +19,8 @@ _ANGLES = (0.0, 45.0, -45.0, 180.0, 135.0, -135.0, 90.0, -90.0)
 class Label:
     """One wanted label: text at a point in axes data units; higher `rank` is placed first.
 
-    With `dot_pt` (radius in points) a dot is drawn with the label, and only with it.
+    With `dot_pt` (radius in points) a dot is drawn with the label, and only with it; `over` lets that dot lie
+    on ground that is taken.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Label:
     leader: bool = False
     box: str = ""
     dot_pt: float = 0.0
+    over: bool = False
 
 
 class LabelSpace:
@@ -87,6 +89,7 @@ def place_labels(
     """
     scale = axes.figure.dpi / 72.0
     placed = []
+    dots: list[Label] = []
     inside = [
         label for label in labels if space.frame.contains(*axes.transData.transform((label.x, label.y)))
     ]
@@ -110,7 +113,7 @@ def place_labels(
         anchor = axes.transData.transform((label.x, label.y))
         dot = _dot_box(anchor, label.dot_pt * scale)
         spot = None
-        if not label.dot_pt or space.is_free(dot):
+        if not label.dot_pt or label.over or space.is_free(dot):
             spot = _find_spot(space, anchor, extent.width, extent.height, scale, label.leader)
         if spot is None:
             artist.remove()
@@ -120,21 +123,28 @@ def place_labels(
         artist.set_position((where[0], where[1]))
         if label.dot_pt:
             space.take(dot)
-            axes.plot(
-                [label.x],
-                [label.y],
-                "o",
-                markersize=2 * label.dot_pt,
-                color=label.color,
-                markeredgecolor="white",
-                markeredgewidth=0.5,
-                zorder=28,
-            )
+            dots.append(label)
         if label.leader:
             _draw_leader(axes, anchor, spot, scale, label.box or label.color)
         space.take(spot)
         placed.append((label.text, spot))
+    _draw_dots(axes, dots)
     return placed
+
+
+def _draw_dots(axes: Axes, labels: Sequence[Label]) -> None:
+    for color, radius in dict.fromkeys((label.color, label.dot_pt) for label in labels):
+        points = [(one.x, one.y) for one in labels if (one.color, one.dot_pt) == (color, radius)]
+        axes.plot(
+            [x for x, _ in points],
+            [y for _, y in points],
+            "o",
+            markersize=2 * radius,
+            color=color,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            zorder=28,
+        )
 
 
 def _dot_box(anchor: np.ndarray, radius: float) -> Bbox:

@@ -10,7 +10,7 @@ from abatis.model.words import COVER_WORDS
 from abatis.show.basemap import BaseMap
 from abatis.show.labels import Label, reserve_points
 from abatis.show.results import Progress, Results
-from abatis.show.sheet import MapImage, Sheet
+from abatis.show.sheet import COLORS, MapImage, Sheet
 from abatis.show.sitemaps import draw_chosen_sites, draw_detail_maps, draw_sites_map
 
 HOUR_STEPS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0, 24.0, 48.0, 96.0)
@@ -110,7 +110,7 @@ def draw_routes_map(results: Results, base: BaseMap) -> MapImage:
         for approach in results.approaches:
             route = getattr(approach, name)
             if len(route) > 1:
-                xy = base.project(results.mesh.lon[route], results.mesh.lat[route])
+                xy = smooth_route(base.project(results.mesh.lon[route], results.mesh.lat[route]))
                 sheet.axes.plot(
                     xy[:, 0], xy[:, 1], color=color, lw=width, zorder=zorder, solid_capstyle="round"
                 )
@@ -121,9 +121,26 @@ def draw_routes_map(results: Results, base: BaseMap) -> MapImage:
     return sheet.finish(
         "routes",
         "The fastest route of each approach, before (blue, wide) and with the plan (orange, narrow); where "
-        "both run together the blue shows on either side. A route is the best of many: "
-        "look at the hours gained too.",
+        "both run together the blue shows on either side. Drawn through the middle of hexagons and smoothed, "
+        "so it may lie beside its road. A route is the best of many: look at the hours gained too.",
     )
+
+
+def smooth_route(xy: np.ndarray) -> np.ndarray:
+    """Return a route without the zigzag of its hexagons, float64[M, 2]; both ends stay.
+
+    In words: every point between the ends moves to a quarter, a half and a quarter of its neighbours and
+    itself, twice.
+
+    Examples
+    --------
+    >>> smooth_route(np.array([[0.0, 0.0], [1.0, 4.0], [2.0, 0.0]]))[:, 1].tolist()
+    [0.0, 1.0, 0.0]
+    """
+    smooth = xy.copy()
+    for _ in range(2):
+        smooth[1:-1] = (smooth[:-2] + 2 * smooth[1:-1] + smooth[2:]) / 4
+    return smooth
 
 
 def draw_ground_map(results: Results, base: BaseMap) -> MapImage:
@@ -187,18 +204,25 @@ def _draw_classes(
     shown: np.ndarray,
     never: str = "not reached",
 ) -> None:
-    """Colour the cells `shown` by class; every class that occurs enters the legend."""
+    """Colour the cells `shown` by class; every class that occurs enters the legend.
+
+    In words: cells without a value are water where water covers most of them; `never` names the others.
+    """
+    cover = sheet.base.mesh.cover
     count = len(limits) + 1
     picked = [colors[round(index * (len(colors) - 1) / max(count - 1, 1))] for index in range(count)]
     classes = np.digitize(np.nan_to_num(values, nan=np.inf), limits)
     classes[~np.isfinite(values)] = count
+    classes[~np.isfinite(values) & (np.argmax(cover, axis=1) == COVER_WORDS.index("water"))] = count + 1
     classes[~shown] = -1
-    sheet.draw_cells(classes, [*picked, NEVER_COLOR])
+    sheet.draw_cells(classes, [*picked, NEVER_COLOR, COLORS["water"]])
     for index in range(count):
         if (classes == index).any():
             sheet.add_patch(picked[index], name_class(limits, index))
     if (classes == count).any():
         sheet.add_patch(NEVER_COLOR, never)
+    if (classes == count + 1).any():
+        sheet.add_patch(COLORS["water"], "water")
 
 
 def choose_limits(values: np.ndarray, steps: Sequence[float], most: int) -> list[float]:

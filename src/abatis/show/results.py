@@ -49,7 +49,8 @@ class Results:
     """A plan with all that is shown about it.
 
     `border_before_h`, `border_after_h` float64[N]: hours from the nearest front with the vehicle and season
-    named in `group`; `labels` maps every site key to its label.
+    named in `group`; `labels` maps every site key to its label; `ceiling_h` is what no plan at these sites
+    can pass, whatever it costs.
     """
 
     study: Study
@@ -63,6 +64,7 @@ class Results:
     approaches: tuple[ApproachFields, ...]
     chosen: tuple[ChosenSite, ...]
     labels: dict[str, str]
+    ceiling_h: float
 
 
 def compute_results(
@@ -116,6 +118,7 @@ def compute_results(
             for row in chosen_rows
         ),
         labels=labels,
+        ceiling_h=compute_ceiling(mesh, problem),
     )
 
 
@@ -178,6 +181,32 @@ def time_edges(
         np.add.at(open_h, problem.option_edge[part], problem.option_open_h[part])
         np.add.at(road_h, problem.option_edge[part], problem.option_road_h[part])
     return np.minimum(open_h, road_h)
+
+
+def compute_ceiling(mesh: Mesh, problem: Problem) -> float:
+    """Return the hours that no plan at these sites can pass, whatever its cost and its rules.
+
+    ceiling = value when every site adds, edge by edge, the longest delay among its options
+
+    In words: delays only lengthen times, so a plan with at most one option at each site stays below.
+    """
+    site = np.repeat(problem.option_site, np.diff(problem.option_start)).astype(np.int64)
+    edge_count = problem.open_h.shape[1]
+    pairs, place = np.unique(site * edge_count + problem.option_edge, return_inverse=True)
+    added = []
+    for delay_h in (problem.option_open_h, problem.option_road_h):
+        longest_h = np.zeros(len(pairs))
+        np.maximum.at(longest_h, place, delay_h)
+        added.append(np.bincount(pairs % edge_count, weights=longest_h, minlength=edge_count))
+    arrival_h = []
+    for index in range(problem.approach_count):
+        group = int(problem.approach_group[index])
+        time_h = np.minimum(problem.open_h[group] + added[0], problem.road_h[group] + added[1])
+        times = compute_times(mesh, time_h, np.asarray(problem.approach_targets[index], dtype=np.int32))
+        arrival_h.append(float(times[np.asarray(problem.approach_sources[index])].min()))
+    if problem.objective == "minimum":
+        return min(arrival_h)
+    return float(problem.approach_weight @ np.array(arrival_h) / problem.approach_weight.sum())
 
 
 def label_sites(siting: Siting) -> dict[str, str]:

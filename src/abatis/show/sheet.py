@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,15 +21,20 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 from shapely.geometry.polygon import orient
 
+from abatis.ground.build import DEFAULT_ROAD
 from abatis.model.study import Study
+from abatis.model.words import COVER_WORDS
 from abatis.show.basemap import BaseMap
 from abatis.show.labels import WHITE_HALO, Label, LabelSpace, place_labels
 
 LineStyle = Literal["solid"] | tuple[float, tuple[float, float]]
 WIDTH_IN = 8.6
 DPI = 150
-BELOW_IN = 2.6
+BELOW_IN = 2.9
 ABOVE_IN = 0.36
+MOST_TOWNS = 60
+EXACT_COLORS = 96
+MOST_NOTE = 330
 COLORS = {
     "outside": "#e6eef4",
     "home": "#fbf9f3",
@@ -37,17 +43,24 @@ COLORS = {
     "water": "#a9cbe1",
     "river": "#84b4d3",
     "forest": "#dce8d0",
-    "road": "#c2a178",
     "border": "#5b5b5b",
     "ink": "#222222",
 }
+# colour, legend, width in points, classes, widest map in km on which they are drawn; drawn in this order
+ROAD_LOOKS = (
+    ("#dccdb6", "track", 0.4, ("track",), 40.0),
+    ("#d3bd9d", "local road", 0.5, ("local",), 120.0),
+    ("#c9ad86", "regional road", 0.6, ("regional",), 250.0),
+    ("#bd9a6f", "main road", 1.0, ("motorway", "main"), np.inf),
+)
 
 
 @dataclass(frozen=True)
 class MapImage:
     """One finished map: PNG bytes, words about it, and what a test needs to look at it.
 
-    `labels` are (text, (x0, y0, x1, y1)) in pixels from the lower left corner; `legend` its entries.
+    `labels` are (text, (x0, y0, x1, y1)) in pixels from the lower left corner; `legend` its entries;
+    `note` the source note, like a label.
     """
 
     key: str
@@ -58,6 +71,7 @@ class MapImage:
     height_px: int
     labels: tuple[tuple[str, tuple[float, float, float, float]], ...]
     legend: tuple[str, ...]
+    note: tuple[str, tuple[float, float, float, float]]
 
 
 class Sheet:
@@ -69,6 +83,7 @@ class Sheet:
         self.handles: list[Patch | Line2D] = []
         self.placed: list[tuple[str, Bbox]] = []
         west, east, south, north = base.extent_km
+        self.frame = shapely.box(west, south, east, north)
         map_in = WIDTH_IN * (north - south) / (east - west)
         height = map_in + BELOW_IN + ABOVE_IN
         self.figure = Figure(figsize=(WIDTH_IN, height), dpi=DPI)
@@ -123,7 +138,7 @@ class Sheet:
             note = self.axes.text(
                 0.012,
                 0.985,
-                "schematic: geography drawn by hand",
+                "schematic: shows the method, not the ground",
                 transform=self.axes.transAxes,
                 fontsize=8,
                 va="top",
@@ -148,41 +163,53 @@ class Sheet:
         seen = set()
         for code, shape in self.base.lands:
             kind = "home" if code in study.home else "hostile" if code in study.hostile else "neighbor"
-            seen.add(kind)
+            if self.shows([shape]):
+                seen.add(kind)
             self.fill([shape], COLORS[kind], zorder=1)
         for kind in ("home", "neighbor", "hostile"):
             if kind in seen and kind in named:
                 self.add_patch(COLORS[kind], names[kind])
-        self.add_patch(COLORS["outside"], "sea or outside the study")
-        if forest and len(self.base.layers["forest"]):
+        if not shapely.contains(shapely.unary_union([shape for _, shape in self.base.lands]), self.frame):
+            self.add_patch(COLORS["outside"], "sea or outside the study")
+        if forest and self.shows(self.base.layers["forest"]):
             self.fill(self.base.layers["forest"], COLORS["forest"], zorder=2)
             self.add_patch(COLORS["forest"], "forest")
 
     def draw_water(self) -> None:
-        """Draw lakes and rivers above the theme."""
-        if len(self.base.layers["water"]):
+        """Draw water and rivers above the theme; without a layer of water, cells that water covers most."""
+        if not len(self.base.layers["water"]):
+            cells = np.argmax(self.base.mesh.cover, axis=1) == COVER_WORDS.index("water")
+            if cells.any():
+                self.draw_cells(np.where(cells, 0, -1), [COLORS["water"]])
+                self.add_patch(COLORS["water"], "water")
+        if self.shows(self.base.layers["water"]):
             self.fill(self.base.layers["water"], COLORS["water"], zorder=6)
-            self.add_patch(COLORS["water"], "lake")
+            self.add_patch(COLORS["water"], "water")
         rivers = self.base.layers["rivers"]
-        if len(rivers):
+        if self.shows(rivers):
             self.draw_lines(rivers, COLORS["river"], 0.7, zorder=6)
             self.add_line(COLORS["river"], "river", 1.0)
 
     def draw_roads(self) -> None:
-        """Draw motorways and main roads thinly."""
-        roads = self.base.layers["roads"]
-        main = np.isin(self.base.classes["roads"], ["motorway", "main"])
-        if main.any():
-            self.draw_lines(roads[main], COLORS["road"], 0.8, zorder=7)
-            self.add_line(COLORS["road"], "main road", 1.2)
+        """Draw motorways and main roads; lesser roads too, more thinly, where the map has room for them.
+
+        In words: a road without a class is drawn as the class that the mesh takes it for.
+        """
+        roads, words = self.base.layers["roads"], self.base.classes["roads"]
+        words = np.where(words == "", DEFAULT_ROAD, words)
+        west, east, _, _ = self.base.extent_km
+        for color, text, width, members, widest_km in ROAD_LOOKS:
+            shown = np.isin(words, members)
+            if east - west <= widest_km and self.shows(roads[shown]):
+                self.draw_lines(roads[shown], color, width, zorder=7)
+                self.add_line(color, text, width + 0.4)
 
     def draw_borders(self) -> None:
-        """Draw the home country's outline strongly and the borders between others thinly."""
-        home = [shapely.boundary(shape) for code, shape in self.base.lands if code in self.base.study.home]
+        """Draw the lines where two countries meet, those of home strongly."""
         self.draw_lines(self.base.borders, COLORS["border"], 0.6, zorder=8)
-        self.draw_lines(home, COLORS["border"], 1.2, zorder=9)
-        if home:
-            self.add_line(COLORS["border"], "border", 1.2)
+        self.draw_lines(self.base.home_borders, COLORS["border"], 1.3, zorder=9)
+        if self.shows([*self.base.home_borders, *self.base.borders]):
+            self.add_line(COLORS["border"], "border", 1.3)
 
     def draw_cells(self, class_of_cell: np.ndarray, colors: Sequence[str]) -> None:
         """Colour cells by class; `class_of_cell` int[N], -1 leaves a cell clear."""
@@ -192,6 +219,16 @@ class Sheet:
         self.axes.imshow(
             palette[classes], extent=self.base.extent_km, zorder=4, interpolation="nearest", aspect="equal"
         )
+
+    def shows(self, shapes: Sequence[shapely.Geometry] | np.ndarray) -> bool:
+        """True when any of the shapes lies on this map."""
+        return bool(np.any(shapely.intersects(np.asarray(shapes, dtype=object), self.frame)))
+
+    def shows_segments(self, segments: np.ndarray) -> bool:
+        """True when the middle of any of float64[M, 2, 2] segments lies on this map."""
+        west, east, south, north = self.base.extent_km
+        x, y = segments.mean(axis=1).T
+        return bool(np.any((west < x) & (x < east) & (south < y) & (y < north)))
 
     def _touches(self, shape: shapely.Geometry) -> bool:
         west, south, east, north = shapely.bounds(shape)
@@ -250,7 +287,9 @@ class Sheet:
             )
 
     def add_patch(self, color: str, text: str) -> None:
-        """Add an area to the legend."""
+        """Add an area to the legend, once."""
+        if any(handle.get_label() == text for handle in self.handles):
+            return
         self.handles.append(Patch(fc=color, ec="#999999", lw=0.5, label=text))
 
     def add_line(
@@ -282,12 +321,14 @@ class Sheet:
         self.placed += place_labels(self.axes, self.renderer, self.space, labels)
 
     def place_towns(self, size: float = 7.5, named: Sequence[str] = ()) -> None:
-        """Place towns, the largest first; places `named` have their label already."""
+        """Place towns, the largest first and no more than read well; places `named` have a label already."""
         places = self.base.study.tables["places"]
         towns = places[places["kind"].isin(["city", "town", "village"]) & ~places["place"].isin(named)]
         if towns.empty:
             return
         xy = self.base.project(towns["lon"].to_numpy(), towns["lat"].to_numpy())
+        inside = [self.space.frame.contains(*self.axes.transData.transform(point)) for point in xy]
+        towns, xy = towns[inside], xy[inside]
         labels = []
         columns = towns[["name", "kind", "population", "country"]]
         for (name, kind, population, country), (x, y) in zip(
@@ -305,23 +346,17 @@ class Sheet:
                     weight="bold" if big and home else "normal",
                     color=COLORS["ink"] if home else "#666666",
                     dot_pt=2.0 if big else 1.2,
+                    leader=big and home,
+                    over=big and home,
                 )
             )
-        self.place(labels)
+        labels.sort(key=lambda label: -label.rank)
+        self.place(labels[:MOST_TOWNS])
 
     def finish(self, key: str, caption: str) -> MapImage:
         """Add legend and source note, cut what is empty below and return the finished image."""
-        bottom = self._draw_legend()
-        height = self.figure.get_figheight()
-        cut_in = bottom / DPI - 0.34
-        self.figure.text(
-            0.008,
-            (cut_in + 0.05) / height,
-            describe_sources(self.base.study),
-            fontsize=6.3,
-            color="#555555",
-            va="bottom",
-        )
+        note, note_box = self._draw_note(self._draw_legend())
+        cut_in = max(note_box.y0 / DPI - 0.05, 0.0)
         png, size = _encode_png(self.figure, cut_in)
         cut_px = round(cut_in * DPI)
         return MapImage(
@@ -331,11 +366,32 @@ class Sheet:
             png=png,
             width_px=size[0],
             height_px=size[1],
-            labels=tuple(
-                (text, (box.x0, box.y0 - cut_px, box.x1, box.y1 - cut_px)) for text, box in self.placed
-            ),
+            labels=tuple((text, _move_box(box, cut_px)) for text, box in self.placed),
             legend=tuple(str(handle.get_label()) for handle in self.handles),
+            note=(note, _move_box(note_box, cut_px)),
         )
+
+    def _draw_note(self, top: float) -> tuple[str, Bbox]:
+        """Write the source note under the legend, in lines of like length; returns it and its box."""
+        height, width = self.figure.get_figheight(), self.figure.bbox.width
+        words = describe_sources(self.base.study)
+        for letters in (190, 175, 160, 145, 130, 100, 70):
+            lines = len(textwrap.wrap(words, letters))
+            even = min(one for one in range(30, letters + 1) if len(textwrap.wrap(words, one)) == lines)
+            note = self.figure.text(
+                0.008,
+                (top / DPI - 0.06) / height,
+                textwrap.fill(words, even),
+                fontsize=6.3,
+                color="#555555",
+                va="top",
+                linespacing=1.25,
+            )
+            box = note.get_window_extent(self.renderer)
+            if box.x1 <= width - 6:
+                break
+            note.remove()
+        return note.get_text(), box
 
     def _draw_legend(self) -> float:
         """Draw the legend in as many columns as fit; returns its lower end in pixels."""
@@ -361,16 +417,22 @@ class Sheet:
 
 def describe_sources(study: Study) -> str:
     """Return the source note of a map: who made the layers, under which licence."""
-    makers = dict.fromkeys(
-        f"{row['source']} ({row['licence']})" for _, row in study.sources.iterrows() if row["source"]
-    )
+    makers: dict[str, list[str]] = {}
+    for _, row in study.sources.iterrows():
+        if row["source"] and row["source"] not in makers.setdefault(row["licence"], []):
+            makers[row["licence"]].append(row["source"])
     shown: list[str] = []
-    for maker in makers:
-        if len("; ".join([*shown, maker])) > 150:
+    for licence, names in makers.items():
+        maker = f"{'; '.join(names)} [{licence or 'no licence named'}]"
+        if shown and len("; ".join([*shown, maker])) > MOST_NOTE:
             shown.append("others: see the report")
             break
         shown.append(maker)
     return f"Sources: {'; '.join(shown)}. Local equal-area projection. Made with abatis."
+
+
+def _move_box(box: Bbox, down_px: float) -> tuple[float, float, float, float]:
+    return float(box.x0), float(box.y0) - down_px, float(box.x1), float(box.y1) - down_px
 
 
 def _nice_length(limit: float) -> float:
@@ -403,21 +465,31 @@ def _encode_png(figure: Figure, cut_in: float) -> tuple[bytes, tuple[int, int]]:
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     image = Image.fromarray(np.ascontiguousarray(pixels[: len(pixels) - round(cut_in * DPI)]))
     small = io.BytesIO()
-    _reduce_colors(image).save(small, format="PNG", optimize=True)
+    reduce_colors(image).save(small, format="PNG", compress_level=7)
     return small.getvalue(), image.size
 
 
-def _reduce_colors(image: Image.Image) -> Image.Image:
-    """Return the image in 256 colours: the 176 most frequent as they are, so that legends stay true."""
+def reduce_colors(image: Image.Image) -> Image.Image:
+    """Return the image in 256 colours: the most frequent as they are, so that maps and legends stay true.
+
+    In words: the rare colours, most of them soft rims of lines and letters, are cut into boxes by their
+    spread and not by how often they occur; so a thin line keeps its hue however short it is.
+    """
     pixels = np.asarray(image).astype(np.uint32)
-    packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+    packed = ((pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]).ravel()
     colors, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    exact = np.argsort(-counts.astype(np.int64), kind="stable")[:176]
-    rank = np.full(len(colors), -1)
-    rank[exact] = np.arange(len(exact))
-    index = rank[inverse].reshape(packed.shape)
-    rest = image.quantize(colors=80, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    merged = Image.fromarray(np.where(index >= 0, index, len(exact) + np.asarray(rest)).astype(np.uint8), "P")
-    channels = np.column_stack([colors[exact] >> 16, (colors[exact] >> 8) & 255, colors[exact] & 255])
-    merged.putpalette(channels.ravel().tolist() + (rest.getpalette() or [])[: 3 * 80])
-    return merged
+    order = np.argsort(-counts, kind="stable")
+    exact, rare = order[:EXACT_COLORS], order[EXACT_COLORS:]
+    channels = np.column_stack([colors >> 16, (colors >> 8) & 255, colors & 255]).astype(np.uint8)
+    index = np.empty(len(colors), dtype=np.uint8)
+    index[exact] = np.arange(len(exact))
+    palette = channels[exact].ravel().tolist()
+    if len(rare):
+        rest = Image.fromarray(channels[rare][None]).quantize(
+            colors=256 - EXACT_COLORS, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE
+        )
+        index[rare] = len(exact) + np.asarray(rest)[0]
+        palette += (rest.getpalette() or [])[: 3 * (256 - EXACT_COLORS)]
+    reduced = Image.fromarray(index[inverse].reshape(pixels.shape[:2]), "P")
+    reduced.putpalette(palette)
+    return reduced

@@ -29,6 +29,8 @@ class Answer:
     def shown(self) -> str:
         """The number as written in the report."""
         if self.unit == "EUR":
+            if self.value >= 1e6:
+                return f"EUR {format_value(self.value / 1e6, ',.1f')} million"
             return "EUR " + format_value(self.value, self.style)
         if self.unit == "%":
             return format_value(100.0 * self.value, self.style) + " %"
@@ -36,9 +38,12 @@ class Answer:
         return f"{words} {self.unit}".rstrip()
 
 
-def list_answers(results: Results) -> dict[str, Answer]:
+def list_answers(results: Results, placeholder_share: float) -> dict[str, Answer]:
     """Return the first screen's numbers by key, in the order shown."""
     plan, impact = results.plan, results.impact
+    spent = plan.cost_eur / plan.budget_eur if plan.budget_eur > 0 else 0.0
+    cost_low_eur = sum(one.option.cost_low_eur for one in results.chosen)
+    cost_high_eur = sum(one.option.cost_high_eur for one in results.chosen)
     cut_off, longer = impact.places_cut_off, impact.places_longer
     answers = (
         Answer("hours_gained", plan.value_h - plan.before_h, "h", ",.2f", "hours bought"),
@@ -46,9 +51,14 @@ def list_answers(results: Results) -> dict[str, Answer]:
         Answer("value_after", plan.value_h, "h", ",.2f", "arrival time with the plan"),
         Answer("cost", plan.cost_eur, "EUR", ",.0f", "cost of the plan"),
         Answer("budget", plan.budget_eur, "EUR", ",.0f", "budget"),
+        Answer("spent", spent, "%", ".0f", "of the budget"),
+        Answer("cost_low", cost_low_eur, "EUR", ",.0f", "cost at low unit costs"),
+        Answer("cost_high", cost_high_eur, "EUR", ",.0f", "cost at high unit costs"),
+        Answer("approaches", len(plan.approaches), "", ",.0f", "approaches"),
         Answer("sites_chosen", len(plan.options), "", ",.0f", "sites closed"),
         Answer("sites_all", len(results.siting.sites), "", ",.0f", "sites studied"),
         Answer("bound", plan.bound_h, "h", ",.2f", "no plan within the budget can give more than"),
+        Answer("ceiling", results.ceiling_h, "h", ",.2f", "no plan at these sites can give more than"),
         Answer("gap", plan.gap, "%", ".1f", "gap"),
         Answer("people_near", impact.people_near, "", ",.0f", "people live beside the sites"),
         Answer("places_cut_off", len(cut_off), "", ",.0f", "places cut off by road"),
@@ -64,6 +74,7 @@ def list_answers(results: Results) -> dict[str, Answer]:
         ),
         Answer("land_take", impact.land_total_ha, "ha", ",.0f", "land taken"),
         Answer("protected", impact.protected_ha, "ha", ",.1f", "of it protected nature"),
+        Answer("placeholders", placeholder_share, "%", ".0f", "of the input rows are placeholders"),
     )
     return {answer.key: answer for answer in answers}
 
@@ -71,8 +82,14 @@ def list_answers(results: Results) -> dict[str, Answer]:
 def describe_value(results: Results) -> str:
     """Say what the value of the plan is."""
     if results.plan.objective == "minimum":
-        return "the least arrival time over all approaches"
-    return "the mean arrival time (approaches weighed as in their table)"
+        return "the least arrival time"
+    return "the weighted mean arrival time"
+
+
+def is_money_left(results: Results) -> bool:
+    """True when money is left and yet no work at these sites, whatever it costs, would give more hours."""
+    plan = results.plan
+    return plan.cost_eur < plan.budget_eur and results.ceiling_h <= plan.value_h * (1 + 1e-6)
 
 
 def describe_status(status: str) -> str:

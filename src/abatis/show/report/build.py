@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from abatis.barrier.sites import Site
 from abatis.model.fields import fields_of
 from abatis.model.words import COVER_WORDS, TAG_MEANINGS
-from abatis.show.report.answers import describe_status, describe_value, list_answers
+from abatis.show.report.answers import describe_status, describe_value, is_money_left, list_answers
 from abatis.show.results import Results, SpeedRange
 from abatis.show.sheet import MapImage
 from abatis.show.tables import Column, Table, format_value
@@ -41,7 +42,10 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
         study=results.study,
         mesh=results.mesh,
         impact=results.impact,
-        answers=list_answers(results),
+        answers=list_answers(results, _count_placeholders(results)),
+        money_left=is_money_left(results),
+        knows_people=bool(results.mesh.population.any()),
+        knows_protected=bool(len(results.study.source_rows("protected"))),
         value_words=describe_value(results),
         status_words=describe_status(results.plan.status),
         maps=[(image, base64.b64encode(image.png).decode("ascii")) for image in maps],
@@ -58,9 +62,6 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
         sources=_tabulate_sources(results),
         facts=_tabulate_facts(results),
         tag_meanings=TAG_MEANINGS,
-        placeholder_share=_count_placeholders(results),
-        cost_low_eur=sum(one.option.cost_low_eur for one in results.chosen),
-        cost_high_eur=sum(one.option.cost_high_eur for one in results.chosen),
         group=results.group,
     )
 
@@ -105,11 +106,9 @@ def tabulate_sites(results: Results) -> Table:
         {
             "label": one.label,
             "site": one.site.key,
-            "name": one.site.name,
+            "name": _shorten_name(one.site),
             "option": one.option.option,
             "gap_km": one.site.gap_km,
-            "roads": one.site.roads,
-            "bridges": one.site.bridges,
             "cost_eur": one.option.cost_eur,
             "delay_open_h": one.option.delay_open_h,
             "delay_road_h": one.option.delay_road_h,
@@ -124,8 +123,6 @@ def tabulate_sites(results: Results) -> Table:
         Column("name", "site"),
         Column("option", "closed by"),
         Column("gap_km", "open ground [km]", ".1f"),
-        Column("roads", "roads", ".0f"),
-        Column("bridges", "bridges", ".0f"),
         Column("cost_eur", "cost [EUR]", ",.0f"),
         Column("delay_open_h", "delay off road [h]", ".2f"),
         Column("delay_road_h", "delay on road [h]", ".2f"),
@@ -134,6 +131,12 @@ def tabulate_sites(results: Results) -> Table:
         Column("land_take_ha", "land [ha]", ",.1f"),
     )
     return Table("Chosen sites", columns, tuple(rows))
+
+
+def _shorten_name(site: Site) -> str:
+    """Return a site's name without the kind of site, which its label says."""
+    name = site.name.removeprefix(f"Echelon {site.echelon}, ").removeprefix("Crossing, ")
+    return name[:1].upper() + name[1:]
 
 
 def tabulate_ways(results: Results) -> Table:

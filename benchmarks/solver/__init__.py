@@ -1,0 +1,1 @@
+"""Families of interdiction problems and the solvers that abatis is compared with."""

@@ -1,0 +1,505 @@
+"""Around a plan: why each site, other plans nearly as good, what more money buys."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from abatis.barrier.explain_rules import find_broken, list_rules, search_plan
+from abatis.barrier.network import Network, build_network
+from abatis.barrier.solve import measure_times
+from abatis.model.errors import Fault, InputError
+from abatis.model.plan import Problem, Rule
+
+LEAST_LIMIT_S = 0.05
+LEAST_LOSS_H = 5e-5
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class SiteRating:
+    """What one chosen site is worth to a plan.
+
+    `removal_loss_h`: hours lost when it alone is left out. `replacement_low_h`, `replacement_high_h`: hours
+    lost by the best plan without it under the same budget and rules, at least and at most (inf: no such plan
+    exists; below 0: a plan without it is better). `broken` names rules that its mere removal breaks;
+    `instead` the sites that the best plan found without it closes and the plan does not; `freed_eur` its
+    cost.
+    """
+
+    site: str
+    name: str
+    option: str
+    freed_eur: float
+    removal_loss_h: float
+    replacement_low_h: float
+    replacement_high_h: float
+    broken: tuple[str, ...]
+    instead: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Say in words what the site is worth.
+
+        Examples
+        --------
+        >>> SiteRating("a", "A", "ditch", 1.0, 0.42, 0.12, 0.12, (), ("b",)).describe()
+        'Without it the plan loses 0.42 h; the money spent elsewhere wins back 0.30 h.'
+        """
+        if self.removal_loss_h < LEAST_LOSS_H:
+            text = "Without it the plan loses no time"
+        else:
+            text = f"Without it the plan loses {_write_hours(self.removal_loss_h)}"
+        if self.broken:
+            text += f" and breaks: {'; '.join(self.broken)}"
+        return f"{text}; {self._describe_replacement()}."
+
+    def _describe_replacement(self) -> str:
+        if self.replacement_low_h == math.inf:
+            return "no plan that keeps the rules can do without it"
+        if self.replacement_high_h == math.inf:
+            return "no plan without it was found in the time given"
+        if self.replacement_high_h < -LEAST_LOSS_H:
+            return f"a plan without it is {_write_hours(-self.replacement_high_h)} better"
+        least = max(0.0, self.removal_loss_h - self.replacement_high_h)
+        most = max(least, self.removal_loss_h - max(0.0, self.replacement_low_h))
+        if most - least < 0.005 or most - least < 0.02 * self.removal_loss_h:
+            return f"the money spent elsewhere wins back {_write_hours(least)}"
+        return f"the money spent elsewhere wins back at least {_write_hours(least)}, at most {_write_hours(most)}"
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another plan, nearly as good: it shares few sites with the plan and the alternatives before it.
+
+    `shared_share`: share of its sites that the plan closes too. `most_shared`: most sites it has in common
+    with any plan before it; `proven` says that no plan this good shares fewer.
+    """
+
+    chosen: np.ndarray
+    value_h: float
+    cost_eur: float
+    loss_h: float
+    shared_share: float
+    most_shared: int
+    proven: bool
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The best plan found at one limit (a budget, or an amount of something else), and what no plan beats.
+
+    `chosen` is None and `value_h` -inf when no plan was found; `bound_h` is -inf when none exists.
+    """
+
+    limit: float
+    chosen: np.ndarray | None
+    cost_eur: float
+    value_h: float
+    bound_h: float
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What one unit more buys between two limits of a curve: hours, as found, and at least and at most."""
+
+    from_limit: float
+    to_limit: float
+    found_h: float
+    low_h: float
+    high_h: float
+
+
+class _Pricer:
+    """Exact arrival times and value of choices on one problem."""
+
+    def __init__(self, problem: Problem, network: Network | None = None) -> None:
+        self.problem = problem
+        self.network = network or build_network(problem)
+
+    def measure(self, choice: np.ndarray) -> tuple[float, np.ndarray]:
+        """Value and arrival times of a choice float64[O]."""
+        after_h = measure_times(self.network, choice)
+        if self.problem.objective == "minimum":
+            return float(after_h.min()), after_h
+        return float(self.problem.approach_weight @ after_h), after_h
+
+
+def _write_hours(hours: float) -> str:
+    return f"{hours:.2f} h" if hours >= 0.095 else f"{60 * hours:.1f} minutes"
+
+
+def _as_choice(problem: Problem, chosen: np.ndarray) -> np.ndarray:
+    choice = np.zeros(problem.option_count)
+    choice[chosen] = 1.0
+    return choice
+
+
+def lock_out(problem: Problem, site: int) -> Problem:
+    """Return the problem with one site (row of `site_keys`) closed to every option."""
+    options = np.flatnonzero(problem.option_site == site).astype(np.int32)
+    return add_limit(problem, f"without {problem.site_keys[site]}", options, np.ones(len(options)), 0.0)
+
+
+def add_limit(problem: Problem, key: str, options: np.ndarray, amounts: np.ndarray, limit: float) -> Problem:
+    """Return the problem with one more rule: the amounts of the chosen options sum to at most `limit`."""
+    return replace(problem, rules=(*problem.rules, Rule(key, key, options, amounts, limit)))
+
+
+def rate_sites(
+    problem: Problem,
+    chosen: np.ndarray,
+    budget_eur: float,
+    bound_h: float = math.inf,
+    sites: Sequence[str] = (),
+    sharpness: float = 0.1,
+    time_limit_s: float = 60.0,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> tuple[SiteRating, ...]:
+    """Rate the chosen sites of a plan: what is lost without each, and what other sites win back.
+
+    Parameters
+    ----------
+    problem : the problem the plan was made for.
+    chosen : int32 rows of the options the plan chooses.
+    budget_eur : the plan's budget.
+    bound_h : proven bound on the value of any plan of the problem.
+    sites : keys of the chosen sites to rate; all when empty.
+    sharpness : a search for a replacement ends once its gap is this share of the removal loss.
+    time_limit_s : limit of all searches together; shared out, the greatest removal loss first.
+    seed : seed of the searches.
+    progress : called with a stage in words and the share done.
+
+    Returns
+    -------
+    The ratings, the greatest replacement loss (at most) first.
+
+    Raises
+    ------
+    InputError : a key that is no chosen site.
+
+    Formula: removal loss(s) = v(P) - v(P without s); replacement loss(s) = v(P) - max {v(Q): Q keeps budget
+    and rules and does not close s}. In words: first the site is left out and nothing else changes; then its
+    money may be spent anywhere else. The second loss is known between the best plan found and the proven
+    bound. A plan found for one site counts for every other site it leaves open. Source: replacement cost in
+    reserve selection, Cabeza and Moilanen (2006).
+    """
+    option_at = {problem.site_keys[problem.option_site[o]]: int(o) for o in chosen}
+    faults = [
+        Fault(f"site '{key}' is not chosen by the plan", column="--site", remedy="name a chosen site")
+        for key in sites
+        if key not in option_at
+    ]
+    if faults:
+        raise InputError(faults)
+    pricer = _Pricer(problem)
+    value_h, _ = pricer.measure(_as_choice(problem, chosen))
+    pool = _PlanPool(problem)
+    removed = {}
+    for key in sites or option_at:
+        option = option_at[key]
+        rest = np.array([o for o in chosen if o != option], np.int32)
+        left_h, after_h = pricer.measure(_as_choice(problem, rest))
+        broken = find_broken(problem, budget_eur, _as_choice(problem, rest), after_h)
+        removed[key] = (value_h - left_h, broken)
+        if not broken:
+            pool.add(rest, left_h)
+    wanted = sorted(removed, key=lambda key: (-removed[key][0], key))
+    bounds_h = _bound_without(
+        problem, budget_eur, {key: removed[key][0] for key in wanted}, bound_h, pool, value_h, sharpness,
+        time.monotonic() + time_limit_s, seed, progress,
+    )  # fmt: skip
+    rules = list_rules(problem, budget_eur)
+    ratings = []
+    for key in wanted:
+        option = option_at[key]
+        best_h, plan = pool.find_best_without(int(problem.option_site[option]))
+        own = {problem.site_keys[problem.option_site[o]] for o in plan} - set(option_at)
+        ratings.append(
+            SiteRating(
+                site=key,
+                name=problem.site_names[problem.option_site[option]],
+                option=problem.option_keys[option],
+                freed_eur=float(problem.option_cost_eur[option]),
+                removal_loss_h=removed[key][0],
+                replacement_low_h=value_h - max(bounds_h[key], best_h),
+                replacement_high_h=value_h - best_h,
+                broken=tuple(rules[number][1] for number in sorted(removed[key][1])),
+                instead=tuple(sorted(own)),
+            )
+        )
+    return tuple(sorted(ratings, key=lambda one: (-one.replacement_high_h, -one.removal_loss_h, one.site)))
+
+
+class _PlanPool:
+    """Plans known to keep budget and rules, with their values."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._site_of = problem.option_site
+        self._plans: list[tuple[float, np.ndarray]] = []
+
+    def add(self, chosen: np.ndarray, value_h: float) -> None:
+        self._plans.append((value_h, chosen))
+
+    def find_best_without(self, site: int) -> tuple[float, np.ndarray]:
+        """Best value and plan that leaves a site open; -inf when there is none."""
+        fit = [one for one in self._plans if site not in self._site_of[one[1]]]
+        return max(fit, key=lambda one: one[0], default=(-math.inf, np.empty(0, np.int32)))
+
+
+def _bound_without(
+    problem: Problem,
+    budget_eur: float,
+    removal_loss_h: dict[str, float],
+    bound_h: float,
+    pool: _PlanPool,
+    value_h: float,
+    sharpness: float,
+    deadline: float,
+    seed: int,
+    progress: Progress | None,
+) -> dict[str, float]:
+    """Search a plan without each site (they go to the pool); returns a bound on every such plan."""
+    row = {key: number for number, key in enumerate(problem.site_keys)}
+    bounds_h = {}
+    for place, (key, loss_h) in enumerate(removal_loss_h.items()):
+        if progress is not None:
+            progress("searching plans without each site", place / len(removal_loss_h))
+        bounds_h[key] = bound_h
+        left_s = (deadline - time.monotonic()) / (len(removal_loss_h) - place)
+        best_h, _ = pool.find_best_without(row[key])
+        near_h = max(sharpness * loss_h, 1e-9)
+        if left_s < LEAST_LIMIT_S or bounds_h[key] - best_h <= near_h:
+            continue
+        gap = sharpness * loss_h / abs(value_h) if value_h else 0.0
+        answer = search_plan(lock_out(problem, row[key]), budget_eur, gap, left_s, seed)
+        if answer.solution is not None:
+            pool.add(answer.solution.chosen, answer.solution.value_h)
+            bounds_h[key] = min(bound_h, answer.solution.bound_h)
+        elif answer.proven:
+            bounds_h[key] = -math.inf
+    if progress is not None:
+        progress("searching plans without each site", 1.0)
+    return bounds_h
+
+
+def find_alternatives(
+    problem: Problem,
+    chosen: np.ndarray,
+    budget_eur: float,
+    count: int = 3,
+    loss_share: float = 0.02,
+    time_limit_s: float = 60.0,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> tuple[Alternative, ...]:
+    """Find plans nearly as good that share as few sites as possible with the plan and with each other.
+
+    Parameters
+    ----------
+    problem, chosen, budget_eur : the problem, the options int32 its plan chooses, and its budget.
+    count : how many alternatives at most.
+    loss_share : an alternative is worth at least (1 - loss_share) x the value of the plan.
+    time_limit_s, seed : limit of all searches together, and their seed.
+    progress : called with a stage in words and the share done.
+
+    Formula: min m subject to v(Q) >= (1 - loss share) v(P) and |sites(Q) and sites(P_i)| <= m for the plan and
+    every alternative before. In words: the number of sites in common is halved as long as a plan that good
+    exists; each question is one search with its own bound, so "no plan shares fewer" can be proven. Source:
+    modelling to generate alternatives, Brill, Chang and Hopkins (1982).
+    """
+    pricer = _Pricer(problem)
+    value_h, _ = pricer.measure(_as_choice(problem, chosen))
+    deadline = time.monotonic() + time_limit_s
+    plans = [np.asarray(chosen, np.int32)]
+    found: list[Alternative] = []
+    for place in range(count):
+        if progress is not None:
+            progress("searching other plans", place / count)
+        left_s = (deadline - time.monotonic()) / (count - place)
+        best = _find_far_plan(problem, budget_eur, plans, value_h, loss_share, left_s, seed)
+        if best is None:
+            break
+        found.append(best)
+        plans.append(best.chosen)
+    if progress is not None:
+        progress("searching other plans", 1.0)
+    return tuple(found)
+
+
+def _find_far_plan(
+    problem: Problem,
+    budget_eur: float,
+    plans: list[np.ndarray],
+    value_h: float,
+    loss_share: float,
+    time_limit_s: float,
+    seed: int,
+) -> Alternative | None:
+    """Plan with the fewest sites in common with any of `plans`, by halving; None when none differs."""
+    deadline = time.monotonic() + time_limit_s
+    floor_h = value_h - loss_share * abs(value_h)
+    closed = [set(problem.option_site[plan].tolist()) for plan in plans]
+    low, high = 0, max(len(sites) for sites in closed) - 1
+    best: tuple[np.ndarray, float, float, int] | None = None
+    proven = True
+    while low <= high and time.monotonic() < deadline:
+        most = (low + high) // 2 if best is not None else high
+        far = problem
+        for number, sites in enumerate(closed):
+            options = np.flatnonzero(np.isin(problem.option_site, list(sites))).astype(np.int32)
+            limit = float(min(most, len(sites) - 1))
+            far = add_limit(far, f"other than plan {number}", options, np.ones(len(options)), limit)
+        answer = search_plan(
+            far, budget_eur, loss_share / 10, (deadline - time.monotonic()) / 2, seed,
+            lambda _, bound_h: bound_h < floor_h,
+        )  # fmt: skip
+        solution = answer.solution
+        if solution is not None and solution.value_h >= floor_h:
+            sites = set(problem.option_site[solution.chosen].tolist())
+            shared = max(len(sites & one) for one in closed)
+            best = (solution.chosen, solution.value_h, solution.cost_eur, shared)
+            high = shared - 1
+        else:
+            low = most + 1
+            proven = proven and (answer.proven or (solution is not None and solution.bound_h < floor_h))
+            if best is None:
+                return None
+    if best is None:
+        return None
+    options, found_h, cost_eur, shared = best
+    sites = set(problem.option_site[options].tolist())
+    share = len(sites & closed[0]) / max(1, len(sites))
+    return Alternative(options, found_h, cost_eur, value_h - found_h, share, shared, proven and low > high)
+
+
+def trace_curve(
+    problem: Problem,
+    budgets_eur: Sequence[float],
+    gap: float = 0.01,
+    time_limit_s: float = 300.0,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> tuple[CurvePoint, ...]:
+    """Trace value and bound against the budget.
+
+    Parameters
+    ----------
+    problem : the problem.
+    budgets_eur : budgets, in any order.
+    gap : gap at which each search stops.
+    time_limit_s, seed : limit of all searches together, and their seed.
+    progress : called with a stage in words and the share done.
+
+    Returns
+    -------
+    One point per different budget, the smallest first; values and bounds never fall with the budget.
+
+    Formula: v_i = max(v_1 .. v_i), u_i = min(u_i .. u_n). In words: a plan for less money is a plan for more,
+    and what no plan can beat with more money it cannot beat with less.
+    """
+    budgets = sorted({float(one) for one in budgets_eur})
+    tasks = [(problem, budget) for budget in budgets]
+    return _trace(tasks, budgets, gap, time_limit_s, seed, "searching along the budgets", progress)
+
+
+def trace_front(
+    problem: Problem,
+    budget_eur: float,
+    amounts: np.ndarray,
+    limits: Sequence[float],
+    gap: float = 0.01,
+    time_limit_s: float = 300.0,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> tuple[CurvePoint, ...]:
+    """Trace value and bound against the most of something else that the plan may use, under one budget.
+
+    Parameters
+    ----------
+    problem, budget_eur : the problem and the budget of every plan on the front.
+    amounts : what each option uses, float64[O], for example its land take in m2.
+    limits : the most that the chosen options may use together, in any order.
+    gap, time_limit_s, seed, progress : as in `trace_curve`.
+
+    Returns
+    -------
+    One point per different limit, the smallest first; see `trace_curve`.
+    """
+    used = np.flatnonzero(amounts > 0).astype(np.int32)
+    scale = max(1.0, float(amounts.max(initial=0.0)))
+    ladder = sorted({float(one) for one in limits})
+    tasks = [
+        (add_limit(problem, "civil limit", used, amounts[used] / scale, limit / scale), budget_eur)
+        for limit in ladder
+    ]
+    return _trace(tasks, ladder, gap, time_limit_s, seed, "searching along the civil limits", progress)
+
+
+def _trace(
+    tasks: Sequence[tuple[Problem, float]],
+    limits: Sequence[float],
+    gap: float,
+    time_limit_s: float,
+    seed: int,
+    stage: str,
+    progress: Progress | None,
+) -> tuple[CurvePoint, ...]:
+    """Solve problems of which each allows all that the ones before allow, and carry plans and bounds over."""
+    deadline = time.monotonic() + time_limit_s
+    points: list[CurvePoint] = []
+    for place, ((problem, budget_eur), limit) in enumerate(zip(tasks, limits, strict=True)):
+        if progress is not None:
+            progress(stage, place / len(tasks))
+        left_s = max(0.0, deadline - time.monotonic()) / (len(tasks) - place)
+        answer = search_plan(problem, budget_eur, gap, left_s, seed)
+        solution = answer.solution
+        point = CurvePoint(limit, None, math.nan, -math.inf, -math.inf if answer.proven else math.inf)
+        if solution is not None:
+            point = CurvePoint(limit, solution.chosen, solution.cost_eur, solution.value_h, solution.bound_h)
+        if points and points[-1].value_h > point.value_h:
+            before = points[-1]
+            point = replace(point, chosen=before.chosen, cost_eur=before.cost_eur, value_h=before.value_h)
+        points.append(replace(point, bound_h=max(point.bound_h, point.value_h)))
+    for place in range(len(points) - 2, -1, -1):
+        bound_h = min(points[place].bound_h, points[place + 1].bound_h)
+        points[place] = replace(points[place], bound_h=bound_h)
+    if progress is not None:
+        progress(stage, 1.0)
+    return tuple(points)
+
+
+def measure_slopes(points: Sequence[CurvePoint], unit: float = 1e6) -> tuple[Slope, ...]:
+    """Say what one more unit (a million EUR) buys between neighbours of a curve.
+
+    Formula: found = (v_b - v_a) / (b - a) x unit; at least max(0, v_b - u_a), at most u_b - v_a, likewise. In
+    words: the hours that the step adds, spread evenly; the true best plans lie between value and bound.
+    Steps from a limit without a plan are left out.
+
+    Examples
+    --------
+    >>> nothing = np.empty(0, np.int32)
+    >>> a, b = CurvePoint(0.0, nothing, 0.0, 4.0, 4.0), CurvePoint(2e6, nothing, 2e6, 5.0, 5.5)
+    >>> slope = measure_slopes((a, b))[0]
+    >>> slope.found_h, slope.low_h, slope.high_h
+    (0.5, 0.5, 0.75)
+    """
+    slopes = []
+    for a, b in zip(points[:-1], points[1:], strict=True):
+        if a.chosen is None or b.chosen is None:
+            continue
+        per = unit / (b.limit - a.limit)
+        slopes.append(
+            Slope(
+                from_limit=a.limit,
+                to_limit=b.limit,
+                found_h=(b.value_h - a.value_h) * per,
+                low_h=max(0.0, b.value_h - a.bound_h) * per,
+                high_h=(b.bound_h - a.value_h) * per,
+            )
+        )
+    return tuple(slopes)

@@ -1,0 +1,317 @@
+"""Why no plan keeps all rules: the smallest sets of rules to drop, and the money that is missing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from abatis.barrier.network import build_network
+from abatis.barrier.solve import Solution, measure_times, solve_problem
+from abatis.model.errors import InfeasibleError
+from abatis.model.plan import Problem
+
+CLOSE = 1e-9
+CLOSE_H = 2e-7
+ANY_GAP = 1e9
+MOST_SETS = 12
+BUDGET = 0
+Stop = Callable[[float, float], bool]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search said: a solution, or none; `proven` says that there is none, not only none in time."""
+
+    solution: Solution | None
+    proven: bool
+
+
+@dataclass(frozen=True)
+class RuleConflict:
+    """The smallest sets of rules that have to be dropped so that a plan exists.
+
+    `sets` and `names` list every smallest set found, by key and in words; the key of the budget is `budget`.
+    `proven` is true when no smaller set is enough. When the budget is in the first set that holds it,
+    `missing_low_eur` more is not enough and `missing_high_eur` more is (None when money is not the matter).
+    """
+
+    sets: tuple[tuple[str, ...], ...]
+    names: tuple[tuple[str, ...], ...]
+    proven: bool
+    missing_low_eur: float | None
+    missing_high_eur: float | None
+    message: str
+
+
+def search_plan(
+    problem: Problem,
+    budget_eur: float,
+    gap: float,
+    time_limit_s: float,
+    seed: int,
+    stop: Stop | None = None,
+) -> Answer:
+    """Solve a problem; an infeasible one is an answer here, not an error.
+
+    Parameters
+    ----------
+    problem, budget_eur, gap, time_limit_s, seed : as in `solve_problem`.
+    stop : asked with (value_h, bound_h) now and then; the search ends early when it says yes.
+
+    Raises
+    ------
+    KeyboardInterrupt : when the user stopped the search.
+    """
+    stopped = False
+
+    def report(value_h: float, bound_h: float, _seconds: float) -> None:
+        nonlocal stopped
+        if stop is not None and stop(value_h, bound_h):
+            stopped = True
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    try:
+        solution = solve_problem(problem, budget_eur, gap, time_limit_s, seed, report)
+    except InfeasibleError:
+        return Answer(None, not stopped and time.monotonic() - started < time_limit_s)
+    if solution.status == "interrupted" and not stopped:
+        raise KeyboardInterrupt
+    return Answer(solution, False)
+
+
+def list_rules(problem: Problem, budget_eur: float) -> tuple[tuple[str, str], ...]:
+    """List every rule as (key, name): the budget, the rules in order, then the least hours of approaches."""
+    return (
+        ("budget", f"the budget of EUR {budget_eur:,.0f}"),
+        *((rule.key, rule.name) for rule in problem.rules),
+        *(
+            (f"least_hours:{problem.approach_keys[k]}", problem.least_hours_names[k])
+            for k in problem.least_hours
+        ),
+    )
+
+
+def find_broken(problem: Problem, budget_eur: float, choice: np.ndarray, after_h: np.ndarray) -> set[int]:
+    """Find which rules of `list_rules` a choice float64[O] with arrival times float64[K] breaks."""
+    broken = set()
+    if float(problem.option_cost_eur @ choice) > budget_eur + CLOSE * max(1.0, budget_eur):
+        broken.add(BUDGET)
+    for number, rule in enumerate(problem.rules, 1):
+        if float(rule.coefficients @ choice[rule.options]) > rule.limit + CLOSE * max(1.0, abs(rule.limit)):
+            broken.add(number)
+    for number, (k, hours) in enumerate(problem.least_hours.items(), 1 + len(problem.rules)):
+        if after_h[k] < hours - CLOSE_H:
+            broken.add(number)
+    return broken
+
+
+def drop_rules(problem: Problem, budget_eur: float, dropped: Iterable[int]) -> tuple[Problem, float]:
+    """Return the problem without some rules of `list_rules`, and the budget (that of all options if dropped)."""
+    gone = set(dropped)
+    first = 1 + len(problem.rules)
+    least = {k: h for n, (k, h) in enumerate(problem.least_hours.items(), first) if n not in gone}
+    smaller = replace(
+        problem,
+        rules=tuple(rule for number, rule in enumerate(problem.rules, 1) if number not in gone),
+        least_hours=least,
+        least_hours_names={k: problem.least_hours_names[k] for k in least},
+    )
+    all_eur = float(problem.option_cost_eur.sum())
+    return smaller, max(budget_eur, all_eur) if BUDGET in gone else budget_eur
+
+
+class _RuleTester:
+    """Says whether some plan keeps a set of rules; remembers plans and conflicts so that few searches run."""
+
+    def __init__(self, problem: Problem, budget_eur: float, deadline: float, seed: int) -> None:
+        self.problem = problem
+        self.budget_eur = budget_eur
+        self.deadline = deadline
+        self.seed = seed
+        self.every = frozenset(range(len(list_rules(problem, budget_eur))))
+        self.plans: list[tuple[frozenset[int], float]] = []
+        self.conflicts: list[frozenset[int]] = []
+        network = build_network(problem)
+        empty = np.zeros(problem.option_count)
+        self._keep_plan(empty, measure_times(network, empty))
+
+    def can_keep(self, kept: frozenset[int]) -> bool | None:
+        """Say whether a plan keeps all of `kept`; None when the time did not suffice to know."""
+        if any(not broken & kept for broken, _ in self.plans):
+            return True
+        if any(conflict <= kept for conflict in self.conflicts):
+            return False
+        problem, budget_eur = drop_rules(self.problem, self.budget_eur, self.every - kept)
+        answer = self.find_any(problem, budget_eur)
+        if answer.proven:
+            self.conflicts.append(kept)
+            return False
+        return None if answer.solution is None else True
+
+    def find_any(self, problem: Problem, budget_eur: float) -> Answer:
+        """Search any plan that keeps the rules of a problem made from this one."""
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            return Answer(None, False)
+        answer = search_plan(
+            problem, budget_eur, ANY_GAP, left_s, self.seed, lambda value_h, _: math.isfinite(value_h)
+        )
+        if answer.solution is not None:
+            choice = np.zeros(self.problem.option_count)
+            choice[answer.solution.chosen] = 1.0
+            self._keep_plan(choice, answer.solution.after_h)
+        return answer
+
+    def shrink(self, conflict: frozenset[int]) -> frozenset[int]:
+        """Leave out rules one by one while the others still contradict each other."""
+        for rule in sorted(conflict, reverse=True):
+            if self.can_keep(conflict - {rule}) is False:
+                conflict -= {rule}
+        if conflict not in self.conflicts:
+            self.conflicts.append(conflict)
+        return conflict
+
+    def _keep_plan(self, choice: np.ndarray, after_h: np.ndarray) -> None:
+        broken = find_broken(self.problem, self.budget_eur, choice, after_h)
+        self.plans.append((frozenset(broken), float(self.problem.option_cost_eur @ choice)))
+
+
+def find_smallest_relaxation(
+    problem: Problem, budget_eur: float, time_limit_s: float = 60.0, seed: int = 1
+) -> RuleConflict:
+    """Find the smallest sets of rules to drop so that a plan exists, by name.
+
+    Parameters
+    ----------
+    problem : a problem of which no plan keeps all rules within the budget.
+    budget_eur : its budget; it counts as one rule.
+    time_limit_s : limit of all searches together.
+    seed : seed of the searches.
+
+    Returns
+    -------
+    Every smallest set (up to `MOST_SETS`), whether it is proven that no smaller one exists, and for the budget
+    how much is missing. `sets` is empty when the rules can be kept after all.
+
+    Formula: min |H| such that H meets every minimal set of rules that contradict each other. In words: rules
+    that contradict each other are found by leaving out one rule after the other; of every such group at least
+    one has to go, and a smallest choice that meets all groups is tried until a plan exists. Source: Reiter
+    (1987), hitting sets of minimal conflicts.
+
+    Examples
+    --------
+    A site locked in that costs 5 with a budget of 3: drop the lock, or raise the budget by 2.
+    """
+    tester = _RuleTester(problem, budget_eur, time.monotonic() + time_limit_s, seed)
+    rules = list_rules(problem, budget_eur)
+    if tester.can_keep(tester.every):
+        return RuleConflict((), (), True, None, None, "All rules can be kept together.")
+    sets, proven = _find_smallest_sets(tester)
+    missing = _bracket_missing(tester, sets)
+    keys = tuple(tuple(rules[n][0] for n in one) for one in sets)
+    names = tuple(tuple(rules[n][1] for n in one) for one in sets)
+    return RuleConflict(keys, names, proven, *missing, _word_conflict(names, proven, missing))
+
+
+def _find_smallest_sets(tester: _RuleTester) -> tuple[list[tuple[int, ...]], bool]:
+    """All smallest sets of rules to drop, in order, and whether smaller ones are ruled out."""
+    groups: list[frozenset[int]] = []
+    if tester.every in tester.conflicts:
+        groups.append(tester.shrink(tester.every))
+    unknown = not groups
+    for size in range(1, len(tester.every) + 1):
+        found, unsure = _try_sets(tester, groups, size)
+        if found:
+            return found, not unknown
+        unknown = unknown or unsure
+        if time.monotonic() > tester.deadline:
+            break
+    fewest = min((broken for broken, _ in tester.plans), key=lambda one: (len(one), sorted(one)))
+    return [tuple(sorted(fewest))], False
+
+
+def _try_sets(
+    tester: _RuleTester, groups: list[frozenset[int]], size: int
+) -> tuple[list[tuple[int, ...]], bool]:
+    """Sets of one size that are enough, and whether one stayed undecided; `groups` of conflicts grows."""
+    found: list[tuple[int, ...]] = []
+    tried: set[tuple[int, ...]] = set()
+    unsure = False
+    while len(found) < MOST_SETS:
+        pool = sorted(frozenset().union(*groups)) if groups else sorted(tester.every)
+        fresh = next(
+            (
+                one
+                for one in itertools.combinations(pool, size)
+                if one not in tried and all(group & set(one) for group in groups)
+            ),
+            None,
+        )
+        if fresh is None or time.monotonic() > tester.deadline:
+            return found, unsure or fresh is not None
+        tried.add(fresh)
+        kept = tester.every - set(fresh)
+        answer = tester.can_keep(kept)
+        if answer:
+            found.append(fresh)
+        elif answer is None:
+            unsure = True
+        else:
+            groups.append(tester.shrink(kept))
+    return found, unsure
+
+
+def _bracket_missing(
+    tester: _RuleTester, sets: Sequence[tuple[int, ...]]
+) -> tuple[float | None, float | None]:
+    """EUR that are not enough and EUR that are enough on top of the budget, other rules of the set dropped."""
+    with_budget = next((one for one in sets if BUDGET in one), None)
+    if with_budget is None:
+        return None, None
+    problem, _ = drop_rules(tester.problem, tester.budget_eur, set(with_budget) - {BUDGET})
+    dropped = frozenset(with_budget)
+    low_eur = tester.budget_eur
+
+    def cheapest() -> float:
+        return min((cost for broken, cost in tester.plans if broken <= dropped), default=math.inf)
+
+    while cheapest() - low_eur > max(1.0, 1e-3 * cheapest()):
+        middle = 0.5 * (low_eur + cheapest())
+        before = cheapest()
+        answer = tester.find_any(problem, middle)
+        if answer.proven:
+            low_eur = middle
+        elif cheapest() >= before:
+            break
+    high_eur = cheapest()
+    return low_eur - tester.budget_eur, high_eur - tester.budget_eur if math.isfinite(high_eur) else None
+
+
+def _word_conflict(
+    names: Sequence[Sequence[str]], proven: bool, missing: tuple[float | None, float | None]
+) -> str:
+    choices = [" and ".join(f"'{name}'" for name in one) for one in names]
+    text = "No plan keeps all rules. "
+    if len(choices) == 1:
+        text += f"It is enough to drop {choices[0]}."
+    else:
+        text += f"It is enough to drop one of: {'; or '.join(choices)}."
+    low_eur, high_eur = missing
+    if high_eur is not None and low_eur is not None:
+        text += f" Of money, EUR {high_eur:,.0f} more is enough"
+        text += f"; EUR {low_eur:,.0f} more is not." if low_eur >= 1.0 else "."
+    return text if proven else text + " The time did not suffice to prove that no smaller set is enough."
+
+
+def explain_conflict(
+    problem: Problem, budget_eur: float, time_limit_s: float = 60.0, seed: int = 1
+) -> InfeasibleError:
+    """Make the error for a problem without a plan: its message says what to drop, its rules name it."""
+    conflict = find_smallest_relaxation(problem, budget_eur, time_limit_s, seed)
+    return InfeasibleError(conflict.message, tuple(dict.fromkeys(itertools.chain(*conflict.names))))

@@ -1,0 +1,59 @@
+"""Levels (arrival times as variables) and boxes of them: the parts of the search space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from abatis.model.plan import Problem
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The level variables: approaches that share one, their weights, and the box known at the root.
+
+    With a weighted sum every approach has its own level; with the minimum all share one; an approach that a
+    rule asks for hours has its own level of weight 0 as well.
+    """
+
+    of_approach: tuple[tuple[int, ...], ...]
+    weight: np.ndarray
+    low_h: np.ndarray
+    high_h: np.ndarray
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of the search space: levels between `low_h` and `high_h`, some options fixed to 0 or 1."""
+
+    low_h: np.ndarray
+    high_h: np.ndarray
+    fixed: tuple[tuple[int, int], ...]
+
+    def levels_key(self) -> bytes:
+        """Bytes that are equal when two boxes have the same levels."""
+        return self.low_h.tobytes() + self.high_h.tobytes()
+
+    def split(self, kind: str, item: int, value: float, grain_h: float) -> tuple[Box, Box]:
+        """Split at a level (up to `value`, and from the next possible level on) or at an option (0 and 1)."""
+        if kind == "option":
+            return (
+                Box(self.low_h, self.high_h, (*self.fixed, (item, 0))),
+                Box(self.low_h, self.high_h, (*self.fixed, (item, 1))),
+            )
+        low_h, high_h = self.low_h.copy(), self.high_h.copy()
+        high_h[item] = value
+        low_h[item] = value + grain_h
+        return Box(self.low_h, high_h, self.fixed), Box(low_h, self.high_h, self.fixed)
+
+    def limit_options(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper limit of every option; choosing one closes the others of its site."""
+        lower, upper = np.zeros(problem.option_count), np.ones(problem.option_count)
+        for option, value in self.fixed:
+            if value:
+                upper[problem.option_site == problem.option_site[option]] = 0.0
+                upper[option] = lower[option] = 1.0
+            else:
+                upper[option] = 0.0
+        return lower, upper

@@ -1,0 +1,123 @@
+"""`abatis interdict`: the contract of its JSON, its tables, its certificate, and its refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from abatis.barrier.certificate import check_certificate
+from abatis.barrier.textbook import find_unit, read_arcs
+from abatis.show import interdict
+from abatis.show.cli import main
+
+# From s to t over a (2) and over b (3); one unit closes the first way, two units both.
+ARCS = "tail,head,cost,delay,resource\ns,a,1,4,1\na,t,1,4,0\ns,b,1,4,1\nb,t,2,1,2\n"
+
+
+@pytest.fixture
+def arcs(tmp_path: Path) -> Path:
+    path = tmp_path / "arcs.csv"
+    path.write_text(ARCS)
+    return path
+
+
+def ask(path: Path, *more: str, source: str = "s", sink: str = "t", budget: str = "1") -> int:
+    return main(["interdict", str(path), "--source", source, "--sink", sink, "--budget", budget, *more])
+
+
+@pytest.mark.parametrize(
+    ("budget", "value", "chosen"),
+    [("0", 2, []), ("1", 3, ["s>a"]), ("2", 6, ["s>a", "s>b"]), ("99", 6, None)],
+)
+def test_json_by_hand(arcs, capsys, budget, value, chosen):
+    assert ask(arcs, "--json", budget=budget) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert {"value", "bound", "gap", "chosen", "seconds", "certificate"} <= set(answer)
+    assert (answer["value"], answer["bound"], answer["gap"]) == (value, value, 0)
+    assert (answer["verified"], answer["reasons"], answer["certificate"]) == (True, [], None)
+    assert answer["status"] == "optimal"
+    assert answer["seconds"] > 0
+    if chosen is not None:
+        assert [f"{arc['tail']}>{arc['head']}" for arc in answer["chosen"]] == chosen
+        assert answer["spent"] == len(chosen)
+
+
+def test_decimals_and_scenarios(tmp_path, capsys):
+    """Means over scenarios in tenths are exact: before (0.1 + 0.5) / 2, with the first arc closed (0.7 + 0.5) / 2."""
+    path = tmp_path / "arcs.csv"
+    path.write_text("tail,head,cost_1,cost_2,delay,resource\ns,t,0.1,0.9,0.6,0.5\ns,t,0.7,0.5,0,0\n")
+    assert ask(path, "--json", budget="0.5") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["value"], answer["bound"], answer["gap"]) == (0.6, 0.6, 0)
+    assert ask(path, "--json", budget="0.4") == 0
+    assert json.loads(capsys.readouterr().out)["value"] == 0.3
+
+
+def test_tables_for_people(arcs, capsys):
+    assert ask(arcs) == 0
+    text = capsys.readouterr().out
+    assert "Arcs to interdict" in text
+    assert "no plan is worth more than" in text
+
+
+def test_certificate_can_be_checked_again(arcs, tmp_path, capsys):
+    file = tmp_path / "proof.json"
+    assert ask(arcs, "--certificate", str(file), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["certificate"] == str(file)
+    values = json.loads(file.read_text())
+    table = read_arcs(arcs, "s", "t")
+    assert values["unit"] == find_unit(table)
+    problem = table.make_problem(values["unit"])
+    assert check_certificate(problem, values) == []
+    assert check_certificate(problem, {**values, "value_h": values["value_h"] + 1}) != []
+    assert check_certificate(problem, {**values, "bound_h": values["bound_h"] - 0.5}) != []
+
+
+def test_a_certificate_that_does_not_hold_is_an_error(arcs, capsys, monkeypatch):
+    monkeypatch.setattr(interdict, "check_certificate", lambda *_: ["leaf 0 proves nothing"])
+    assert ask(arcs, "--json") == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["verified"] is False
+    assert "leaf 0 proves nothing" in captured.err
+
+
+def test_same_seed_same_answer(arcs, capsys):
+    answers = []
+    for _ in range(2):
+        assert ask(arcs, "--json", "--seed", "7", budget="2") == 0
+        answers.append(json.loads(capsys.readouterr().out))
+        answers[-1].pop("seconds")
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"budget": "-1"}, "--budget: is -1"),
+        ({"budget": "nan"}, "--budget: is nan"),
+        ({"budget": "inf"}, "--budget: is inf"),
+        ({"source": "S"}, "no arc touches the node 'S'"),
+        ({"sink": "b", "source": "a"}, "no way leads from 'a' to 'b'"),
+        ({"more": ("--time-limit", "-2")}, "--time-limit: is -2"),
+        ({"more": ("--gap", "-0.1")}, "--gap: is -0.1"),
+        ({"more": ("--seed", "-1")}, "--seed: is -1"),
+        ({"more": ("--certificate", "nowhere/proof.json")}, "has no such folder"),
+    ],
+)
+def test_refusals(arcs, capsys, words, message):
+    more = words.pop("more", ())
+    assert ask(arcs, *more, **words) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+
+
+def test_every_fault_of_the_file_is_shown(tmp_path, capsys):
+    path = tmp_path / "arcs.csv"
+    path.write_text("tail,head,cost,delay,resource\ns,t,-1,x,\n")
+    assert ask(path) == 1
+    text = capsys.readouterr().err
+    assert "3 faults" in text
+    assert "row 2, cost: is -1" in text
