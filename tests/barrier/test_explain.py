@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from problems import limit_rule, make_problem, value_of
+from tests.barrier.problems import limit_rule, make_problem, value_of
 
 from abatis.barrier.explain import (
     SiteRating,

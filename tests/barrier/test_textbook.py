@@ -58,7 +58,7 @@ def draw_arcs(seed: int, kind: str) -> tuple[Arcs, float]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_to_trying_everything(kind):
-    """Ties, free arcs, no delay, tenths, micro and giga units: the optimum exactly, with a proof that holds."""
+    """Ties, free arcs, no delay, tenths, micro and giga units: the optimum exactly, and a proof."""
     differing = []
     for seed in range(25):
         arcs, budget = draw_arcs(seed, kind)

@@ -45,7 +45,7 @@ def test_json_by_hand(arcs, capsys, budget, value, chosen):
 
 
 def test_decimals_and_scenarios(tmp_path, capsys):
-    """Means over scenarios in tenths are exact: before (0.1 + 0.5) / 2, with the first arc closed (0.7 + 0.5) / 2."""
+    """Means over scenarios in tenths are exact: (0.1 + 0.5) / 2 before, (0.7 + 0.5) / 2 after."""
     path = tmp_path / "arcs.csv"
     path.write_text("tail,head,cost_1,cost_2,delay,resource\ns,t,0.1,0.9,0.6,0.5\ns,t,0.7,0.5,0,0\n")
     assert ask(path, "--json", budget="0.5") == 0

@@ -18,6 +18,7 @@ from abatis.model.plan import Problem
 CLOSE = 1e-9
 CLOSE_H = 2e-7
 ANY_GAP = 1e9
+OUT_OF_TIME = "in the time given"
 MOST_SETS = 12
 BUDGET = 0
 Stop = Callable[[float, float], bool]
@@ -78,8 +79,9 @@ def search_plan(
     started = time.monotonic()
     try:
         solution = solve_problem(problem, budget_eur, gap, time_limit_s, seed, report)
-    except InfeasibleError:
-        return Answer(None, not stopped and time.monotonic() - started < time_limit_s)
+    except InfeasibleError as error:
+        in_time = time.monotonic() - started < time_limit_s and OUT_OF_TIME not in str(error)
+        return Answer(None, in_time and not stopped)
     if solution.status == "interrupted" and not stopped:
         raise KeyboardInterrupt
     return Answer(solution, False)

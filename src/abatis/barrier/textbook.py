@@ -170,8 +170,8 @@ def _count_units(values: np.ndarray, unit: float) -> np.ndarray:
     """Values in units; whole where they are whole but for the rounding of the division."""
     counts = values / unit
     whole = np.round(counts)
-    counts = np.where(np.abs(counts - whole) <= 1e-12 * np.maximum(1.0, whole), whole, counts)
-    return counts
+    near: np.ndarray = np.abs(counts - whole) <= 1e-12 * np.maximum(1.0, whole)
+    return np.where(near, whole, counts)
 
 
 def round_bound(problem: Problem, value_h: float, bound_h: float) -> float:

@@ -153,9 +153,12 @@ def draw_ground_map(results: Results, base: BaseMap) -> MapImage:
     for index, word in enumerate(COVER_WORDS):
         if (dominant == index).any():
             sheet.add_patch(COVER_COLORS[word], word.replace("_", " "))
-    sheet.draw_land(forest=False, named=())
+    sheet.draw_land(forest=False, named=("neighbor", "hostile"))
+    if sheet.shows(base.layers["water"]):
+        sheet.fill(base.layers["water"], COVER_COLORS["water"], zorder=3)
+        sheet.add_patch(COVER_COLORS["water"], "water")
     rivers = base.layers["rivers"]
-    if len(rivers):
+    if sheet.shows(rivers):
         sheet.draw_lines(rivers, "#3b7fb0", 0.7, zorder=6)
         sheet.add_line("#3b7fb0", "river", 1.0)
     sheet.draw_roads()
