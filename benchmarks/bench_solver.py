@@ -142,7 +142,7 @@ def solve_case(case: Case, seed: int, limit_s: float, peer_limit_s: float) -> Ou
     if instance.problem.approach_weight.max() == instance.problem.approach_weight.min():
         bound = round_bound(instance.problem, solution.value_h, bound)
     chosen = tuple(solution.chosen.tolist())
-    closed = gap_of(solution.value_h, bound) <= max(case.gap, 4 * CLOSE)
+    closed = gap_of(solution.value_h, bound) <= max(case.gap, 100 * CLOSE)
     ours = Answer(chosen, solution.value_h, bound, seconds, len(solution.nodes), closed)
     peers = {}
     for name, solve in PEERS if case.against else ():

@@ -31,7 +31,7 @@ CLOSE = 1e-6
 
 
 def list_choices(problem):
-    """Every choice with at most one option per site: options, cost, value, rules it breaks apart from money."""
+    """Every choice with at most one option per site: options, cost, value, rules broken apart from money."""
     by_site = [[None, *np.flatnonzero(problem.option_site == s)] for s in range(len(problem.site_keys))]
     for picks in itertools.product(*by_site):
         chosen = [int(o) for o in picks if o is not None]
@@ -104,7 +104,8 @@ def rating(removal, low, high, broken=()):
 
 def test_words_of_a_rating():
     assert rating(0.5, 0.1, 0.3) == (
-        "Without it the plan loses 0.50 h; the money spent elsewhere wins back at least 0.20 h, at most 0.40 h."
+        "Without it the plan loses 0.50 h; "
+        "the money spent elsewhere wins back at least 0.20 h, at most 0.40 h."
     )
     assert rating(0.05, 0.05, 0.05) == (
         "Without it the plan loses 3.0 minutes; the money spent elsewhere wins back 0.0 minutes."
@@ -208,9 +209,7 @@ def make_strict(seed):
     random = np.random.default_rng(seed)
     problem = make_problem(seed, sites=5)
     sites = [np.flatnonzero(problem.option_site == s) for s in range(5)]
-    rules = [
-        limit_rule(sites[s], -np.ones(len(sites[s])), -1, f"in{s}") for s in random.permutation(5)[:2]
-    ]
+    rules = [limit_rule(sites[s], -np.ones(len(sites[s])), -1, f"in{s}") for s in random.permutation(5)[:2]]
     rules += [limit_rule(sites[s], np.ones(len(sites[s])), 0, f"out{s}") for s in random.permutation(5)[:2]]
     rules.append(limit_rule(range(problem.option_count), np.ones(problem.option_count), 1, "few"))
     least = {k: float(random.uniform(3, 9)) for k in range(int(random.integers(0, 3)))}
@@ -237,9 +236,7 @@ def test_smallest_relaxations_equal_exhaustive_search(seed):
     if first is None:
         assert conflict.missing_low_eur is None and conflict.missing_high_eur is None
         return
-    needed = min(
-        cost for cost, broken in plans if {rules[n][0] for n in broken} <= set(first)
-    ) - budget
+    needed = min(cost for cost, broken in plans if {rules[n][0] for n in broken} <= set(first)) - budget
     assert conflict.missing_low_eur < needed <= conflict.missing_high_eur
     assert conflict.missing_high_eur == needed
 
@@ -262,11 +259,11 @@ def test_without_time_nothing_is_claimed_to_be_proven():
     assert "did not suffice" in conflict.message
 
 
-def test_a_stopped_search_keeps_its_plan_and_a_user_s_stop_goes_on(monkeypatch):
-    problem = make_problem(2, nodes=30, sites=20)
+def test_a_stopped_search_keeps_its_plan_and_a_user_s_stop_goes_on():
+    problem = make_problem(4, nodes=60, sites=40, approaches=4)
     answer = search_plan(problem, 30.0, 0.0, 20.0, 1, lambda value_h, _: math.isfinite(value_h))
     assert answer.solution is not None
-    assert answer.solution.status in ("interrupted", "optimal")
+    assert answer.solution.status == "interrupted"
 
     def interrupt(*_):
         raise KeyboardInterrupt

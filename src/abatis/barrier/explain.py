@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -68,7 +69,8 @@ class SiteRating:
         most = max(least, self.removal_loss_h - max(0.0, self.replacement_low_h))
         if most - least < 0.005 or most - least < 0.02 * self.removal_loss_h:
             return f"the money spent elsewhere wins back {_write_hours(least)}"
-        return f"the money spent elsewhere wins back at least {_write_hours(least)}, at most {_write_hours(most)}"
+        between = f"at least {_write_hours(least)}, at most {_write_hours(most)}"
+        return f"the money spent elsewhere wins back {between}"
 
 
 @dataclass(frozen=True)
@@ -307,8 +309,8 @@ def find_alternatives(
     time_limit_s, seed : limit of all searches together, and their seed.
     progress : called with a stage in words and the share done.
 
-    Formula: min m subject to v(Q) >= (1 - loss share) v(P) and |sites(Q) and sites(P_i)| <= m for the plan and
-    every alternative before. In words: the number of sites in common is halved as long as a plan that good
+    Formula: min m subject to v(Q) >= (1 - loss share) v(P) and |sites(Q) and sites(P_i)| <= m for the plan
+    and every alternative before. In words: the number of sites in common is halved as long as a plan that good
     exists; each question is one search with its own bound, so "no plan shares fewer" can be proven. Source:
     modelling to generate alternatives, Brill, Chang and Hopkins (1982).
     """
@@ -489,7 +491,7 @@ def measure_slopes(points: Sequence[CurvePoint], unit: float = 1e6) -> tuple[Slo
     (0.5, 0.5, 0.75)
     """
     slopes = []
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in itertools.pairwise(points):
         if a.chosen is None or b.chosen is None:
             continue
         per = unit / (b.limit - a.limit)

@@ -114,7 +114,7 @@ def find_broken(problem: Problem, budget_eur: float, choice: np.ndarray, after_h
 
 
 def drop_rules(problem: Problem, budget_eur: float, dropped: Iterable[int]) -> tuple[Problem, float]:
-    """Return the problem without some rules of `list_rules`, and the budget (that of all options if dropped)."""
+    """Return the problem without some rules of `list_rules`, and its budget (enough for all if dropped)."""
     gone = set(dropped)
     first = 1 + len(problem.rules)
     least = {k: h for n, (k, h) in enumerate(problem.least_hours.items(), first) if n not in gone}
@@ -198,8 +198,8 @@ def find_smallest_relaxation(
 
     Returns
     -------
-    Every smallest set (up to `MOST_SETS`), whether it is proven that no smaller one exists, and for the budget
-    how much is missing. `sets` is empty when the rules can be kept after all.
+    Every smallest set (up to `MOST_SETS`), whether it is proven that no smaller one exists, and for the
+    budget how much is missing. `sets` is empty when the rules can be kept after all.
 
     Formula: min |H| such that H meets every minimal set of rules that contradict each other. In words: rules
     that contradict each other are found by leaving out one rule after the other; of every such group at least
@@ -272,7 +272,7 @@ def _try_sets(
 def _bracket_missing(
     tester: _RuleTester, sets: Sequence[tuple[int, ...]]
 ) -> tuple[float | None, float | None]:
-    """EUR that are not enough and EUR that are enough on top of the budget, other rules of the set dropped."""
+    """EUR on top of the budget that are not enough, and that are, with the other rules of the set dropped."""
     with_budget = next((one for one in sets if BUDGET in one), None)
     if with_budget is None:
         return None, None

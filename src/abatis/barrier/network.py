@@ -88,7 +88,11 @@ def build_network(problem: Problem) -> Network:
     edges, modes, start, options, delays = _list_candidates(problem)
     index = {(int(e), int(m)): c for c, (e, m) in enumerate(zip(edges, modes, strict=True))}
     longest_h = _longest_delays(problem, edges, modes, start, options, delays)
-    graphs = tuple(_compress_approach(problem, k, index, longest_h) for k in range(problem.approach_count))
+    arcs = [_GroupArcs(problem, group, longest_h) for group in range(len(problem.open_h))]
+    graphs = tuple(
+        _compress_approach(problem, k, index, arcs[problem.approach_group[k]])
+        for k in range(problem.approach_count)
+    )
     return Network(problem, graphs, edges, modes, start, options, delays)
 
 
@@ -155,100 +159,72 @@ def make_arcs(
     return start, head[order].astype(np.int32), time_h[edge[order]].astype(np.float64), edge[order]
 
 
-def _measure_from(problem: Problem, time_h: np.ndarray, seeds: np.ndarray, backward: bool) -> np.ndarray:
-    """Least hours from the nearest seed to every node (to the nearest seed when `backward`)."""
-    start, head, hours, _ = make_arcs(problem, time_h, backward)
-    distance = np.empty(problem.node_count)
-    none = np.full(len(head), -1, np.int64)
-    room = len(head) + len(seeds) + 16
-    seeds = np.asarray(seeds, np.int32)
-    measure_all(
-        start, head, hours, none, np.zeros(1), seeds, distance, np.empty(room), np.empty(room, np.int32)
-    )
-    return distance
+class _GroupArcs:
+    """CSR arcs of one vehicle-season group: undelayed, with the longest delays, and without candidates."""
+
+    def __init__(self, problem: Problem, group: int, longest_h: np.ndarray) -> None:
+        self.problem = problem
+        self.open_h, self.road_h = problem.open_h[group], problem.road_h[group]
+        least_h = np.minimum(self.open_h, self.road_h)
+        slow_h = np.minimum(self.open_h + longest_h[0], self.road_h + longest_h[1])
+        free_h = least_h.copy()
+        free_h[problem.option_edge] = np.inf
+        self.forward = make_arcs(problem, least_h)
+        self.backward = make_arcs(problem, least_h, backward=True) if problem.directed else self.forward
+        self.slow = make_arcs(problem, slow_h)
+        self.free = make_arcs(problem, free_h)
+
+    def measure(
+        self, arcs: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], seeds: np.ndarray
+    ) -> np.ndarray:
+        """Least hours from the nearest seed to every node (to the nearest seed on backward arcs)."""
+        start, head, hours, _ = arcs
+        distance = np.empty(self.problem.node_count)
+        none = np.full(len(head), -1, np.int64)
+        room = len(head) + len(seeds) + 16
+        keys, items = np.empty(room), np.empty(room, np.int32)
+        measure_all(start, head, hours, none, np.zeros(1), np.asarray(seeds, np.int32), distance, keys, items)
+        return distance
 
 
 def _compress_approach(
-    problem: Problem, approach: int, index: dict[tuple[int, int], int], longest_h: np.ndarray
+    problem: Problem, approach: int, index: dict[tuple[int, int], int], arcs: _GroupArcs
 ) -> ApproachGraph:
-    group = int(problem.approach_group[approach])
-    open_h, road_h = problem.open_h[group], problem.road_h[group]
     fronts, goals = problem.approach_sources[approach], problem.approach_targets[approach]
-    least_h = np.minimum(open_h, road_h)
-    slow_h = np.minimum(open_h + longest_h[0], road_h + longest_h[1])
-    from_front = _measure_from(problem, least_h, fronts, backward=False)
-    to_goal = _measure_from(problem, least_h, goals, backward=True)
-    slowest_h = float(_measure_from(problem, slow_h, fronts, backward=False)[goals].min())
+    from_front = arcs.measure(arcs.forward, fronts)
+    to_goal = arcs.measure(arcs.backward, goals)
+    slowest_h = float(arcs.measure(arcs.slow, fronts)[goals].min())
     limit_h = slowest_h * (1 + ROUNDING) + ROUNDING
-    kept = np.flatnonzero(from_front + to_goal <= limit_h)
-    local = np.full(problem.node_count, -1, np.int32)
-    local[kept] = np.arange(len(kept), dtype=np.int32)
-    inside = (local[problem.tail] >= 0) & (local[problem.head] >= 0)
+    kept = from_front + to_goal <= limit_h
     touched = np.unique(problem.option_edge)
-    touched = touched[inside[touched]]
-    nodes, arcs, source, target = _number_nodes(problem, approach, touched, local, kept, inside, least_h)
-    start, head, time_h, end_of, ends, from_nodes, to_nodes = arcs
-    legs = collect_all_legs(
-        start, head, time_h, end_of, ends, from_nodes, to_nodes, from_front[kept], to_goal[kept], limit_h
-    )
-    return _assemble(
-        problem, group, nodes, legs, touched, index, to_goal, (source, target, slowest_h), fronts
-    )
-
-
-def _number_nodes(
-    problem: Problem,
-    approach: int,
-    touched: np.ndarray,
-    local: np.ndarray,
-    kept: np.ndarray,
-    inside: np.ndarray,
-    least_h: np.ndarray,
-) -> tuple[np.ndarray, tuple[np.ndarray, ...], int, int]:
-    """Number end nodes, front and objective; return them with the candidate-free arcs between kept nodes."""
-    free_h = np.where(inside, least_h, np.inf)
-    free_h[touched] = np.inf
-    start, head, hours, _ = make_arcs(problem, free_h)
-    counts = start[kept + 1] - start[kept]
-    starts = np.zeros(len(kept) + 1, np.int64)
-    np.cumsum(counts, out=starts[1:])
-    pick = np.repeat(start[kept] - starts[:-1], counts) + np.arange(starts[-1])
-    goals = local[problem.approach_targets[approach]]
-    fronts = local[problem.approach_sources[approach]]
-    ends = np.unique(local[np.concatenate([problem.tail[touched], problem.head[touched]])])
-    end_of = np.full(len(kept), -1, np.int32)
+    touched = touched[kept[problem.tail[touched]] & kept[problem.head[touched]]]
+    ends = np.unique(np.concatenate([problem.tail[touched], problem.head[touched]])).astype(np.int32)
+    end_of = np.full(problem.node_count, -1, np.int32)
     end_of[ends] = np.arange(len(ends), dtype=np.int32)
-    source, target = len(ends), len(ends) + 1
-    nodes = np.append(kept[ends], [-1, -1])
-    arcs = (
-        starts,
-        local[head[pick]],
-        hours[pick],
-        end_of,
-        ends.astype(np.int32),
-        fronts[fronts >= 0].astype(np.int32),
-        goals[goals >= 0].astype(np.int32),
-    )
-    return nodes, arcs, source, target
+    start, head, time_h, _ = arcs.free
+    seeds, aims = np.asarray(fronts, np.int32), np.asarray(goals, np.int32)
+    legs = collect_all_legs(start, head, time_h, end_of, ends, seeds, aims, from_front, to_goal, limit_h)
+    return _assemble(problem, arcs, ends, legs, touched, index, to_goal, slowest_h, fronts)
 
 
 def _assemble(
     problem: Problem,
-    group: int,
-    nodes: np.ndarray,
+    arcs: _GroupArcs,
+    ends: np.ndarray,
     legs: tuple[np.ndarray, np.ndarray, np.ndarray],
     touched: np.ndarray,
     index: dict[tuple[int, int], int],
     to_goal: np.ndarray,
-    ends: tuple[int, int, float],
+    slowest_h: float,
     fronts: np.ndarray,
 ) -> ApproachGraph:
-    source, target, slowest_h = ends
+    """Join legs and candidate edges to the graph: end nodes first, then the front, then the objective."""
     none = np.full(len(legs[0]), -1, np.int64)
     parts: list[tuple[np.ndarray, ...]] = [(*legs, none, none)]
+    nodes = np.append(ends.astype(np.int64), [-1, -1])
     number = np.full(problem.node_count, -1, np.int64)
-    number[nodes[:-2]] = np.arange(len(nodes) - 2)
-    for mode, hours in enumerate((problem.open_h[group], problem.road_h[group])):
+    number[ends] = np.arange(len(ends))
+    for mode, hours in enumerate((arcs.open_h, arcs.road_h)):
         usable = touched[np.isfinite(hours[touched])]
         owner = np.array([index.get((int(e), mode), -1) for e in usable], np.int64)
         tail, head = number[problem.tail[usable]], number[problem.head[usable]]
@@ -260,7 +236,7 @@ def _assemble(
     start = np.zeros(len(nodes) + 1, np.int64)
     np.cumsum(np.bincount(tail.astype(np.int64), minlength=len(nodes)), out=start[1:])
     before_h = float(to_goal[fronts].min())
-    guide = np.append(to_goal[nodes[:-2]], [before_h, 0.0])
+    guide = np.append(to_goal[ends], [before_h, 0.0])
     return ApproachGraph(
         start=start,
         head=head[order].astype(np.int32),
@@ -268,8 +244,8 @@ def _assemble(
         candidate=candidate[order].astype(np.int64),
         edge=edge[order].astype(np.int64),
         nodes=nodes,
-        source=source,
-        target=target,
+        source=len(ends),
+        target=len(ends) + 1,
         guide_h=guide,
         before_h=before_h,
         slowest_h=slowest_h,

@@ -217,6 +217,45 @@ def solve(
     _show_plan(folder, results.plan, as_json)
 
 
+@app.command("why")
+def why(
+    plan: PlanFolder,
+    site: Annotated[str, typer.Option(metavar="KEY", help="one chosen site, by label or key")] = "",
+    alternatives: Annotated[int, typer.Option(min=0, max=20, help="how many other plans to look for")] = 3,
+    loss: Annotated[float, typer.Option(min=0, max=1, help="share of the value they may lose")] = 0.02,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="limit of all searches")] = 120,
+    as_json: AsJson = False,
+) -> None:
+    """Say why each site of a plan is there, what could replace it, and which plans are nearly as good."""
+    from abatis.show.explain import WhySettings, explain_plan
+
+    settings = WhySettings(site, alternatives, loss, time_limit)
+    with ShowProgress() as progress:
+        tables = explain_plan(plan, settings, progress)
+    show_tables(tables, as_json)
+
+
+@app.command("curve")
+def curve(
+    study: StudyFolder,
+    budgets: Annotated[
+        str, typer.Option(metavar="EUR,EUR,...", help="budgets; 0 to 200 % of the planned one when left out")
+    ] = "",
+    land: Annotated[bool, typer.Option("--land", help="trace hours against land take as well")] = False,
+    gap: Annotated[float | None, typer.Option(help="share at which each search stops")] = None,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="limit of all searches")] = 300.0,
+    seed: Annotated[int | None, typer.Option(help="seed of the searches")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Trace the hours that every budget buys, with a bound, and what an extra million buys."""
+    from abatis.show.explain import CurveSettings, read_budgets, trace_study
+
+    settings = CurveSettings(read_budgets(budgets), land, gap, time_limit, seed)
+    with ShowProgress() as progress:
+        tables = trace_study(study, settings, progress)
+    show_tables(tables, as_json)
+
+
 @app.command("compare")
 def compare(
     plan_a: Annotated[Path, typer.Argument(metavar="PLAN_A", help="plan folder")],
