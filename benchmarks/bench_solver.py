@@ -23,12 +23,19 @@ from abatis.barrier.certificate import add_delays, check_certificate, measure_ar
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import gap_of, solve_problem
 from abatis.barrier.textbook import read_arspi, round_bound
+from abatis.model.storage import write_text_whole
 from solver.families import Instance, make_geographic, make_matta, make_wood
 from solver.peers import Answer, solve_path_cuts, solve_whole_model
 
 GRAPHS = Path(__file__).resolve().parents[2] / "shared" / "data" / "interdiction" / "arspi_experiment3"
 PAIRS = ((10, 5), (10, 20), (100, 50), (100, 200))
 CLOSE = 1e-9
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "solver.md"
+MARKS = ("<!-- table of families -->", "<!-- end of table -->")
+DOCS_HEAD = (
+    "| instance | solver | value | bound | gap [%] | seconds | nodes | proved |",
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
+)
 WRONG = "SECOND CHECK FAILED"
 SHORT_SEEDS, SHORT_LIMIT_S, SHORT_PEER_LIMIT_S = 1, 10.0, 20.0
 Make = Callable[[int], Instance]
@@ -137,7 +144,8 @@ def solve_case(case: Case, seed: int, limit_s: float, peer_limit_s: float) -> Ou
     started = time.monotonic()
     solution = solve_problem(instance.problem, instance.budget, case.gap, limit_s, 1)
     seconds = time.monotonic() - started
-    faults = check_certificate(instance.problem, make_certificate(solution))
+    reasons = check_certificate(instance.problem, make_certificate(solution))
+    faults = [f"abatis: {reason}" for reason in reasons]
     bound = solution.bound_h
     if instance.problem.approach_weight.max() == instance.problem.approach_weight.min():
         bound = round_bound(instance.problem, solution.value_h, bound)
@@ -186,8 +194,10 @@ def _print_answer(instance: Instance, name: str, answer: Answer) -> None:
     )
 
 
-def measure_case(case: Case, seeds: int, limit_s: float | None, peer_limit_s: float) -> list[dict[str, Any]]:
-    """Rows of one case: medians over the seeds, ours alone or beside each peer."""
+def measure_case(
+    case: Case, seeds: int, limit_s: float | None, peer_limit_s: float
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of one case, and its lines for the docs: medians over the seeds, ours and each peer's."""
     limit_s = case.limit_s if limit_s is None else min(limit_s, case.limit_s)
     if case.family == "arspi":
         seeds = 1
@@ -210,7 +220,39 @@ def measure_case(case: Case, seeds: int, limit_s: float | None, peer_limit_s: fl
         rows.append(_make_row(f"{name}, proof", ours, None, None, case.goal, "s", note))
     for peer in outcomes[0].peers:
         rows.append(_compare_peer(name, case, outcomes, peer, peer_limit_s))
-    return rows
+    return rows, _write_lines(name, outcomes)
+
+
+def _write_lines(name: str, outcomes: list[Outcome]) -> list[str]:
+    """Lines of the table in the docs: one per solver, medians over the seeds."""
+    lines = []
+    for solver in ("abatis", *outcomes[0].peers):
+        wrong = any(solver in fault for one in outcomes for fault in one.faults)
+        answers = [one.ours if solver == "abatis" else one.peers[solver] for one in outcomes]
+        value, bound, gap, seconds, nodes = (
+            statistics.median(column)
+            for column in zip(
+                *(
+                    (a.value_h, a.bound_h, 100 * gap_of(a.value_h, a.bound_h), a.seconds, a.nodes)
+                    for a in answers
+                ),
+                strict=True,
+            )
+        )
+        proved = f"{sum(a.closed for a in answers)} of {len(answers)}" + (" (check failed)" if wrong else "")
+        lines.append(
+            f"| {name} | {solver} | {value:.6g} | {bound:.6g} | {gap:.3g} | {seconds:.2f} | {nodes:.0f} "
+            f"| {proved} |"
+        )
+    return lines
+
+
+def write_docs(lines: list[str], heading: str) -> None:
+    """Put the table into docs/solver.md between its two marks."""
+    text = DOCS.read_text(encoding="utf-8")
+    first, last = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
+    table = "\n".join([heading, "", *DOCS_HEAD, *lines])
+    write_text_whole(DOCS, f"{text[:first]}\n{table}\n{text[last:]}")
 
 
 def _compare_peer(
@@ -268,20 +310,23 @@ def _make_row(
 
 def measure_families(
     family: str, seeds: int, limit_s: float | None, peer_limit_s: float, full: bool
-) -> list[dict[str, Any]]:
-    """Rows of all cases of a family, or of all families when `family` is empty."""
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows and docs lines of all cases of a family, or of all families when `family` is empty."""
     warm = make_wood(4, 4, 10, 5, 1, 2, 0)
     solve_problem(warm.problem, warm.budget, 0.0, 10.0)  # compiled code is loaded before anything is timed
     rows: list[dict[str, Any]] = []
+    lines: list[str] = []
     for case in list_cases(full):
         if family in ("", case.family):
-            rows += measure_case(case, seeds, limit_s, peer_limit_s)
-    return rows + summarize_ratios(rows)
+            fresh_rows, fresh_lines = measure_case(case, seeds, limit_s, peer_limit_s)
+            rows += fresh_rows
+            lines += fresh_lines
+    return rows + summarize_ratios(rows), lines
 
 
 def run() -> list[dict[str, Any]]:
     """Short set for `make bench`."""
-    return measure_families("", SHORT_SEEDS, SHORT_LIMIT_S, SHORT_PEER_LIMIT_S, full=False)
+    return measure_families("", SHORT_SEEDS, SHORT_LIMIT_S, SHORT_PEER_LIMIT_S, full=False)[0]
 
 
 def main() -> int:
@@ -293,11 +338,16 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=None, help="most seconds for abatis per instance")
     parser.add_argument("--peer-limit", type=float, default=None, help="most seconds for a peer per instance")
     parser.add_argument("--full", action="store_true", help="every size and budget of the goals (many hours)")
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/solver.md")
     asked = parser.parse_args()
     seeds = asked.seeds or (5 if asked.full else SHORT_SEEDS)
     limit_s = asked.limit or (None if asked.full else SHORT_LIMIT_S)
     peer_limit_s = asked.peer_limit or (3600.0 if asked.full else SHORT_PEER_LIMIT_S)
-    rows = measure_families(asked.family, seeds, limit_s, peer_limit_s, asked.full)
+    rows, lines = measure_families(asked.family, seeds, limit_s, peer_limit_s, asked.full)
+    if asked.docs:
+        shown = "limits of the goals" if limit_s is None else f"at most {limit_s:g} s for abatis"
+        heading = f"Seeds 0 to {seeds - 1}, {shown}, {peer_limit_s:g} s for each peer, 2 threads each."
+        write_docs(lines, heading)
     for row in rows:
         print(json.dumps(row, ensure_ascii=False), flush=True)
     from run import format_table

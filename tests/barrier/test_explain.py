@@ -260,8 +260,8 @@ def test_without_time_nothing_is_claimed_to_be_proven():
 
 
 def test_a_stopped_search_keeps_its_plan_and_a_user_s_stop_goes_on():
-    problem = make_problem(4, nodes=60, sites=40, approaches=4)
-    answer = search_plan(problem, 30.0, 0.0, 20.0, 1, lambda value_h, _: math.isfinite(value_h))
+    problem = make_problem(4, nodes=200, sites=150, approaches=6)
+    answer = search_plan(problem, 60.0, 0.0, 20.0, 1, lambda value_h, _: math.isfinite(value_h))
     assert answer.solution is not None
     assert answer.solution.status == "interrupted"
 
@@ -269,7 +269,7 @@ def test_a_stopped_search_keeps_its_plan_and_a_user_s_stop_goes_on():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search_plan(problem, 30.0, 0.0, 20.0, 1, interrupt)
+        search_plan(problem, 60.0, 0.0, 20.0, 1, interrupt)
 
 
 def test_locking_out_leaves_the_given_problem_alone():

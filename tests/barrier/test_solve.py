@@ -125,6 +125,15 @@ def test_same_seed_same_plan():
     assert first == second
 
 
+@pytest.mark.parametrize("time_limit_s", [0.02, 0.05, 0.1, 0.2, 0.4])
+def test_any_time_limit_gives_a_plan_and_a_bound_that_verify(time_limit_s):
+    """Wherever the clock stops the search, plan, bound and certificate fit together."""
+    problem = make_problem(8, nodes=60, sites=40, approaches=4)
+    solution = solve_problem(problem, 30.0, gap=0.0, time_limit_s=time_limit_s)
+    assert solution.bound_h >= solution.value_h
+    assert check_certificate(problem, make_certificate(solution)) == []
+
+
 def test_time_limit_and_interruption_return_the_best_plan_with_its_bound():
     """Stopping early is an honest answer: a plan, a bound above it, a certificate that holds."""
     problem = make_problem(8, nodes=40, sites=24, approaches=3)

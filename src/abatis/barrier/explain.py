@@ -11,12 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from abatis.barrier.explain_rules import find_broken, list_rules, search_plan
-from abatis.barrier.network import Network, build_network
-from abatis.barrier.solve import measure_times
+from abatis.barrier.incumbent import Incumbent
+from abatis.barrier.network import build_network
+from abatis.barrier.programme import make_static_rows
+from abatis.barrier.search import PlanSearch
+from abatis.barrier.solve import make_levels, measure_times
 from abatis.model.errors import Fault, InputError
 from abatis.model.plan import Problem, Rule
 
 LEAST_LIMIT_S = 0.05
+REFILL_MOVES = 100
 LEAST_LOSS_H = 5e-5
 Progress = Callable[[str, float], None]
 
@@ -118,9 +122,11 @@ class Slope:
 class _Pricer:
     """Exact arrival times and value of choices on one problem."""
 
-    def __init__(self, problem: Problem, network: Network | None = None) -> None:
+    def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.network = network or build_network(problem)
+        started = time.monotonic()
+        self.network = build_network(problem)
+        self.build_s = time.monotonic() - started
 
     def measure(self, choice: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and arrival times of a choice float64[O]."""
@@ -172,7 +178,8 @@ def rate_sites(
     bound_h : proven bound on the value of any plan of the problem.
     sites : keys of the chosen sites to rate; all when empty.
     sharpness : a search for a replacement ends once its gap is this share of the removal loss.
-    time_limit_s : limit of all searches together; shared out, the greatest removal loss first.
+    time_limit_s : limit of all searches together; half of it for quick moves, the rest for whole searches
+        with a bound, the greatest removal loss first. What it does not reach keeps a wider bracket.
     seed : seed of the searches.
     progress : called with a stage in words and the share done.
 
@@ -198,95 +205,118 @@ def rate_sites(
     ]
     if faults:
         raise InputError(faults)
+    started = time.monotonic()
     pricer = _Pricer(problem)
+    search = _ReplacementSearch(problem, budget_eur, bound_h, pricer, started + time_limit_s, seed, progress)
+    chosen = np.asarray(chosen, np.int32)
+    wanted = [option_at[key] for key in sites or option_at]
+    removals = {option: search.remove(chosen, option) for option in wanted}
+    order = sorted(wanted, key=lambda option: (-removals[option][0], option))
+    search.refill(chosen, order)
+    search.solve({option: removals[option][0] for option in order}, sharpness)
     value_h, _ = pricer.measure(_as_choice(problem, chosen))
-    pool = _PlanPool(problem)
-    removed = {}
-    for key in sites or option_at:
-        option = option_at[key]
-        rest = np.array([o for o in chosen if o != option], np.int32)
-        left_h, after_h = pricer.measure(_as_choice(problem, rest))
-        broken = find_broken(problem, budget_eur, _as_choice(problem, rest), after_h)
-        removed[key] = (value_h - left_h, broken)
-        if not broken:
-            pool.add(rest, left_h)
-    wanted = sorted(removed, key=lambda key: (-removed[key][0], key))
-    bounds_h = _bound_without(
-        problem, budget_eur, {key: removed[key][0] for key in wanted}, bound_h, pool, value_h, sharpness,
-        time.monotonic() + time_limit_s, seed, progress,
-    )  # fmt: skip
     rules = list_rules(problem, budget_eur)
     ratings = []
-    for key in wanted:
-        option = option_at[key]
-        best_h, plan = pool.find_best_without(int(problem.option_site[option]))
+    for option in order:
+        site = int(problem.option_site[option])
+        best_h, plan = search.find_best_without(site)
         own = {problem.site_keys[problem.option_site[o]] for o in plan} - set(option_at)
+        loss_h, broken = removals[option]
         ratings.append(
             SiteRating(
-                site=key,
-                name=problem.site_names[problem.option_site[option]],
+                site=problem.site_keys[site],
+                name=problem.site_names[site],
                 option=problem.option_keys[option],
                 freed_eur=float(problem.option_cost_eur[option]),
-                removal_loss_h=removed[key][0],
-                replacement_low_h=value_h - max(bounds_h[key], best_h),
+                removal_loss_h=loss_h,
+                replacement_low_h=value_h - max(search.bounds_h.get(site, bound_h), best_h),
                 replacement_high_h=value_h - best_h,
-                broken=tuple(rules[number][1] for number in sorted(removed[key][1])),
+                broken=tuple(rules[number][1] for number in sorted(broken)),
                 instead=tuple(sorted(own)),
             )
         )
     return tuple(sorted(ratings, key=lambda one: (-one.replacement_high_h, -one.removal_loss_h, one.site)))
 
 
-class _PlanPool:
-    """Plans known to keep budget and rules, with their values."""
+class _ReplacementSearch:
+    """Plans that leave a site open: by refilling the rest of the plan, then by whole searches with a bound."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._site_of = problem.option_site
+    def __init__(
+        self,
+        problem: Problem,
+        budget_eur: float,
+        bound_h: float,
+        pricer: _Pricer,
+        deadline: float,
+        seed: int,
+        progress: Progress | None,
+    ) -> None:
+        self.problem = problem
+        self.budget_eur = budget_eur
+        self.bound_h = bound_h
+        self.bounds_h: dict[int, float] = {}
+        self._pricer = pricer
+        self._deadline = deadline
+        self._seed = seed
+        self._report = progress or (lambda _words, _share: None)
         self._plans: list[tuple[float, np.ndarray]] = []
 
-    def add(self, chosen: np.ndarray, value_h: float) -> None:
-        self._plans.append((value_h, chosen))
-
     def find_best_without(self, site: int) -> tuple[float, np.ndarray]:
-        """Best value and plan that leaves a site open; -inf when there is none."""
-        fit = [one for one in self._plans if site not in self._site_of[one[1]]]
+        """Best value and plan known that leaves a site open; -inf when there is none."""
+        fit = [one for one in self._plans if site not in self.problem.option_site[one[1]]]
         return max(fit, key=lambda one: one[0], default=(-math.inf, np.empty(0, np.int32)))
 
+    def remove(self, chosen: np.ndarray, option: int) -> tuple[float, set[int]]:
+        """Hours lost without one option of a plan, and the rules that this breaks."""
+        value_h, _ = self._pricer.measure(_as_choice(self.problem, chosen))
+        rest = chosen[chosen != option]
+        left_h, after_h = self._pricer.measure(_as_choice(self.problem, rest))
+        broken = find_broken(self.problem, self.budget_eur, _as_choice(self.problem, rest), after_h)
+        if not broken:
+            self._plans.append((left_h, rest))
+        return value_h - left_h, broken
 
-def _bound_without(
-    problem: Problem,
-    budget_eur: float,
-    removal_loss_h: dict[str, float],
-    bound_h: float,
-    pool: _PlanPool,
-    value_h: float,
-    sharpness: float,
-    deadline: float,
-    seed: int,
-    progress: Progress | None,
-) -> dict[str, float]:
-    """Search a plan without each site (they go to the pool); returns a bound on every such plan."""
-    row = {key: number for number, key in enumerate(problem.site_keys)}
-    bounds_h = {}
-    for place, (key, loss_h) in enumerate(removal_loss_h.items()):
-        if progress is not None:
-            progress("searching plans without each site", place / len(removal_loss_h))
-        bounds_h[key] = bound_h
-        left_s = (deadline - time.monotonic()) / (len(removal_loss_h) - place)
-        best_h, _ = pool.find_best_without(row[key])
-        near_h = max(sharpness * loss_h, 1e-9)
-        if left_s < LEAST_LIMIT_S or bounds_h[key] - best_h <= near_h:
-            continue
-        gap = sharpness * loss_h / abs(value_h) if value_h else 0.0
-        answer = search_plan(lock_out(problem, row[key]), budget_eur, gap, left_s, seed)
-        if answer.solution is not None:
-            pool.add(answer.solution.chosen, answer.solution.value_h)
-            bounds_h[key] = min(bound_h, answer.solution.bound_h)
-        elif answer.proven:
-            bounds_h[key] = -math.inf
-    if progress is not None:
-        progress("searching plans without each site", 1.0)
-    return bounds_h
+    def refill(self, chosen: np.ndarray, order: Sequence[int]) -> None:
+        """Spend the money of each option elsewhere: quick moves that start from the rest of the plan."""
+        before_h = np.array([graph.before_h for graph in self._pricer.network.graphs])
+        half = time.monotonic() + 0.5 * (self._deadline - time.monotonic())
+        for place, option in enumerate(order):
+            if time.monotonic() > half:
+                return
+            self._report("spending the money of each site elsewhere", place / len(order))
+            closed = lock_out(self.problem, int(self.problem.option_site[option]))
+            # Rules change nothing on the ground: the network stays.
+            network = replace(self._pricer.network, problem=closed)
+            levels = make_levels(network, before_h)
+            best = Incumbent(network, levels, make_static_rows(closed, self.budget_eur))
+            best.offer(_as_choice(closed, chosen[chosen != option]))
+            PlanSearch(best, self._seed).improve(np.ones(closed.option_count), REFILL_MOVES, half)
+            if best.choice is not None:
+                self._plans.append((best.value_h, np.flatnonzero(best.choice > 0.5).astype(np.int32)))
+        self._report("spending the money of each site elsewhere", 1.0)
+
+    def solve(self, removal_loss_h: dict[int, float], sharpness: float) -> None:
+        """Search whole plans without each site, with a bound, as far as the time goes."""
+        # A search that has no time left after its network is built would say nothing.
+        least_s = max(LEAST_LIMIT_S, 2.0 * self._pricer.build_s)
+        value_h = max((value for value, _ in self._plans), default=0.0)
+        for place, (option, loss_h) in enumerate(removal_loss_h.items()):
+            self._report("searching plans without each site", place / len(removal_loss_h))
+            site = int(self.problem.option_site[option])
+            left_s = self._deadline - time.monotonic()
+            best_h, _ = self.find_best_without(site)
+            near_h = max(sharpness * loss_h, 1e-9)
+            if left_s < least_s or self.bound_h - best_h <= near_h:
+                continue
+            limit_s = min(left_s, max(3.0 * least_s, left_s / (len(removal_loss_h) - place)))
+            gap = near_h / abs(value_h) if value_h and sharpness else 0.0
+            answer = search_plan(lock_out(self.problem, site), self.budget_eur, gap, limit_s, self._seed)
+            if answer.solution is not None:
+                self._plans.append((answer.solution.value_h, answer.solution.chosen))
+                self.bounds_h[site] = min(self.bound_h, answer.solution.bound_h)
+            elif answer.proven:
+                self.bounds_h[site] = -math.inf
+        self._report("searching plans without each site", 1.0)
 
 
 def find_alternatives(
@@ -310,8 +340,8 @@ def find_alternatives(
     progress : called with a stage in words and the share done.
 
     Formula: min m subject to v(Q) >= (1 - loss share) v(P) and |sites(Q) and sites(P_i)| <= m for the plan
-    and every alternative before. In words: the number of sites in common is halved as long as a plan that good
-    exists; each question is one search with its own bound, so "no plan shares fewer" can be proven. Source:
+    and every alternative before. In words: the number of sites in common is halved as long as a plan that
+    good exists; each question is one search with its own bound, so "no plan shares fewer" can be proven. Source:
     modelling to generate alternatives, Brill, Chang and Hopkins (1982).
     """
     pricer = _Pricer(problem)

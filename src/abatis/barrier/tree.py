@@ -286,6 +286,8 @@ class TreeSearch:
         worst = max(self.nodes[first].bound_h, self.nodes[second].bound_h)
         if worst > node.bound_h and time.monotonic() > deadline:
             del self.nodes[before:]
+            self._open = [one for one in self._open if one[1] < before]
+            heapq.heapify(self._open)
             return
         node.split, node.children = split, (first, second)
 
