@@ -113,6 +113,9 @@ def test_words_of_a_rating():
     assert rating(0.5, -0.2, -0.1) == (
         "Without it the plan loses 0.50 h; a plan without it is 0.10 h better."
     )
+    assert rating(0.5, -0.2, 0.3).endswith(
+        "wins back at least 0.20 h (a plan better than this one is not ruled out)."
+    )
     assert rating(0.0, 0.0, 0.0).startswith("Without it the plan loses no time;")
     assert rating(0.5, 0.1, math.inf).endswith("no plan without it was found in the time given.")
 
@@ -260,7 +263,7 @@ def test_without_time_nothing_is_claimed_to_be_proven():
 
 
 def test_a_stopped_search_keeps_its_plan_and_a_user_s_stop_goes_on():
-    problem = make_problem(4, nodes=200, sites=150, approaches=6)
+    problem = make_problem(0, nodes=20, sites=40, approaches=3)
     answer = search_plan(problem, 60.0, 0.0, 20.0, 1, lambda value_h, _: math.isfinite(value_h))
     assert answer.solution is not None
     assert answer.solution.status == "interrupted"

@@ -50,6 +50,17 @@ def test_differences_are_named_with_both_values(two_plans):
     assert [row["key"] for row in tables["inputs"].rows] == ["budget_eur"]
 
 
+def test_the_same_option_at_another_cost_is_a_difference(study_copy):
+    first, second = study_copy / "plans" / "base", study_copy / "plans" / "dearer"
+    shutil.copytree(first, second)
+    plan = json.loads((second / "plan.json").read_text())
+    plan["options"][0]["cost_eur"] += 1000
+    (second / "plan.json").write_text(json.dumps(plan))
+    (row,) = compare_plans(first, second)["choices"].rows
+    assert row["a"] == row["b"] == plan["options"][0]["option"]
+    assert row["cost_b_eur"] - row["cost_a_eur"] == 1000
+
+
 def test_plans_of_two_studies_show_which_rows_differ(study_copy, tmp_path):
     other = tmp_path / "second"
     shutil.copytree(study_copy, other)

@@ -32,7 +32,7 @@ def make_grid(levels: Levels, value_h: float) -> list[np.ndarray]:
     `value_h` is the value of the best plan known; when there is none, of the least any plan can have.
     """
     scale_h = value_h if np.isfinite(value_h) else float(levels.weight @ levels.low_h)
-    step_h = max(BAND_SHARE * abs(scale_h), 1e-9)
+    step_h = max(BAND_SHARE * abs(scale_h), 1e-6 * levels.span_h)
     grid = []
     for low, high, weight in zip(levels.low_h, levels.high_h, levels.weight, strict=True):
         count = int(np.clip(np.ceil(weight * (high - low) / step_h), 1, MOST_BANDS))

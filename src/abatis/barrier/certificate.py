@@ -200,6 +200,8 @@ def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[An
     while stack and nodes:
         index, low, high, upper, lower = stack.pop()
         node = nodes[index]
+        if (low > high).any():
+            continue
         if "split" not in node:
             bound = _bound_leaf(problem, levels["weight"], low, high, upper, lower, node, paths, static, grid)
             floor = math.fsum(w * h for w, h in zip(levels["weight"], low, strict=True))

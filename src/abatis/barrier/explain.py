@@ -21,6 +21,8 @@ from abatis.model.plan import Problem, Rule
 
 LEAST_LIMIT_S = 0.05
 REFILL_MOVES = 100
+REFILL_SHARE = 0.7
+LEAST_REFILL_S = 0.5
 LEAST_LOSS_H = 5e-5
 Progress = Callable[[str, float], None]
 
@@ -70,6 +72,9 @@ class SiteRating:
         if self.replacement_high_h < -LEAST_LOSS_H:
             return f"a plan without it is {_write_hours(-self.replacement_high_h)} better"
         least = max(0.0, self.removal_loss_h - self.replacement_high_h)
+        if self.replacement_low_h < -LEAST_LOSS_H:
+            best = "a plan better than this one is not ruled out"
+            return f"the money spent elsewhere wins back at least {_write_hours(least)} ({best})"
         most = max(least, self.removal_loss_h - max(0.0, self.replacement_low_h))
         if most - least < 0.005 or most - least < 0.02 * self.removal_loss_h:
             return f"the money spent elsewhere wins back {_write_hours(least)}"
@@ -178,8 +183,8 @@ def rate_sites(
     bound_h : proven bound on the value of any plan of the problem.
     sites : keys of the chosen sites to rate; all when empty.
     sharpness : a search for a replacement ends once its gap is this share of the removal loss.
-    time_limit_s : limit of all searches together; half of it for quick moves, the rest for whole searches
-        with a bound, the greatest removal loss first. What it does not reach keeps a wider bracket.
+    time_limit_s : limit of all searches together; most of it for quick moves, the rest for whole
+        searches with a bound, the greatest removal loss first. What it does not reach keeps a wider bracket.
     seed : seed of the searches.
     progress : called with a stage in words and the share done.
 
@@ -239,7 +244,7 @@ def rate_sites(
 
 
 class _ReplacementSearch:
-    """Plans that leave a site open: by refilling the rest of the plan, then by whole searches with a bound."""
+    """Plans that leave a site open: by refilling the rest of the plan, then by searches with a bound."""
 
     def __init__(
         self,
@@ -279,10 +284,12 @@ class _ReplacementSearch:
     def refill(self, chosen: np.ndarray, order: Sequence[int]) -> None:
         """Spend the money of each option elsewhere: quick moves that start from the rest of the plan."""
         before_h = np.array([graph.before_h for graph in self._pricer.network.graphs])
-        half = time.monotonic() + 0.5 * (self._deadline - time.monotonic())
+        until = time.monotonic() + REFILL_SHARE * (self._deadline - time.monotonic())
         for place, option in enumerate(order):
-            if time.monotonic() > half:
+            now = time.monotonic()
+            if now > until:
                 return
+            share = now + max(LEAST_REFILL_S, (until - now) / (len(order) - place))
             self._report("spending the money of each site elsewhere", place / len(order))
             closed = lock_out(self.problem, int(self.problem.option_site[option]))
             # Rules change nothing on the ground: the network stays.
@@ -290,7 +297,7 @@ class _ReplacementSearch:
             levels = make_levels(network, before_h)
             best = Incumbent(network, levels, make_static_rows(closed, self.budget_eur))
             best.offer(_as_choice(closed, chosen[chosen != option]))
-            PlanSearch(best, self._seed).improve(np.ones(closed.option_count), REFILL_MOVES, half)
+            PlanSearch(best, self._seed).improve(np.ones(closed.option_count), REFILL_MOVES, share)
             if best.choice is not None:
                 self._plans.append((best.value_h, np.flatnonzero(best.choice > 0.5).astype(np.int32)))
         self._report("spending the money of each site elsewhere", 1.0)
@@ -341,8 +348,8 @@ def find_alternatives(
 
     Formula: min m subject to v(Q) >= (1 - loss share) v(P) and |sites(Q) and sites(P_i)| <= m for the plan
     and every alternative before. In words: the number of sites in common is halved as long as a plan that
-    good exists; each question is one search with its own bound, so "no plan shares fewer" can be proven. Source:
-    modelling to generate alternatives, Brill, Chang and Hopkins (1982).
+    good exists; each question is one search with its own bound, so "no plan shares fewer" can be proven.
+    Source: modelling to generate alternatives, Brill, Chang and Hopkins (1982).
     """
     pricer = _Pricer(problem)
     value_h, _ = pricer.measure(_as_choice(problem, chosen))

@@ -8,8 +8,6 @@ from abatis.barrier.levels import Levels
 from abatis.barrier.network import Network, RouteFinder
 from abatis.barrier.programme import StaticRows
 
-TOLERANCE_H = 1e-7
-
 
 class Incumbent:
     """The best plan so far; offers are priced exactly before they are taken."""
@@ -42,7 +40,7 @@ class Incumbent:
 
     def offer(self, choice: np.ndarray) -> bool:
         """Take a choice when it keeps the rules and is worth more than the present one."""
-        return self._take(choice, self.value_h + 1e-12)
+        return self._take(choice, self.value_h + 1e-12 * self.levels.span_h)
 
     def offer_cheaper(self, choice: np.ndarray) -> bool:
         """Take a choice, cheaper than the present one, when it keeps the rules and is worth as much."""
@@ -53,7 +51,7 @@ class Incumbent:
             return False
         level_h = self.measure_levels(choice)
         value_h = float(self.levels.weight @ level_h)
-        if value_h <= above_h or (level_h < self.levels.low_h - TOLERANCE_H).any():
+        if value_h <= above_h or (level_h < self.levels.low_h - self.levels.tolerance_h).any():
             return False
         self.value_h, self.choice = value_h, choice.copy()
         return True

@@ -8,6 +8,9 @@ import numpy as np
 
 from abatis.model.plan import Problem
 
+TOLERANCE_SHARE = 2e-8
+LEAST_SPAN = 1e-7
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -21,6 +24,17 @@ class Levels:
     weight: np.ndarray
     low_h: np.ndarray
     high_h: np.ndarray
+
+    @property
+    def span_h(self) -> float:
+        """Weighted hours between the slowest and the fastest plan imaginable: the scale of the problem."""
+        top_h = float(self.weight @ self.high_h)
+        return max(float(self.weight @ (self.high_h - self.low_h)), LEAST_SPAN * top_h) or 1.0
+
+    @property
+    def tolerance_h(self) -> float:
+        """Hours that do not count: a small share of the span, so that any unit of time may be used."""
+        return TOLERANCE_SHARE * self.span_h
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ from abatis.barrier._rows import derive_rows, list_cover, scan_paths
 from abatis.barrier.bands import Bands
 from abatis.barrier.network import Network, Route
 
-LEAST_VIOLATION_H = 1e-6
-
 
 @dataclass(frozen=True)
 class BoxRows:
@@ -107,9 +105,9 @@ class PathPool:
         return options, np.array([totals[int(o)] for o in options])
 
     def find_violated(
-        self, choice: np.ndarray, bands: Bands, filled: np.ndarray, slack: float, most: int
+        self, choice: np.ndarray, bands: Bands, filled: np.ndarray, least_h: float, most: int
     ) -> np.ndarray:
-        """Numbers of the most violated rows at a point, at most `most` per level for bands and for floors."""
+        """Numbers of the rows violated by over `least_h`, at most `most` per level for bands and floors."""
         count = len(self.routes)
         if not count:
             return np.empty(0, np.int64)
@@ -132,7 +130,7 @@ class PathPool:
         rows = []
         for column in (0, 3):
             violation = worst[:, column]
-            broken = np.flatnonzero(violation > LEAST_VIOLATION_H + slack)
+            broken = np.flatnonzero(violation > least_h)
             broken = broken[np.argsort(-violation[broken], kind="stable")]
             taken = np.zeros(len(bands.low_h), np.int64)
             for path in broken:

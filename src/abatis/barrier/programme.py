@@ -33,7 +33,7 @@ class Relaxation:
 
     choice: np.ndarray
     filled: np.ndarray
-    slack: float
+    slack_h: float
     static_multipliers: np.ndarray
     row_multipliers: np.ndarray
     value_h: float
@@ -54,7 +54,7 @@ class NodeProgramme:
     """One HiGHS model whose bounds and path rows change from box to box.
 
     Columns: options, then bands, then slack. Rows that a box may break share the slack column that costs
-    `SLACK_COST` hours per unit, so that every programme has a solution and multipliers; the bound drawn from
+    `SLACK_COST` per unit, so that every programme has a solution and multipliers; the bound drawn from
     them ignores the slack.
     """
 
@@ -68,11 +68,13 @@ class NodeProgramme:
         self._band_weight = np.repeat(levels.weight, counts)
         self._slack = problem.option_count + int(counts.sum())
         self._model = highspy.Highs()
-        for name, value in (("output_flag", False), ("threads", 1), ("presolve", "off")):
+        for name, value in (("output_flag", False), ("parallel", "off"), ("presolve", "off")):
             self._model.setOptionValue(name, value)
         columns = self._slack + 1
         self._model.addVars(columns, np.zeros(columns), np.append(np.ones(columns - 1), INFINITE))
         self._model.changeColCost(self._slack, -SLACK_COST)
+        # Hours are counted in tenths of the span, so that any unit of time gives the same programme.
+        self._unit_h = 0.1 * levels.span_h
         self._model.changeObjectiveSense(highspy.ObjSense.kMaximize)
         for options, coefficients, limit in zip(
             static.options, static.coefficients, static.limits, strict=True
@@ -114,7 +116,7 @@ class NodeProgramme:
         columns = len(lower)
         index = np.arange(columns, dtype=np.int32)
         self._model.changeColsBounds(columns, index, lower, upper)
-        costs = np.append(np.zeros(self.option_count), self._band_weight * width)
+        costs = np.append(np.zeros(self.option_count), self._band_weight * width / self._unit_h)
         self._model.changeColsCost(columns, index, costs)
         self._offset_h = float(self.levels.weight @ box.low_h)
 
@@ -132,13 +134,16 @@ class NodeProgramme:
         size = int(count.sum()) + 2 * len(rows)
         indices, values = np.empty(size, np.int32), np.empty(size)
         inner = np.repeat(starts - rows.starts[:-1], count) + np.arange(len(rows.options))
-        indices[inner], values[inner] = rows.options, -rows.coefficients
-        indices[starts + count], values[starts + count] = self.option_count + rows.columns, rows.fills
+        indices[inner], values[inner] = rows.options, -rows.coefficients / self._unit_h
+        indices[starts + count], values[starts + count] = (
+            self.option_count + rows.columns,
+            rows.fills / self._unit_h,
+        )
         indices[starts + count + 1], values[starts + count + 1] = self._slack, -1.0
         self._model.addRows(
             len(rows),
             np.full(len(rows), -INFINITE),
-            -rows.constants,
+            -rows.constants / self._unit_h,
             size,
             starts.astype(np.int32),
             indices,
@@ -167,10 +172,10 @@ class NodeProgramme:
         return Relaxation(
             choice=np.clip(point[: self.option_count], 0.0, 1.0),
             filled=np.clip(point[self.option_count : self._slack], 0.0, 1.0),
-            slack=float(point[self._slack]),
-            static_multipliers=duals[: len(self.static.names)],
+            slack_h=float(point[self._slack]) * self._unit_h,
+            static_multipliers=duals[: len(self.static.names)] * self._unit_h,
             row_multipliers=duals[self._base_rows :],
-            value_h=float(self._model.getObjectiveValue()) + self._offset_h,
+            value_h=float(self._model.getObjectiveValue()) * self._unit_h + self._offset_h,
         )
 
 

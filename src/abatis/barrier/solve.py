@@ -132,7 +132,7 @@ def solve_problem(
     if incumbent.choice is None:
         raise explain_infeasible(problem, static, levels, status)
     proven_h = tree.bound_h if tree.nodes else float(levels.weight @ levels.high_h)
-    bound_h = max(proven_h + ROUNDING * max(1.0, abs(proven_h)), incumbent.value_h)
+    bound_h = max(proven_h + ROUNDING * abs(proven_h), incumbent.value_h)
     return Solution(
         problem=problem,
         network=network,
@@ -144,12 +144,17 @@ def solve_problem(
         after_h=measure_times(network, incumbent.choice),
         value_h=incumbent.value_h,
         bound_h=bound_h,
-        status="optimal" if gap_of(incumbent.value_h, bound_h) <= 3e-9 else status,
+        status="optimal" if bound_h - incumbent.value_h <= _spare_h(levels, bound_h) else status,
         seconds=time.monotonic() - started,
         nodes=tuple(tree.nodes),
         pool=tree.pool,
         grid=tree.grid,
     )
+
+
+def _spare_h(levels: Levels, bound_h: float) -> float:
+    """Hours between value and bound that are rounding only."""
+    return 2.0 * levels.tolerance_h + 2.0 * ROUNDING * abs(bound_h)
 
 
 def measure_times(network: Network, choice: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abatis.barrier.bands import Bands, cut_bands, make_grid
-from abatis.barrier.incumbent import TOLERANCE_H, Incumbent
+from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box, Levels
 from abatis.barrier.network import Network, RouteFinder
 from abatis.barrier.paths import PathPool
@@ -23,6 +23,7 @@ NARROW_SHARE = 0.02
 DIVE_EVERY = 20
 LEAST_MULTIPLIER = 1e-10
 WHOLE = 1e-6
+LEAST_VIOLATION = 2e-7
 LEAST_FILL = 1e-6
 MOST_LIMITS = 4
 NO_ROWS = np.empty(0, np.int64)
@@ -83,12 +84,12 @@ class TreeSearch:
         In words: it cannot hold a plan better than the best one by more than the gap asked, or its bound lies
         below the least value that its own box allows, so that it holds no plan at all.
         """
-        empty_h = -np.inf if box is None else float(self.levels.weight @ box.low_h) - TOLERANCE_H
+        empty_h = -np.inf if box is None else float(self.levels.weight @ box.low_h) - self.levels.tolerance_h
         return bound_h < empty_h or bound_h <= self._goal_h()
 
     def _goal_h(self) -> float:
         value = self.incumbent.value_h
-        return value + max(self.gap * abs(value), TOLERANCE_H)
+        return value + max(self.gap * abs(value), self.levels.tolerance_h)
 
     def run(
         self,
@@ -198,8 +199,9 @@ class TreeSearch:
     def _find_fresh(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
         """Violated rows of the pool, or of new paths when the pool has none."""
         for _ in range(2):
+            least_h = LEAST_VIOLATION * self.levels.span_h + relaxation.slack_h
             rows = self.pool.find_violated(
-                relaxation.choice, bands, relaxation.filled, relaxation.slack, ROWS_PER_LEVEL
+                relaxation.choice, bands, relaxation.filled, least_h, ROWS_PER_LEVEL
             )
             fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
             if len(fresh) or not self._separate(relaxation, bands):
@@ -225,7 +227,7 @@ class TreeSearch:
         top_h = float(self.levels.weight @ box.high_h)
         if top_h <= bound:
             return Node(box, top_h, point=relaxation)
-        if bound < float(self.levels.weight @ box.low_h) - TOLERANCE_H:
+        if bound < float(self.levels.weight @ box.low_h) - self.levels.tolerance_h:
             bound = -np.inf
         return Node(
             box,
@@ -247,12 +249,12 @@ class TreeSearch:
             base_h = self.network.graphs[approach].before_h
             for level in members:
                 for limit_h, filled in self._list_limits(level, relaxation, bands):
-                    if limit_h <= base_h + TOLERANCE_H:
+                    if limit_h <= base_h + self.levels.tolerance_h:
                         continue
                     for cap_h in (limit_h - base_h, 0.5 * (limit_h - base_h)):
                         self.finder.set_capped_choice(relaxation.choice / filled, cap_h)
                         time_h, route = self.finder.find_route(approach)
-                        if route is not None and time_h < limit_h - TOLERANCE_H:
+                        if route is not None and time_h < limit_h - self.levels.tolerance_h:
                             added += self.pool.add_route(route, level) is not None
         return added
 
@@ -303,8 +305,9 @@ class TreeSearch:
         point = node.point
         fractional = np.zeros(1) if point is None else np.minimum(point.choice, 1.0 - point.choice)
         option = int(np.argmax(fractional))
-        if width[level] > NARROW_SHARE * abs(self.incumbent.value_h) or (
-            fractional[option] < WHOLE and width[level] > max(TOLERANCE_H, 0.5 * weight[level] * self.grain_h)
+        if width[level] > self._narrow_h() or (
+            fractional[option] < WHOLE
+            and width[level] > max(self.levels.tolerance_h, 0.5 * weight[level] * self.grain_h)
         ):
             middle = 0.5 * (box.low_h[level] + box.high_h[level])
             if self.grain_h:
@@ -314,11 +317,16 @@ class TreeSearch:
             return "option", option, 0.0
         return None
 
+    def _narrow_h(self) -> float:
+        """Weighted hours below which a level counts as narrow; plans worth nothing give no scale."""
+        value = self.incumbent.value_h
+        return NARROW_SHARE * (abs(value) if np.isfinite(value) and value else self.levels.span_h)
+
     def _find_settled_level(self, box: Box) -> tuple[str, int, float] | None:
         """Find the level of which the largest low part is settled by the other levels' upper limits alone."""
         weight = self.levels.weight
         top_h = float(weight @ box.high_h)
-        goal_h = self._goal_h() - TOLERANCE_H * 1e-3
+        goal_h = self._goal_h() - self.levels.tolerance_h * 1e-3
         with np.errstate(divide="ignore", invalid="ignore"):
             floor = np.where(weight > 0, (goal_h - (top_h - weight * box.high_h)) / weight, -np.inf)
         floor = np.minimum(floor, box.high_h)
@@ -326,8 +334,10 @@ class TreeSearch:
             floor = np.floor(floor / self.grain_h + 1e-9) * self.grain_h
         gain = weight * (floor - box.low_h)
         level = int(np.argmax(gain))
-        least = max(1e-4 * abs(self.incumbent.value_h), TOLERANCE_H)
+        least = max(1e-4 * abs(self.incumbent.value_h), self.levels.tolerance_h)
         if not np.isfinite(gain[level]) or gain[level] < (0.0 if self.grain_h else least):
+            return None
+        if floor[level] >= box.high_h[level]:
             return None
         return "level", level, float(floor[level])
 

@@ -84,7 +84,7 @@ def _compare_choices(plan_a: Plan, plan_b: Plan, name_a: str, name_b: str) -> Ta
     rows = []
     for site in sorted({*chosen_a, *chosen_b}):
         a, b = chosen_a.get(site), chosen_b.get(site)
-        if a is not None and b is not None and a.option == b.option:
+        if a is not None and b is not None and (a.option, a.cost_eur) == (b.option, b.cost_eur):
             continue
         rows.append(
             {
@@ -102,7 +102,7 @@ def _compare_choices(plan_a: Plan, plan_b: Plan, name_a: str, name_b: str) -> Ta
         Column("cost_a_eur", f"cost in {name_a} [EUR]", ",.0f"),
         Column("cost_b_eur", f"cost in {name_b} [EUR]", ",.0f"),
     )
-    same = len({*chosen_a} & {*chosen_b}) - sum(1 for row in rows if row["a"] and row["b"])
+    same = sum(1 for site in chosen_a if site in chosen_b and chosen_a[site].option == chosen_b[site].option)
     return Table(
         "Choices that differ", columns, tuple(rows), f"{same} sites are closed the same way in both plans."
     )
