@@ -348,7 +348,7 @@ def find_alternatives(
 
     Formula: min m subject to v(Q) >= (1 - loss share) v(P) and |sites(Q) and sites(P_i)| <= m for the plan
     and every alternative before. In words: the number of sites in common is halved as long as a plan that
-    good exists; each question is one search with its own bound, so "no plan shares fewer" can be proven.
+    good exists; each question is one search that ends once it knows, so "no plan shares fewer" can be proven.
     Source: modelling to generate alternatives, Brill, Chang and Hopkins (1982).
     """
     pricer = _Pricer(problem)
@@ -395,7 +395,7 @@ def _find_far_plan(
             far = add_limit(far, f"other than plan {number}", options, np.ones(len(options)), limit)
         answer = search_plan(
             far, budget_eur, loss_share / 10, (deadline - time.monotonic()) / 2, seed,
-            lambda _, bound_h: bound_h < floor_h,
+            lambda value_h, bound_h: value_h >= floor_h or bound_h < floor_h,
         )  # fmt: skip
         solution = answer.solution
         if solution is not None and solution.value_h >= floor_h:
