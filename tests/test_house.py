@@ -19,7 +19,22 @@ import abatis
 ROOT = Path(__file__).resolve().parents[1]
 MOST_LINES_IN_A_FILE = 600
 MOST_LINES_IN_A_FUNCTION = 80
-VERBS = {"new", "build", "check", "times", "line", "solve", "compare", "report", "demo", "verify"}
+VERBS = {
+    "new",
+    "build",
+    "check",
+    "times",
+    "line",
+    "solve",
+    "compare",
+    "report",
+    "demo",
+    "verify",
+    "fields",
+    "why",
+    "curve",
+    "interdict",
+}
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 LOCKS = ("run.txt", "dev.txt", "build.txt")
 

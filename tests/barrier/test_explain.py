@@ -240,7 +240,7 @@ def test_smallest_relaxations_equal_exhaustive_search(seed):
         assert conflict.missing_low_eur is None and conflict.missing_high_eur is None
         return
     needed = min(cost for cost, broken in plans if {rules[n][0] for n in broken} <= set(first)) - budget
-    assert conflict.missing_low_eur < needed <= conflict.missing_high_eur
+    assert conflict.missing_low_eur <= needed <= conflict.missing_high_eur
     assert conflict.missing_high_eur == needed
 
 

@@ -32,6 +32,9 @@ COMMANDS = [
     "report",
     "verify",
     "demo",
+    "why",
+    "curve",
+    "interdict",
 ]
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
 
 from abatis.barrier.network import build_network
 from abatis.barrier.solve import Solution, measure_times, solve_problem
@@ -21,6 +23,7 @@ ANY_GAP = 1e9
 OUT_OF_TIME = "in the time given"
 MOST_SETS = 12
 BUDGET = 0
+INFEASIBLE = 2
 Stop = Callable[[float, float], bool]
 
 
@@ -38,7 +41,8 @@ class RuleConflict:
 
     `sets` and `names` list every smallest set found, by key and in words; the key of the budget is `budget`.
     `proven` is true when no smaller set is enough. When the budget is in the first set that holds it,
-    `missing_low_eur` more is not enough and `missing_high_eur` more is (None when money is not the matter).
+    less than `missing_low_eur` more is not enough and `missing_high_eur` more is (None when money is not the
+    matter).
     """
 
     sets: tuple[tuple[str, ...], ...]
@@ -128,6 +132,42 @@ def drop_rules(problem: Problem, budget_eur: float, dropped: Iterable[int]) -> t
     return smaller, max(budget_eur, all_eur) if BUDGET in gone else budget_eur
 
 
+def find_cheapest(problem: Problem, budget_eur: float) -> tuple[np.ndarray | None, bool]:
+    """Find the cheapest choice float64[O] that keeps budget and linear rules, least hours left aside.
+
+    Returns
+    -------
+    The choice (None when none was found), and whether it is proven that there is none.
+
+    Formula: min c x subject to c x <= budget, A x <= b, at most one option per site, x whole. In words: rules
+    about sites, measures and money need no travel times, so a plain integer programme settles them.
+    """
+    columns = problem.option_count
+    scale = max(1.0, float(problem.option_cost_eur.max(initial=0.0)))
+    rows = [(np.arange(columns), problem.option_cost_eur / scale, budget_eur / scale)]
+    rows += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
+    rows += [
+        (members, np.ones(len(members)), 1.0)
+        for members in (np.flatnonzero(problem.option_site == s) for s in np.unique(problem.option_site))
+    ]
+    sizes = [float(np.abs(coefficients).max(initial=0.0)) or 1.0 for _, coefficients, _ in rows]
+    limits = [limit / size for (_, _, limit), size in zip(rows, sizes, strict=True)]
+    values = np.concatenate([one[1] / size for one, size in zip(rows, sizes, strict=True)])
+    owners = np.repeat(np.arange(len(rows)), [len(one[0]) for one in rows])
+    columns_of = np.concatenate([one[0] for one in rows])
+    matrix = csr_array((values, (owners, columns_of)), shape=(len(rows), columns))
+    answer = milp(
+        problem.option_cost_eur / scale,
+        integrality=np.ones(columns),
+        bounds=Bounds(0.0, 1.0),
+        constraints=LinearConstraint(matrix, -np.inf, limits),
+        options={"mip_rel_gap": 0.0},
+    )
+    if answer.x is None:
+        return None, answer.status == INFEASIBLE
+    return np.round(answer.x), False
+
+
 class _RuleTester:
     """Says whether some plan keeps a set of rules; remembers plans and conflicts so that few searches run."""
 
@@ -139,9 +179,8 @@ class _RuleTester:
         self.every = frozenset(range(len(list_rules(problem, budget_eur))))
         self.plans: list[tuple[frozenset[int], float]] = []
         self.conflicts: list[frozenset[int]] = []
-        network = build_network(problem)
-        empty = np.zeros(problem.option_count)
-        self._keep_plan(empty, measure_times(network, empty))
+        self._network = build_network(problem)
+        self.keep_plan(np.zeros(problem.option_count))
 
     def can_keep(self, kept: frozenset[int]) -> bool | None:
         """Say whether a plan keeps all of `kept`; None when the time did not suffice to know."""
@@ -150,7 +189,12 @@ class _RuleTester:
         if any(conflict <= kept for conflict in self.conflicts):
             return False
         problem, budget_eur = drop_rules(self.problem, self.budget_eur, self.every - kept)
-        answer = self.find_any(problem, budget_eur)
+        cheapest, none = find_cheapest(problem, budget_eur)
+        if cheapest is not None and not self.keep_plan(cheapest) & kept:
+            return True
+        graphs = self._network.graphs
+        none = none or any(hours > graphs[k].slowest_h + CLOSE_H for k, hours in problem.least_hours.items())
+        answer = Answer(None, True) if none else self.find_any(problem, budget_eur)
         if answer.proven:
             self.conflicts.append(kept)
             return False
@@ -167,7 +211,7 @@ class _RuleTester:
         if answer.solution is not None:
             choice = np.zeros(self.problem.option_count)
             choice[answer.solution.chosen] = 1.0
-            self._keep_plan(choice, answer.solution.after_h)
+            self.keep_plan(choice)
         return answer
 
     def shrink(self, conflict: frozenset[int]) -> frozenset[int]:
@@ -179,9 +223,12 @@ class _RuleTester:
             self.conflicts.append(conflict)
         return conflict
 
-    def _keep_plan(self, choice: np.ndarray, after_h: np.ndarray) -> None:
-        broken = find_broken(self.problem, self.budget_eur, choice, after_h)
-        self.plans.append((frozenset(broken), float(self.problem.option_cost_eur @ choice)))
+    def keep_plan(self, choice: np.ndarray) -> frozenset[int]:
+        """Remember a plan with its cost; returns the rules it breaks."""
+        after_h = measure_times(self._network, choice)
+        broken = frozenset(find_broken(self.problem, self.budget_eur, choice, after_h))
+        self.plans.append((broken, float(self.problem.option_cost_eur @ choice)))
+        return broken
 
 
 def find_smallest_relaxation(
@@ -279,6 +326,10 @@ def _bracket_missing(
     problem, _ = drop_rules(tester.problem, tester.budget_eur, set(with_budget) - {BUDGET})
     dropped = frozenset(with_budget)
     low_eur = tester.budget_eur
+    least, _ = find_cheapest(problem, float(tester.problem.option_cost_eur.sum()))
+    if least is not None:
+        tester.keep_plan(least)
+        low_eur = max(low_eur, float(tester.problem.option_cost_eur @ least))
 
     def cheapest() -> float:
         return min((cost for broken, cost in tester.plans if broken <= dropped), default=math.inf)
@@ -307,7 +358,7 @@ def _word_conflict(
     low_eur, high_eur = missing
     if high_eur is not None and low_eur is not None:
         text += f" Of money, EUR {high_eur:,.0f} more is enough"
-        text += f"; EUR {low_eur:,.0f} more is not." if low_eur >= 1.0 else "."
+        text += ", and no less." if high_eur - low_eur < 0.5 else f"; less than EUR {low_eur:,.0f} is not."
     return text if proven else text + " The time did not suffice to prove that no smaller set is enough."
 
 

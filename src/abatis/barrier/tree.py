@@ -101,7 +101,8 @@ class TreeSearch:
 
         Returns
         -------
-        `gap` when the gap is proven, `time_limit` when the deadline passed first.
+        `gap` when the gap is proven, `time_limit` when the deadline passed first, `rounding` when a box could
+        neither be settled nor divided any further.
         """
         self.grid = make_grid(self.levels, self.incumbent.value_h)
         self.programme = NodeProgramme(self.network.problem, self.levels, self.static, self.grid)
@@ -120,7 +121,9 @@ class TreeSearch:
             steps += 1
             if steps % DIVE_EVERY == 1:
                 self._dive(index, deadline, improve)
-        return "gap"
+        left = [node for node in self.nodes if node.children is None]
+        settled = all(self.is_settled(node.bound_h, node.box) for node in left)
+        return "gap" if settled else "rounding"
 
     def _expand(self, index: int, deadline: float, improve: Callable[[Relaxation, int], None]) -> None:
         node = self.nodes[index]

@@ -131,7 +131,8 @@ class ChosenOption:
 class Plan:
     """What abatis proposes: the options chosen, what they buy, and how far from the best possible that is.
 
-    `gap` = (bound_h - value_h) / value_h; `status` is optimal, gap, time_limit or interrupted.
+    `gap` = (bound_h - value_h) / value_h; `status` is optimal, gap, time_limit, interrupted or
+    rounding (a part of the search could not be settled within rounding errors).
     """
 
     name: str

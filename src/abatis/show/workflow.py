@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from abatis.barrier.explain_rules import explain_conflict
 from abatis.barrier.planning import find_study_folder, make_plan
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.sites import site_study
 from abatis.barrier.solve import solve_problem
 from abatis.ground.build import build_mesh
-from abatis.model.errors import Fault, InputError
+from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.mesh import Mesh, read_mesh, write_mesh
 from abatis.model.plan import Plan, read_plan, write_plan
 from abatis.model.storage import write_folder_whole, write_text_whole
@@ -115,6 +116,7 @@ def solve_study(
 
     Raises
     ------
+    InfeasibleError : no plan keeps the rules; it names the smallest set to relax.
     KeyboardInterrupt : when the search was interrupted; the best plan so far is then in NAME-interrupted, and
         an earlier plan of that name is untouched.
     """
@@ -129,9 +131,20 @@ def solve_study(
             note(f"value {value_h:.2f} h, at most {bound_h:.2f} h")
 
     progress(search, 0.0)
-    solution = solve_problem(
-        siting.problem, settings.budget_eur, settings.gap, settings.time_limit_s, settings.seed, report_search
-    )
+    try:
+        solution = solve_problem(
+            siting.problem,
+            settings.budget_eur,
+            settings.gap,
+            settings.time_limit_s,
+            settings.seed,
+            report_search,
+        )
+    except InfeasibleError:
+        progress("which rules stand in the way", 0.0)
+        raise explain_conflict(
+            siting.problem, settings.budget_eur, max(settings.time_limit_s, 1.0), settings.seed
+        ) from None
     plan = make_plan(study, siting, solution, settings.name, settings.seed)
     folder = study.folder / "plans" / settings.name
     if solution.status == "interrupted":

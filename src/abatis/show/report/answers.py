@@ -11,6 +11,7 @@ STATUS_WORDS = {
     "optimal": "The search proved that no plan is better.",
     "gap": "The search ended at the gap that was asked for.",
     "time_limit": "The search ended at its time limit; with more time the two numbers may come closer.",
+    "rounding": "Rounding errors kept the search from settling the rest.",
     "interrupted": "The search was interrupted; with more time the two numbers may come closer.",
 }
 
