@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from abatis.barrier._heap import pop_heap, push_heap
+
 FAR = np.int64(1) << 62
 
 
@@ -213,45 +215,6 @@ def trace_rims(neighbor: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np
 
 
 @njit(cache=True)
-def _push(keys: np.ndarray, items: np.ndarray, size: int, key: int, item: int) -> int:
-    place = size
-    while place > 0:
-        above = (place - 1) >> 2
-        if keys[above] <= key:
-            break
-        keys[place] = keys[above]
-        items[place] = items[above]
-        place = above
-    keys[place] = key
-    items[place] = item
-    return size + 1
-
-
-@njit(cache=True)
-def _pop(keys: np.ndarray, items: np.ndarray, size: int) -> int:
-    size -= 1
-    key = keys[size]
-    item = items[size]
-    place = 0
-    while True:
-        child = 4 * place + 1
-        if child >= size:
-            break
-        least = child
-        for one in range(child + 1, min(child + 4, size)):
-            if keys[one] < keys[least]:
-                least = one
-        if keys[least] >= key:
-            break
-        keys[place] = keys[least]
-        items[place] = items[least]
-        place = least
-    keys[place] = key
-    items[place] = item
-    return size
-
-
-@njit(cache=True)
 def search_paths(
     to: np.ndarray,
     via: np.ndarray,
@@ -276,12 +239,12 @@ def search_paths(
     keys = np.empty(3 * states + 4, np.int64)
     items = np.empty(3 * states + 4, np.int32)
     distance[start << bits] = 0
-    size = _push(keys, items, 0, 0, start << bits)
+    size = push_heap(keys, items, 0, 0, start << bits)
     open_goals = goals << bits
     while size > 0:
         key = keys[0]
         state = items[0]
-        size = _pop(keys, items, size)
+        size = pop_heap(keys, items, size)
         if key > distance[state]:
             continue
         corner = state >> bits
@@ -306,7 +269,7 @@ def search_paths(
                 distance[other] = reach
                 parent[other] = state
                 crossed[other] = edge
-                size = _push(keys, items, size, reach, other)
+                size = push_heap(keys, items, size, reach, other)
     return distance, parent, crossed
 
 
@@ -333,11 +296,11 @@ def search_rings(
         distance[start << bits] = 0
         touched[0] = start << bits
         used = 1
-        size = _push(keys, items, 0, 0, start << bits)
+        size = push_heap(keys, items, 0, 0, start << bits)
         while size > 0:
             key = keys[0]
             state = items[0]
-            size = _pop(keys, items, size)
+            size = pop_heap(keys, items, size)
             if key > distance[state]:
                 continue
             if 2 * key >= np.max(best):
@@ -366,7 +329,7 @@ def search_rings(
                         touched[used] = other
                         used += 1
                     distance[other] = reach
-                    size = _push(keys, items, size, reach, other)
+                    size = push_heap(keys, items, size, reach, other)
         for one in range(used):
             distance[touched[one]] = FAR
     return best, best_start

@@ -5,54 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-
-@njit(cache=True)
-def push_heap(
-    keys: np.ndarray,
-    items: np.ndarray,
-    size: int,
-    key: float,
-    item: int,
-) -> int:
-    """Add (key, item) to a binary heap of `size` entries; returns the new size."""
-    place = size
-    while place > 0:
-        above = (place - 1) >> 1
-        if keys[above] <= key:
-            break
-        keys[place] = keys[above]
-        items[place] = items[above]
-        place = above
-    keys[place] = key
-    items[place] = item
-    return size + 1
-
-
-@njit(cache=True)
-def pop_heap(
-    keys: np.ndarray,
-    items: np.ndarray,
-    size: int,
-) -> int:
-    """Remove the least entry; the caller reads keys[0], items[0] first. Returns the new size."""
-    size -= 1
-    key = keys[size]
-    item = items[size]
-    place = 0
-    while True:
-        child = 2 * place + 1
-        if child >= size:
-            break
-        if child + 1 < size and keys[child + 1] < keys[child]:
-            child += 1
-        if keys[child] >= key:
-            break
-        keys[place] = keys[child]
-        items[place] = items[child]
-        place = child
-    keys[place] = key
-    items[place] = item
-    return size
+from abatis.barrier._heap import pop_heap, push_heap
 
 
 @njit(cache=True)
