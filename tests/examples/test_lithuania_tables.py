@@ -288,13 +288,18 @@ def test_example_becomes_a_study_that_is_read_without_a_fault(study_folder):
     assert is_example(study_folder)
 
 
-def test_example_replaces_only_an_earlier_copy(tmp_path):
+def test_example_goes_over_an_earlier_copy_but_never_over_edited_tables(tmp_path):
     folder = write_example(tmp_path / "lt")
     (folder / "plans").mkdir()
     (folder / "plans" / "mine.txt").write_text("kept", encoding="utf-8")
-    (folder / "tables" / "budget.csv").write_text("spoiled", encoding="utf-8")
     write_example(folder)
     assert (folder / "plans" / "mine.txt").read_text(encoding="utf-8") == "kept"
+    (folder / "tables" / "budget.csv").write_text("edited", encoding="utf-8")
+    with pytest.raises(InputError, match=r"budget\.csv: differs from the packaged example"):
+        write_example(folder)
+    assert (folder / "tables" / "budget.csv").read_text(encoding="utf-8") == "edited"
+    (folder / "tables" / "budget.csv").unlink()
+    write_example(folder)
     assert (folder / "tables" / "budget.csv").read_bytes() == (TABLES / "budget.csv").read_bytes()
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 

@@ -21,8 +21,8 @@ def write_example(folder: Path | str) -> Path:
 
     Parameters
     ----------
-    folder : folder to write; new, empty, or holding an earlier copy of this example, whose `study.toml`,
-        tables and sources are then replaced (its mesh, plans and reports stay).
+    folder : folder to write; new, empty, or holding an unchanged earlier copy of this example (its mesh,
+        plans and reports stay).
 
     Returns
     -------
@@ -30,7 +30,8 @@ def write_example(folder: Path | str) -> Path:
 
     Raises
     ------
-    InputError : the folder is a file or holds anything else, or it cannot be written; nothing is changed.
+    InputError : the folder is a file or holds anything else, a table or source of the earlier copy was
+        edited, or the folder cannot be written; nothing is changed.
 
     Examples
     --------
@@ -80,14 +81,34 @@ def _check_target(folder: Path) -> None:
         raise InputError([Fault("is a file, not a folder", file=str(folder), remedy=remedy)])
     if folder.is_dir() and any(folder.iterdir()) and not is_example(folder):
         raise InputError([Fault("holds other files", file=str(folder), remedy=remedy)])
+    edited = [path for path in _list_packaged() if _was_edited(path, folder / path.relative_to(_HERE))]
+    if edited:
+        raise InputError(
+            [
+                Fault(
+                    "differs from the packaged example and would be lost",
+                    file=str(folder / path.relative_to(_HERE)),
+                    remedy="choose a new folder, or delete the file to take the packaged one",
+                )
+                for path in edited
+            ]
+        )
+
+
+def _list_packaged() -> list[Path]:
+    """Every file of the example that is copied as it stands."""
+    files = [path for part in _PARTS for path in sorted((_HERE / part).iterdir()) if path.is_file()]
+    return [*files, _HERE / "study.toml"]
+
+
+def _was_edited(packaged: Path, copied: Path) -> bool:
+    return copied.is_file() and copied.read_bytes() != packaged.read_bytes()
 
 
 def _write_parts(folder: Path) -> None:
     """Copy everything that is packaged, then shape the relief."""
-    for part in _PARTS:
-        (folder / part).mkdir()
-        for path in sorted((_HERE / part).iterdir()):
-            if path.is_file():
-                shutil.copyfile(path, folder / part / path.name)
-    shutil.copyfile(_HERE / "study.toml", folder / "study.toml")
+    for path in _list_packaged():
+        target = folder / path.relative_to(_HERE)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
     write_relief(_HERE / "sources" / "spot_heights.csv", folder / "sources" / "elevation.tif", PIXEL_DEG)
