@@ -56,7 +56,8 @@ def run() -> list[dict[str, Any]]:
             "unit": "ms",
             "note": f"median of all {len(ours)} sites, {len(taken)} of them built; mean ratio "
             f"{np.sum(full) / np.sum(ours):.0f}, slowest question {1e3 * max(ours):.1f} ms; largest "
-            f"relative difference {worst:.1e}; {plans[0].count_bytes() / mesh.cell_count:.0f} bytes per cell, approach",
+            f"relative difference {worst:.1e}; "
+            f"{plans[0].count_bytes() / mesh.cell_count:.0f} bytes per cell, approach",
         }
     ]  # fmt: skip
 
