@@ -65,7 +65,7 @@ def make_mesh(radius: int, seed: int = 1) -> tuple[Mesh, np.ndarray]:
 
 
 def cut_by_flow(mesh: Mesh, cost: np.ndarray, source: np.ndarray, target: np.ndarray) -> tuple[float, str]:
-    """Minimum cut by maximum flow: PyMaxflow where it is installed, else scipy."""
+    """Minimum cut by maximum flow: PyMaxflow, or scipy where it is missing."""
     try:
         import maxflow
     except ImportError:

@@ -495,7 +495,7 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
         source |= home & (mesh.border_km < inner_km)
         target = home & (mesh.border_km >= outer_km)
         source |= touched & ~target
-        _check_band(study, source, target & ~source, number, inner_km, outer_km)
+        _check_band(source, target & ~source, number, inner_km, outer_km)
         try:
             line = find_closing_line(
                 mesh,
@@ -525,7 +525,7 @@ def _forbid_edges(study: Study, mesh: Mesh) -> np.ndarray:
 
 
 def _check_band(
-    study: Study, source: np.ndarray, target: np.ndarray, number: int, inner_km: float, outer_km: float
+    source: np.ndarray, target: np.ndarray, number: int, inner_km: float, outer_km: float
 ) -> None:
     faults = []
     if not source.any():

@@ -130,7 +130,7 @@ def solve_problem(
         status = tree.run(deadline, improve, report)
     search.trim()
     if incumbent.choice is None:
-        raise explain_infeasible(problem, static, levels, status)
+        raise explain_infeasible(problem, status)
     proven_h = tree.bound_h if tree.nodes else float(levels.weight @ levels.high_h)
     bound_h = max(proven_h + ROUNDING * abs(proven_h), incumbent.value_h)
     return Solution(
@@ -204,7 +204,7 @@ def _check_reachable(problem: Problem, before_h: np.ndarray) -> None:
         raise InputError(faults)
 
 
-def explain_infeasible(problem: Problem, static: StaticRows, levels: Levels, status: str) -> InfeasibleError:
+def explain_infeasible(problem: Problem, status: str) -> InfeasibleError:
     """Name the rules that no plan keeps together (all that bind when no smaller set was proven)."""
     names = [rule.name for rule in problem.rules if rule.limit < 0]
     names += [problem.least_hours_names[k] for k in problem.least_hours]

@@ -189,7 +189,7 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
     notes = findings.notes + _note_missing(study, layers)
     spacing_m = float(geometry.distance_m.mean())
     tell("rivers and roads", 0.4)
-    rivers, river_m = _lay_rivers(study, layers, grid, geometry, spacing_m, notes)
+    rivers, river_m = _lay_rivers(layers, grid, geometry, spacing_m, notes)
     roads = join_roads(layers.vectors["roads"], DEFAULT_ROAD)
     stretches = burn_roads(roads, grid, geometry.neighbor, geometry.edge, spacing_m)
     counted = _count_pixels(study, ground, layers, grid, geometry, rivers, roads, stretches, tell)
@@ -298,7 +298,6 @@ def _note_missing(study: Study, layers: _Layers) -> list[str]:
 
 
 def _lay_rivers(
-    study: Study,
     layers: _Layers,
     grid: HexGrid,
     geometry: EdgeGeometry,

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from abatis.model.errors import Fault, InputError, nearest_word
-from abatis.model.fields import Field, empty_table, fields_of, parse_value, read_table
+from abatis.model.fields import empty_table, fields_of, parse_value, read_table
 from abatis.model.words import COVER_WORDS, ROAD_WORDS, SEASONS, SLOPE_WORDS, SOIL_WORDS
 
 REQUIRED_TABLES = (
@@ -185,7 +185,7 @@ def _read_settings(path: Path) -> tuple[dict[str, Any], list[Fault]]:
     ]
     settings: dict[str, Any] = {}
     for key, field in fields.items():
-        value, problem, remedy = parse_value(field, _as_text(field, given.get(key)))
+        value, problem, remedy = parse_value(field, _as_text(given.get(key)))
         settings[_ATTRIBUTES.get(key, key)] = value
         if problem:
             faults.append(Fault(problem, "study.toml", column=key, remedy=remedy))
@@ -209,7 +209,7 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _as_text(field: Field, value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -18,7 +18,6 @@ SLOPE_LIMITS_PERCENT = (10.0, 20.0, 30.0, 45.0)
 SOIL_WORDS = ("mineral", "sand", "clay", "peat")
 ROAD_WORDS = ("motorway", "main", "regional", "local", "track")
 SEASONS = ("dry", "mud", "frozen", "thaw")
-TAGS = ("F", "F-", "D", "G")
 TAG_MEANINGS = {
     "F": "found in public text",
     "F-": "found in weak or partisan text only",

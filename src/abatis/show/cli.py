@@ -15,7 +15,7 @@ from abatis.model.errors import AbatisError, Fault, InfeasibleError, InputError,
 from abatis.show.progress import ShowProgress
 from abatis.show.tables import Column, Table, print_faults, print_json, print_message, show_tables
 
-EXIT_FINE, EXIT_INPUT, EXIT_INFEASIBLE, EXIT_SIZE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_FINE, EXIT_INPUT, EXIT_SIZE, EXIT_INTERRUPTED = 0, 1, 3, 130
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(

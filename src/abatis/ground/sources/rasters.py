@@ -21,7 +21,6 @@ from abatis.ground.sources import Area, Findings, check_place, transform_bounds,
 from abatis.ground.sources.vectors import RASTER_SUFFIXES
 from abatis.model.study import Study
 
-RASTER_LAYERS = ("elevation", "landcover", "soil", "population")
 BLOCK_PIXELS = 2048
 
 
