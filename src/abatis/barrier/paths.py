@@ -46,6 +46,11 @@ class BoxRows:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def measure_violation(self, choice: np.ndarray, filled: np.ndarray) -> np.ndarray:
+        """Hours by which a point breaks each row (negative when it keeps it)."""
+        sums = np.append(0.0, np.cumsum(self.coefficients * choice[self.options]))
+        return self.constants + self.fills * filled[self.columns] - np.diff(sums[self.starts])
+
 
 class PathPool:
     """Paths and rows as flat growing arrays; per path its level, base time and (option, delay) by site."""
@@ -71,12 +76,12 @@ class PathPool:
     def __len__(self) -> int:
         return len(self.routes)
 
-    def add_route(self, route: Route, level: int) -> int | None:
-        """Add a route for a level; returns its path number, or None when the pool has one as good."""
+    def add_route(self, route: Route, level: int) -> int:
+        """Add a route for a level, unless the pool has one as good; returns its path number."""
         key = (level, tuple(sorted(route.candidates)))
         known = self._known.get(key)
         if known is not None and self.base_h[known] <= route.base_h * (1 + 1e-12):
-            return None
+            return known
         options, delays = self._sum_entries(route)
         path = len(self.routes)
         first, last = self.start[path], self.start[path] + len(options)
@@ -138,19 +143,22 @@ class PathPool:
                 if taken[level] < most:
                     taken[level] += 1
                     band, size = int(worst[path, column + 1]), int(worst[path, column + 2])
-                    rows.append(self._number_row(int(path), band, size, choice))
+                    rows.append(self.number_row(int(path), band, self._list_cover(int(path), size, choice)))
         return np.array(rows, np.int64)
 
-    def _number_row(self, path: int, band: int, cover_size: int, choice: np.ndarray) -> int:
-        cover = list_cover(
+    def _list_cover(self, path: int, size: int, choice: np.ndarray) -> np.ndarray:
+        return list_cover(
             self.start[path],
             self.start[path + 1],
             self.option,
             self.delay_h,
             self.option_site,
             choice,
-            cover_size,
+            size,
         )
+
+    def number_row(self, path: int, band: int, cover: np.ndarray) -> int:
+        """Number of the row of a path, a band (-1 the floor) and a cover (rising sites, int32); new if needed."""
         key = (path, band, cover.tobytes())
         known = self._row_numbers.get(key)
         if known is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abatis.barrier.bands import Bands, cut_bands, make_grid
+from abatis.barrier.covers import CoverFinder
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box, Levels
 from abatis.barrier.network import Network, RouteFinder
@@ -17,7 +18,7 @@ from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows, bound_box
 
 MOST_ROUNDS = 400
-STALLED_ROUNDS = 6
+STALLED_ROUNDS = 25
 ROWS_PER_LEVEL = 8
 NARROW_SHARE = 0.02
 DIVE_EVERY = 20
@@ -25,6 +26,7 @@ LEAST_MULTIPLIER = 1e-10
 WHOLE = 1e-6
 LEAST_VIOLATION = 2e-7
 LEAST_FILL = 1e-6
+LEAST_COVERED = 0.02
 MOST_LIMITS = 4
 NO_ROWS = np.empty(0, np.int64)
 NOTHING = np.empty(0)
@@ -69,6 +71,7 @@ class TreeSearch:
         self.pool = PathPool(network)
         self.grid: list[np.ndarray] = []
         self.finder = RouteFinder(network)
+        self.covers = CoverFinder(network)
         self.nodes: list[Node] = []
         self._open: list[tuple[float, int]] = []
         self._loaded: tuple[bytes, np.ndarray] | None = None
@@ -208,8 +211,34 @@ class TreeSearch:
             )
             fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
             if len(fresh) or not self._separate(relaxation, bands):
-                return fresh
-        return NO_ROWS
+                break
+        if not len(fresh):
+            fresh = self._find_covers(relaxation, bands, least_h)
+            fresh = fresh[[row not in seen for row in fresh.tolist()]]
+        return fresh
+
+    def _find_covers(self, relaxation: Relaxation, bands: Bands, least_h: float) -> np.ndarray:
+        """Violated rows with the covers that a search over paths and covers together finds."""
+        self.covers.set_choice(relaxation.choice)
+        rows: list[int] = []
+        for approach, members in enumerate(self.levels.of_approach):
+            for level in members:
+                part = slice(bands.start[level], bands.start[level + 1])
+                filled = np.where(bands.b_h[part] > bands.a_h[part], relaxation.filled[part], 0.0)
+                wanted = np.flatnonzero(filled > LEAST_COVERED)
+                limits = [(-1, float(bands.low_h[level]), 1.0)]
+                limits += [(int(b), float(bands.b_h[part][b]), float(filled[b])) for b in wanted]
+                top_h = max(limit for _, limit, _ in limits) - self.levels.tolerance_h
+                found = self.covers.find_covers(approach, top_h)
+                for band, limit_h, share in limits:
+                    early = [c for c in found if c.time_h < limit_h - self.levels.tolerance_h]
+                    if early and early[-1].weight < share:
+                        path = self.pool.add_route(early[-1].route, level)
+                        cover = np.array(early[-1].sites, np.int32)
+                        rows.append(self.pool.number_row(path, band, cover))
+        numbers = np.unique(np.array(rows, np.int64))
+        derived = self.pool.derive(numbers, bands)
+        return derived.numbers[derived.measure_violation(relaxation.choice, relaxation.filled) > least_h]
 
     def _close_node(self, box: Box, bands: Bands, rows: np.ndarray, relaxation: Relaxation) -> Node:
         if _is_whole(relaxation.choice):
@@ -247,7 +276,7 @@ class TreeSearch:
         In words: a band [a, b] filled to y asks for sum min(d, b - t) x >= (b - t) y on every path, so a path
         whose time with delays min(d, b - t) x / y is below b breaks its row.
         """
-        added = 0
+        before = len(self.pool)
         for approach, members in enumerate(self.levels.of_approach):
             base_h = self.network.graphs[approach].before_h
             for level in members:
@@ -258,8 +287,8 @@ class TreeSearch:
                         self.finder.set_capped_choice(relaxation.choice / filled, cap_h)
                         time_h, route = self.finder.find_route(approach)
                         if route is not None and time_h < limit_h - self.levels.tolerance_h:
-                            added += self.pool.add_route(route, level) is not None
-        return added
+                            self.pool.add_route(route, level)
+        return len(self.pool) - before
 
     def _list_limits(self, level: int, relaxation: Relaxation, bands: Bands) -> list[tuple[float, float]]:
         """Limits and fillings of the bands worth separating: floor, last full one, partly filled ones."""

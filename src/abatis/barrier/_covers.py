@@ -1,0 +1,117 @@
+"""Compiled search for the paths and covers that a fractional plan breaks most."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from abatis.barrier._heap import pop_heap, push_heap
+
+
+@njit(cache=True)
+def search_covers(
+    start: np.ndarray,
+    head: np.ndarray,
+    base_h: np.ndarray,
+    candidate: np.ndarray,
+    weight: np.ndarray,
+    longest_h: np.ndarray,
+    guide_h: np.ndarray,
+    source: int,
+    target: int,
+    steps: int,
+    limit_h: float,
+    time_h: np.ndarray,
+    parent: np.ndarray,
+    least: np.ndarray,
+    keys: np.ndarray,
+    items: np.ndarray,
+) -> int:
+    """Least hours to the target for every weight below `steps`; returns the number of labels settled.
+
+    A candidate arc is taken either delayed (`longest_h` more hours, no weight) or undelayed (its `weight`).
+    `time_h[node * steps + w]` receives the least hours with weight w (inf when beaten by a lower weight) and
+    `parent` twice the arc used plus 1 when delayed; places from which `limit_h` cannot be kept are not visited.
+    """
+    time_h[:] = np.inf
+    parent[:] = -2
+    least[:] = steps
+    if not guide_h[source] < limit_h:
+        return 0
+    settled = 0
+    time_h[source * steps] = 0.0
+    parent[source * steps] = -1
+    size = push_heap(keys, items, 0, guide_h[source], source * steps)
+    while size > 0:
+        key = keys[0]
+        label = items[0]
+        size = pop_heap(keys, items, size)
+        node = label // steps
+        spent = label - node * steps
+        reached = time_h[label]
+        if spent >= least[node] or key > reached + guide_h[node]:
+            continue
+        least[node] = spent
+        settled += 1
+        if node == target:
+            if spent == 0:
+                break
+            continue
+        for arc in range(start[node], start[node + 1]):
+            other = head[arc]
+            crossed = candidate[arc]
+            for delayed in range(2):
+                total = reached + base_h[arc]
+                after = spent
+                if crossed >= 0:
+                    if delayed == 1:
+                        if weight[crossed] == 0:
+                            break
+                        total += longest_h[crossed]
+                    else:
+                        after += weight[crossed]
+                elif delayed == 1:
+                    break
+                if after >= least[other] or not total + guide_h[other] < limit_h:
+                    continue
+                place = other * steps + after
+                if total < time_h[place]:
+                    time_h[place] = total
+                    parent[place] = 2 * arc + delayed
+                    if size == len(keys):
+                        keys = np.append(keys, np.empty(size, np.float64))
+                        items = np.append(items, np.empty(size, np.int32))
+                    size = push_heap(keys, items, size, total + guide_h[other], place)
+    return settled
+
+
+@njit(cache=True)
+def trace_cover(
+    place: int,
+    steps: int,
+    tail: np.ndarray,
+    candidate: np.ndarray,
+    weight: np.ndarray,
+    parent: np.ndarray,
+) -> np.ndarray:
+    """The entries of `parent` from the source to a settled label, in order of travel."""
+    length = 0
+    label = place
+    for turn in range(2):
+        if turn == 1:
+            found = np.empty(length, np.int64)
+            label = place
+        index = length
+        while parent[label] >= 0:
+            step = parent[label]
+            arc = step // 2
+            index -= 1
+            if turn == 1:
+                found[index] = step
+            else:
+                length += 1
+            spent = label - (label // steps) * steps
+            if candidate[arc] >= 0 and step % 2 == 0:
+                spent -= weight[candidate[arc]]
+            label = tail[arc] * steps + spent
+    return found
