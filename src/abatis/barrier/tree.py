@@ -13,7 +13,7 @@ from abatis.barrier.bands import Bands, cut_bands, make_grid
 from abatis.barrier.covers import CoverFinder
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box, Levels
-from abatis.barrier.network import Network, RouteFinder
+from abatis.barrier.network import Network
 from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows, bound_box
 
@@ -25,9 +25,7 @@ DIVE_EVERY = 20
 LEAST_MULTIPLIER = 1e-10
 WHOLE = 1e-6
 LEAST_VIOLATION = 2e-7
-LEAST_FILL = 1e-6
 LEAST_COVERED = 0.02
-MOST_LIMITS = 4
 NO_ROWS = np.empty(0, np.int64)
 NOTHING = np.empty(0)
 
@@ -70,7 +68,6 @@ class TreeSearch:
         self.grain_h = grain_h
         self.pool = PathPool(network)
         self.grid: list[np.ndarray] = []
-        self.finder = RouteFinder(network)
         self.covers = CoverFinder(network)
         self.nodes: list[Node] = []
         self._open: list[tuple[float, int]] = []
@@ -203,15 +200,10 @@ class TreeSearch:
         return derived.numbers
 
     def _find_fresh(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
-        """Violated rows of the pool, or of new paths when the pool has none."""
-        for _ in range(2):
-            least_h = LEAST_VIOLATION * self.levels.span_h + relaxation.slack_h
-            rows = self.pool.find_violated(
-                relaxation.choice, bands, relaxation.filled, least_h, ROWS_PER_LEVEL
-            )
-            fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
-            if len(fresh) or not self._separate(relaxation, bands):
-                break
+        """Violated rows of paths in the pool, or else of new paths and covers."""
+        least_h = LEAST_VIOLATION * self.levels.span_h + relaxation.slack_h
+        rows = self.pool.find_violated(relaxation.choice, bands, relaxation.filled, least_h, ROWS_PER_LEVEL)
+        fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
         if not len(fresh):
             fresh = self._find_covers(relaxation, bands, least_h)
             fresh = fresh[[row not in seen for row in fresh.tolist()]]
@@ -269,44 +261,6 @@ class TreeSearch:
             row_multipliers=multipliers[used],
             point=relaxation,
         )
-
-    def _separate(self, relaxation: Relaxation, bands: Bands) -> int:
-        """Look for new paths that the point of a relaxation breaks; returns how many were added.
-
-        In words: a band [a, b] filled to y asks for sum min(d, b - t) x >= (b - t) y on every path, so a path
-        whose time with delays min(d, b - t) x / y is below b breaks its row.
-        """
-        before = len(self.pool)
-        for approach, members in enumerate(self.levels.of_approach):
-            base_h = self.network.graphs[approach].before_h
-            for level in members:
-                for limit_h, filled in self._list_limits(level, relaxation, bands):
-                    if limit_h <= base_h + self.levels.tolerance_h:
-                        continue
-                    for cap_h in (limit_h - base_h, 0.5 * (limit_h - base_h)):
-                        self.finder.set_capped_choice(relaxation.choice / filled, cap_h)
-                        time_h, route = self.finder.find_route(approach)
-                        if route is not None and time_h < limit_h - self.levels.tolerance_h:
-                            self.pool.add_route(route, level)
-        return len(self.pool) - before
-
-    def _list_limits(self, level: int, relaxation: Relaxation, bands: Bands) -> list[tuple[float, float]]:
-        """Limits and fillings of the bands worth separating: floor, last full one, partly filled ones."""
-        part = slice(bands.start[level], bands.start[level + 1])
-        filled = relaxation.filled[part]
-        wide = bands.b_h[part] > bands.a_h[part]
-        limits = [(float(bands.low_h[level]), 1.0)]
-        full = np.flatnonzero(wide & (filled > 1.0 - WHOLE))
-        if len(full):
-            limits.append((float(bands.b_h[part][full[-1]]), 1.0))
-        some = np.flatnonzero(wide & (filled > LEAST_FILL) & (filled <= 1.0 - WHOLE))
-        for band in some[:MOST_LIMITS]:
-            a_h, b_h, y = bands.a_h[part][band], bands.b_h[part][band], float(filled[band])
-            if a_h <= bands.low_h[level]:
-                limits.append((float(a_h + (b_h - a_h) * y), 1.0))
-            else:
-                limits.append((float(b_h), y))
-        return limits
 
     def _branch(self, index: int, deadline: float) -> None:
         node = self.nodes[index]
