@@ -46,10 +46,16 @@ class BoxRows:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def room_h(self) -> np.ndarray:
+        """Hours between the top of each row's band and the path's time with its cover: no coefficient is larger."""
+        return self.constants + self.fills
+
     def measure_violation(self, choice: np.ndarray, filled: np.ndarray) -> np.ndarray:
-        """Hours by which a point breaks each row (negative when it keeps it)."""
+        """Share of its room by which a point breaks each row (negative when it keeps it)."""
         sums = np.append(0.0, np.cumsum(self.coefficients * choice[self.options]))
-        return self.constants + self.fills * filled[self.columns] - np.diff(sums[self.starts])
+        broken = self.constants + self.fills * filled[self.columns] - np.diff(sums[self.starts])
+        return broken / self.room_h
 
 
 class PathPool:

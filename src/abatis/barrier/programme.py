@@ -14,7 +14,9 @@ from abatis.model.plan import Problem
 
 INFINITE = highspy.kHighsInf
 SLACK_COST = 100.0
+PROBE_STEPS = 40
 SAFETY = 4e-12
+LEAST_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Relaxation:
 
     choice: np.ndarray
     filled: np.ndarray
-    slack_h: float
+    slack: float
     static_multipliers: np.ndarray
     row_multipliers: np.ndarray
     value_h: float
@@ -91,7 +93,9 @@ class NodeProgramme:
                 self._add_static_row(np.array([band + 1, band]), np.array([1.0, -1.0]), 0.0)
         self._base_rows = len(static.names) + len(crowded) + int((counts - 1).sum())
         self._path_rows = 0
+        self._row_scale = np.empty(0)
         self._offset_h = 0.0
+        self._thrift = problem.option_cost_eur / max(1.0, float(problem.option_cost_eur.sum()))
 
     def _add_static_row(self, columns: np.ndarray, coefficients: np.ndarray, limit: float) -> None:
         self._model.addRow(
@@ -101,12 +105,14 @@ class NodeProgramme:
     def set_box(self, box: Box, bands: Bands, keep_rows: bool) -> None:
         """Take the bounds of a box; path rows stay only when its levels are those they were derived for.
 
-        Bands below the box are full, bands above it empty; neither counts.
+        Bands below the box are full, bands above it empty; neither counts. A box without width asks for the
+        cheapest plan instead of the best, so that its value says how near the budget it is.
         """
         if self._path_rows and not keep_rows:
             first = self._base_rows
             self._model.deleteRows(self._path_rows, np.arange(first, first + self._path_rows, dtype=np.int32))
             self._path_rows = 0
+            self._row_scale = np.empty(0)
         lower, upper = box.limit_options(self.problem)
         counts = np.diff(bands.start)
         width = bands.b_h - bands.a_h
@@ -116,8 +122,9 @@ class NodeProgramme:
         columns = len(lower)
         index = np.arange(columns, dtype=np.int32)
         self._model.changeColsBounds(columns, index, lower, upper)
-        costs = np.append(np.zeros(self.option_count), self._band_weight * width / self._unit_h)
-        self._model.changeColsCost(columns, index, costs)
+        thrift = np.zeros(self.option_count) if (width > 0).any() else -self._thrift
+        costs = np.append(thrift, self._band_weight * width / self._unit_h)
+        self._set_costs(costs)
         self._offset_h = float(self.levels.weight @ box.low_h)
 
     def _is_below(self, bands: Bands) -> np.ndarray:
@@ -134,22 +141,53 @@ class NodeProgramme:
         size = int(count.sum()) + 2 * len(rows)
         indices, values = np.empty(size, np.int32), np.empty(size)
         inner = np.repeat(starts - rows.starts[:-1], count) + np.arange(len(rows.options))
-        indices[inner], values[inner] = rows.options, -rows.coefficients / self._unit_h
-        indices[starts + count], values[starts + count] = (
-            self.option_count + rows.columns,
-            rows.fills / self._unit_h,
-        )
+        scale = rows.room_h
+        indices[inner], values[inner] = rows.options, -rows.coefficients / np.repeat(scale, count)
+        indices[starts + count] = self.option_count + rows.columns
+        values[starts + count] = rows.fills / scale
         indices[starts + count + 1], values[starts + count + 1] = self._slack, -1.0
         self._model.addRows(
             len(rows),
             np.full(len(rows), -INFINITE),
-            -rows.constants / self._unit_h,
+            -rows.constants / scale,
             size,
             starts.astype(np.int32),
             indices,
             values,
         )
         self._path_rows += len(rows)
+        self._row_scale = np.append(self._row_scale, scale)
+
+    def _set_costs(self, costs: np.ndarray) -> None:
+        self._costs = costs
+        self._model.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
+
+    def _run(self) -> None:
+        self._model.run()
+        if self._model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            self._model.clearSolver()
+            self._model.run()
+        status = self._model.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise RuntimeError(f"linear programme ended as {status}")
+
+    def probe_option(self, option: int, lower: float, upper: float) -> tuple[float, float]:
+        """Losses of the present optimum when an option is left out and when it is chosen (few steps each).
+
+        `lower` and `upper` are the option's present limits. In words: how much worse each half would be.
+        """
+        model = self._model
+        basis, before = model.getBasis(), model.getObjectiveValue()
+        model.setOptionValue("simplex_iteration_limit", PROBE_STEPS)
+        losses = []
+        for value in (0.0, 1.0):
+            model.changeColBounds(option, value, value)
+            model.run()
+            losses.append(max(0.0, before - model.getObjectiveValue()))
+            model.changeColBounds(option, lower, upper)
+            model.setBasis(basis)
+        model.setOptionValue("simplex_iteration_limit", 2147483647)
+        return losses[0], losses[1]
 
     def solve(self) -> Relaxation:
         """Solve and return the point, the non-negative multipliers and the value.
@@ -158,24 +196,22 @@ class NodeProgramme:
         ------
         RuntimeError : when HiGHS gives no optimum although slack makes every box solvable.
         """
-        self._model.run()
-        status = self._model.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            self._model.clearSolver()
-            self._model.run()
-            status = self._model.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"linear programme ended as {status}")
+        self._run()
         solution = self._model.getSolution()
+        if solution.col_value[self._slack] > LEAST_SLACK and (self._costs[: self.option_count] != 0).any():
+            self._set_costs(np.append(np.zeros(self.option_count), self._costs[self.option_count :]))
+            self._run()
+            solution = self._model.getSolution()
         point = np.asarray(solution.col_value)
         duals = np.maximum(np.asarray(solution.row_dual), 0.0)
+        thrift = float(self._costs[: self.option_count] @ point[: self.option_count])
         return Relaxation(
             choice=np.clip(point[: self.option_count], 0.0, 1.0),
             filled=np.clip(point[self.option_count : self._slack], 0.0, 1.0),
-            slack_h=float(point[self._slack]) * self._unit_h,
+            slack=float(point[self._slack]),
             static_multipliers=duals[: len(self.static.names)] * self._unit_h,
-            row_multipliers=duals[self._base_rows :],
-            value_h=float(self._model.getObjectiveValue()) * self._unit_h + self._offset_h,
+            row_multipliers=duals[self._base_rows :] * self._unit_h / self._row_scale,
+            value_h=(float(self._model.getObjectiveValue()) - thrift) * self._unit_h + self._offset_h,
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abatis.barrier.bands import Bands, cut_bands, make_grid
+from abatis.barrier.branching import WHOLE, OptionBranching
 from abatis.barrier.covers import CoverFinder
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box, Levels
@@ -18,14 +19,15 @@ from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows, bound_box
 
 MOST_ROUNDS = 400
+WIDE_ROUNDS = 16
 STALLED_ROUNDS = 25
 ROWS_PER_LEVEL = 8
 NARROW_SHARE = 0.02
 DIVE_EVERY = 20
 LEAST_MULTIPLIER = 1e-10
-WHOLE = 1e-6
 LEAST_VIOLATION = 2e-7
 LEAST_COVERED = 0.02
+LEAST_SHARE = 1e-6
 NO_ROWS = np.empty(0, np.int64)
 NOTHING = np.empty(0)
 
@@ -42,6 +44,7 @@ class Node:
     static_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
     row_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
     point: Relaxation | None = field(default=None, repr=False)
+    option: int | None = None
 
 
 class TreeSearch:
@@ -69,6 +72,7 @@ class TreeSearch:
         self.pool = PathPool(network)
         self.grid: list[np.ndarray] = []
         self.covers = CoverFinder(network)
+        self.branching = OptionBranching(network.problem.option_count)
         self.nodes: list[Node] = []
         self._open: list[tuple[float, int]] = []
         self._loaded: tuple[bytes, np.ndarray] | None = None
@@ -168,7 +172,8 @@ class TreeSearch:
         relaxation = self.programme.solve()
         seen = set(rows.tolist())
         last, stalled = np.inf, 0
-        for _ in range(MOST_ROUNDS):
+        wide = float((self.levels.weight * (box.high_h - box.low_h)).max()) > self._narrow_h()
+        for _ in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
             if self.is_settled(relaxation.value_h, box) or time.monotonic() > deadline:
                 break
             fresh = self._find_fresh(relaxation, bands, seen)
@@ -182,7 +187,11 @@ class TreeSearch:
             seen.update(fresh.tolist())
             relaxation = self.programme.solve()
         self._loaded = (box.levels_key(), rows)
-        return self._close_node(box, bands, rows, relaxation)
+        node = self._close_node(box, bands, rows, relaxation)
+        if not wide and not self.is_settled(node.bound_h, box):
+            limits = box.limit_options(self.network.problem)
+            node.option = self.branching.choose(self.programme, relaxation.choice, *limits)
+        return node
 
     def _load(self, box: Box, bands: Bands, rows: np.ndarray) -> np.ndarray:
         """Put a box into the programme; rows already there stay when the levels are the same."""
@@ -201,16 +210,22 @@ class TreeSearch:
 
     def _find_fresh(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
         """Violated rows of paths in the pool, or else of new paths and covers."""
-        least_h = LEAST_VIOLATION * self.levels.span_h + relaxation.slack_h
+        least_h = LEAST_VIOLATION * self.levels.span_h
         rows = self.pool.find_violated(relaxation.choice, bands, relaxation.filled, least_h, ROWS_PER_LEVEL)
-        fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
-        if not len(fresh):
-            fresh = self._find_covers(relaxation, bands, least_h)
-            fresh = fresh[[row not in seen for row in fresh.tolist()]]
-        return fresh
+        fresh = self._keep_violated(rows, relaxation, bands, seen)
+        return fresh if len(fresh) else self._keep_violated(self._find_covers(relaxation, bands), relaxation, bands, seen)
 
-    def _find_covers(self, relaxation: Relaxation, bands: Bands, least_h: float) -> np.ndarray:
-        """Violated rows with the covers that a search over paths and covers together finds."""
+    def _keep_violated(
+        self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
+    ) -> np.ndarray:
+        """Keep the rows that are new here and broken by more than the slack that all rows share."""
+        fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
+        derived = self.pool.derive(fresh, bands)
+        violation = derived.measure_violation(relaxation.choice, relaxation.filled)
+        return derived.numbers[violation > relaxation.slack + LEAST_SHARE]
+
+    def _find_covers(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
+        """Rows with the covers that a search over paths and covers together finds."""
         self.covers.set_choice(relaxation.choice)
         rows: list[int] = []
         for approach, members in enumerate(self.levels.of_approach):
@@ -228,9 +243,7 @@ class TreeSearch:
                         path = self.pool.add_route(early[-1].route, level)
                         cover = np.array(early[-1].sites, np.int32)
                         rows.append(self.pool.number_row(path, band, cover))
-        numbers = np.unique(np.array(rows, np.int64))
-        derived = self.pool.derive(numbers, bands)
-        return derived.numbers[derived.measure_violation(relaxation.choice, relaxation.filled) > least_h]
+        return np.unique(np.array(rows, np.int64))
 
     def _close_node(self, box: Box, bands: Bands, rows: np.ndarray, relaxation: Relaxation) -> Node:
         if _is_whole(relaxation.choice):
@@ -288,23 +301,18 @@ class TreeSearch:
             return settled
         width = weight * (box.high_h - box.low_h)
         level = int(np.argmax(width))
-        point = node.point
-        fractional = np.zeros(1) if point is None else np.minimum(point.choice, 1.0 - point.choice)
-        option = int(np.argmax(fractional))
-        if width[level] > self._narrow_h() or (
-            fractional[option] < WHOLE
-            and width[level] > max(self.levels.tolerance_h, 0.5 * weight[level] * self.grain_h)
-        ):
+        least_h = max(self.levels.tolerance_h, 0.5 * weight[level] * self.grain_h)
+        if width[level] > self._narrow_h() or (node.option is None and width[level] > least_h):
             middle = 0.5 * (box.low_h[level] + box.high_h[level])
             if self.grain_h:
                 middle = np.floor(middle / self.grain_h) * self.grain_h
             return "level", level, float(middle)
-        if fractional[option] >= WHOLE:
-            return "option", option, 0.0
-        return None
+        return None if node.option is None else ("option", node.option, 0.0)
 
     def _narrow_h(self) -> float:
         """Weighted hours below which a level counts as narrow; plans worth nothing give no scale."""
+        if self.grain_h and np.count_nonzero(self.levels.weight) == 1:
+            return 0.5 * self.grain_h
         value = self.incumbent.value_h
         return NARROW_SHARE * (abs(value) if np.isfinite(value) and value else self.levels.span_h)
 

@@ -1,0 +1,67 @@
+"""Which option to split a box at: the one whose two halves are both much worse (reliability branching)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from abatis.barrier.programme import NodeProgramme
+
+MOST_PROBES = 12
+MOST_IDLE_PROBES = 5
+RELIABLE = 2
+LEAST_LOSS = 1e-6
+WHOLE = 1e-6
+
+
+class OptionBranching:
+    """Remembers how much worse programmes became per option left out or chosen, and probes those not known.
+
+    Source: Achterberg, Koch and Martin (2005), reliability branching.
+    """
+
+    def __init__(self, option_count: int) -> None:
+        self._loss = np.zeros((2, option_count))
+        self._count = np.zeros((2, option_count))
+
+    def choose(
+        self, programme: NodeProgramme, choice: np.ndarray, lower: np.ndarray, upper: np.ndarray
+    ) -> int | None:
+        """Choose an option with a fractional share in `choice`; None when all shares are whole.
+
+        `programme` holds the box and its optimum; `lower` and `upper` are the options' limits there.
+        Formula: the largest max(loss without, eps) x max(loss with, eps). In words: a split is worth as much as
+        its two halves are.
+        """
+        some = np.flatnonzero(np.minimum(choice, 1.0 - choice) > WHOLE)
+        if not len(some):
+            return None
+        share = choice[some]
+        known = self._estimate()
+        score = _weigh(known[0, some] * share, known[1, some] * (1.0 - share))
+        best, best_score, idle = int(some[np.argmax(score)]), 0.0, 0
+        for option in some[np.argsort(-score, kind="stable")][:MOST_PROBES]:
+            without, with_ = known[0, option] * choice[option], known[1, option] * (1.0 - choice[option])
+            if self._count[:, option].min() < RELIABLE:
+                without, with_ = programme.probe_option(int(option), lower[option], upper[option])
+                self._learn(int(option), float(choice[option]), without, with_)
+            value = float(_weigh(without, with_))
+            idle += 1
+            if value > best_score:
+                best, best_score, idle = int(option), value, 0
+            if idle >= MOST_IDLE_PROBES:
+                break
+        return best
+
+    def _estimate(self) -> np.ndarray:
+        """Mean loss per whole option, float64[2, O]; options never probed count as the mean of all."""
+        total = self._count.sum(axis=1)
+        mean = np.where(total > 0, self._loss.sum(axis=1) / np.maximum(total, 1.0), 1.0)
+        return np.where(self._count > 0, self._loss / np.maximum(self._count, 1.0), mean[:, None])
+
+    def _learn(self, option: int, share: float, without: float, with_: float) -> None:
+        self._loss[:, option] += without / share, with_ / (1.0 - share)
+        self._count[:, option] += 1.0
+
+
+def _weigh(without: np.ndarray | float, with_: np.ndarray | float) -> np.ndarray:
+    return np.asarray(np.maximum(without, LEAST_LOSS) * np.maximum(with_, LEAST_LOSS))
