@@ -23,12 +23,10 @@ class OptionBranching:
         self._loss = np.zeros((2, option_count))
         self._count = np.zeros((2, option_count))
 
-    def choose(
-        self, programme: NodeProgramme, choice: np.ndarray, lower: np.ndarray, upper: np.ndarray
-    ) -> int | None:
+    def choose(self, programme: NodeProgramme, choice: np.ndarray) -> int | None:
         """Choose an option with a fractional share in `choice`; None when all shares are whole.
 
-        `programme` holds the box and its optimum; `lower` and `upper` are the options' limits there.
+        `programme` holds the box and its optimum.
         Formula: the largest max(loss without, eps) x max(loss with, eps). In words: a split is worth as much as
         its two halves are.
         """
@@ -42,7 +40,7 @@ class OptionBranching:
         for option in some[np.argsort(-score, kind="stable")][:MOST_PROBES]:
             without, with_ = known[0, option] * choice[option], known[1, option] * (1.0 - choice[option])
             if self._count[:, option].min() < RELIABLE:
-                without, with_ = programme.probe_option(int(option), lower[option], upper[option])
+                without, with_ = programme.probe_option(int(option))
                 self._learn(int(option), float(choice[option]), without, with_)
             value = float(_weigh(without, with_))
             idle += 1

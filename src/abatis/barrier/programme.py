@@ -17,6 +17,8 @@ SLACK_COST = 100.0
 PROBE_STEPS = 40
 SAFETY = 4e-12
 LEAST_SLACK = 1e-9
+SLACK = 0
+NO_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ def make_static_rows(problem: Problem, budget_eur: float) -> StaticRows:
 class NodeProgramme:
     """One HiGHS model whose bounds and path rows change from box to box.
 
-    Columns: options, then bands, then slack. Rows that a box may break share the slack column that costs
-    `SLACK_COST` per unit, so that every programme has a solution and multipliers; the bound drawn from
-    them ignores the slack.
+    Columns: slack, bands, then the options that a rule or a path row has named so far: the others would only
+    cost. Rows that a box may break share the slack column that costs `SLACK_COST` per unit, so that every
+    programme has a solution and multipliers; the bound drawn from them ignores the slack.
     """
 
     def __init__(self, problem: Problem, levels: Levels, static: StaticRows, grid: list[np.ndarray]) -> None:
@@ -65,41 +67,80 @@ class NodeProgramme:
         self.levels = levels
         self.static = static
         self.grid = grid
-        self.option_count = problem.option_count
+        # Hours are counted in tenths of the span, so that any unit of time gives the same programme.
+        self._unit_h = 0.1 * levels.span_h
         counts = np.array([len(edges) - 1 for edges in grid])
+        self._bands = int(counts.sum())
         self._band_weight = np.repeat(levels.weight, counts)
-        self._slack = problem.option_count + int(counts.sum())
+        self._thrift = problem.option_cost_eur / max(1.0, float(problem.option_cost_eur.sum()))
+        self._thrifty = False
+        self._column = np.full(problem.option_count, -1, np.int32)
+        self._members = np.empty(0, np.int64)
+        self._lower, self._upper = np.zeros(problem.option_count), np.ones(problem.option_count)
         self._model = highspy.Highs()
         for name, value in (("output_flag", False), ("parallel", "off"), ("presolve", "off")):
             self._model.setOptionValue(name, value)
-        columns = self._slack + 1
-        self._model.addVars(columns, np.zeros(columns), np.append(np.ones(columns - 1), INFINITE))
-        self._model.changeColCost(self._slack, -SLACK_COST)
-        # Hours are counted in tenths of the span, so that any unit of time gives the same programme.
-        self._unit_h = 0.1 * levels.span_h
+        self._model.addVars(
+            self._bands + 1, np.zeros(self._bands + 1), np.append(INFINITE, np.ones(self._bands))
+        )
+        self._model.changeColCost(SLACK, -SLACK_COST)
         self._model.changeObjectiveSense(highspy.ObjSense.kMaximize)
-        for options, coefficients, limit in zip(
-            static.options, static.coefficients, static.limits, strict=True
-        ):
-            self._add_static_row(np.append(options, self._slack), np.append(coefficients, -1.0), float(limit))
-        sites, sizes = np.unique(problem.option_site, return_counts=True)
-        crowded = sites[sizes > 1]
-        for site in crowded:
-            members = np.flatnonzero(problem.option_site == site)
-            self._add_static_row(members, np.ones(len(members)), 1.0)
-        first = self.option_count + np.append(0, np.cumsum(counts))
-        for level in range(len(grid)):
-            for band in range(first[level], first[level + 1] - 1):
-                self._add_static_row(np.array([band + 1, band]), np.array([1.0, -1.0]), 0.0)
-        self._base_rows = len(static.names) + len(crowded) + int((counts - 1).sum())
+        self._add_static_rows(counts)
         self._path_rows = 0
         self._row_scale = np.empty(0)
         self._offset_h = 0.0
-        self._thrift = problem.option_cost_eur / max(1.0, float(problem.option_cost_eur.sum()))
 
-    def _add_static_row(self, columns: np.ndarray, coefficients: np.ndarray, limit: float) -> None:
+    def _add_static_rows(self, counts: np.ndarray) -> None:
+        """Add budget, rules, one option per site, and the order of the bands; then the options of rules."""
+        static, sites = self.static, self.problem.option_site
+        self._budget = np.zeros(self.problem.option_count)
+        self._budget[static.options[0]] = static.coefficients[0]
+        for limit in static.limits:
+            self._add_row(np.array([SLACK]), np.array([-1.0]), float(limit))
+        crowded = np.flatnonzero(np.bincount(sites) > 1)
+        self._site_row = np.full(len(self.problem.site_keys), -1, np.int32)
+        self._site_row[crowded] = len(static.names) + np.arange(len(crowded))
+        for _ in crowded:
+            self._add_row(np.empty(0), np.empty(0), 1.0)
+        first = 1 + np.append(0, np.cumsum(counts))
+        for level in range(len(counts)):
+            for band in range(first[level], first[level + 1] - 1):
+                self._add_row(np.array([band + 1, band]), np.array([1.0, -1.0]), 0.0)
+        self._base_rows = len(static.names) + len(crowded) + int((counts - 1).sum())
+        for row, (options, coefficients) in enumerate(
+            zip(static.options[1:], static.coefficients[1:], strict=True), start=1
+        ):
+            self._add_options(options)
+            for option, coefficient in zip(options, coefficients, strict=True):
+                self._model.changeCoeff(row, int(self._column[option]), float(coefficient))
+
+    def _add_row(self, columns: np.ndarray, coefficients: np.ndarray, limit: float) -> None:
         self._model.addRow(
             -INFINITE, limit, len(columns), columns.astype(np.int32), coefficients.astype(float)
+        )
+
+    def _add_options(self, options: np.ndarray) -> None:
+        """Give options that have no column yet theirs, with what they use of the budget and their site."""
+        fresh = np.unique(options[self._column[options] < 0])
+        if not len(fresh):
+            return
+        site_row = self._site_row[self.problem.option_site[fresh]]
+        alone = site_row < 0
+        starts = np.append(0, np.cumsum(np.where(alone, 1, 2)))
+        rows, values = np.zeros(starts[-1], np.int32), np.ones(starts[-1])
+        values[starts[:-1]] = self._budget[fresh]
+        rows[starts[:-1][~alone] + 1] = site_row[~alone]
+        self._column[fresh] = 1 + self._bands + len(self._members) + np.arange(len(fresh))
+        self._members = np.append(self._members, fresh)
+        self._model.addCols(
+            len(fresh),
+            -self._thrift[fresh] if self._thrifty else np.zeros(len(fresh)),
+            self._lower[fresh],
+            self._upper[fresh],
+            len(rows),
+            starts[:-1].astype(np.int32),
+            rows,
+            values,
         )
 
     def set_box(self, box: Box, bands: Bands, keep_rows: bool) -> None:
@@ -113,19 +154,26 @@ class NodeProgramme:
             self._model.deleteRows(self._path_rows, np.arange(first, first + self._path_rows, dtype=np.int32))
             self._path_rows = 0
             self._row_scale = np.empty(0)
-        lower, upper = box.limit_options(self.problem)
+        self._lower, self._upper = box.limit_options(self.problem)
         counts = np.diff(bands.start)
         width = bands.b_h - bands.a_h
         below = (width <= 0) & (bands.b_h <= np.repeat(box.low_h, counts)) & self._is_below(bands)
-        lower = np.concatenate([lower, below.astype(float)])
-        upper = np.concatenate([upper, ((width > 0) | below).astype(float)])
-        columns = len(lower)
-        index = np.arange(columns, dtype=np.int32)
-        self._model.changeColsBounds(columns, index, lower, upper)
-        thrift = np.zeros(self.option_count) if (width > 0).any() else -self._thrift
-        costs = np.append(thrift, self._band_weight * width / self._unit_h)
-        self._set_costs(costs)
+        lower = np.concatenate([below.astype(float), self._lower[self._members]])
+        upper = np.concatenate([((width > 0) | below).astype(float), self._upper[self._members]])
+        index = 1 + np.arange(len(lower), dtype=np.int32)
+        self._model.changeColsBounds(len(lower), index, lower, upper)
+        self._model.changeColsCost(
+            self._bands, index[: self._bands], self._band_weight * width / self._unit_h
+        )
+        self._set_thrift(not (width > 0).any())
         self._offset_h = float(self.levels.weight @ box.low_h)
+
+    def _set_thrift(self, wanted: bool) -> None:
+        """Let options cost a little in the objective, or nothing."""
+        if wanted != self._thrifty:
+            costs = -self._thrift[self._members] if wanted else np.zeros(len(self._members))
+            self._model.changeColsCost(len(costs), self._column[self._members], costs)
+        self._thrifty = wanted
 
     def _is_below(self, bands: Bands) -> np.ndarray:
         """True for bands that the grid places at or below the box's lower limit."""
@@ -136,16 +184,17 @@ class NodeProgramme:
         """Add path rows; band rows hold their band, all rows the slack."""
         if not len(rows):
             return
+        self._add_options(rows.options)
         count = np.diff(rows.starts)
         starts = rows.starts[:-1] + 2 * np.arange(len(rows))
         size = int(count.sum()) + 2 * len(rows)
         indices, values = np.empty(size, np.int32), np.empty(size)
         inner = np.repeat(starts - rows.starts[:-1], count) + np.arange(len(rows.options))
         scale = rows.room_h
-        indices[inner], values[inner] = rows.options, -rows.coefficients / np.repeat(scale, count)
-        indices[starts + count] = self.option_count + rows.columns
+        indices[inner], values[inner] = self._column[rows.options], -rows.coefficients / np.repeat(scale, count)
+        indices[starts + count] = 1 + rows.columns
         values[starts + count] = rows.fills / scale
-        indices[starts + count + 1], values[starts + count + 1] = self._slack, -1.0
+        indices[starts + count + 1], values[starts + count + 1] = SLACK, -1.0
         self._model.addRows(
             len(rows),
             np.full(len(rows), -INFINITE),
@@ -158,10 +207,6 @@ class NodeProgramme:
         self._path_rows += len(rows)
         self._row_scale = np.append(self._row_scale, scale)
 
-    def _set_costs(self, costs: np.ndarray) -> None:
-        self._costs = costs
-        self._model.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
-
     def _run(self) -> None:
         self._model.run()
         if self._model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
@@ -171,22 +216,22 @@ class NodeProgramme:
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"linear programme ended as {status}")
 
-    def probe_option(self, option: int, lower: float, upper: float) -> tuple[float, float]:
+    def probe_option(self, option: int) -> tuple[float, float]:
         """Losses of the present optimum when an option is left out and when it is chosen (few steps each).
 
-        `lower` and `upper` are the option's present limits. In words: how much worse each half would be.
+        In words: how much worse each half of the box would be.
         """
-        model = self._model
+        model, column = self._model, int(self._column[option])
         basis, before = model.getBasis(), model.getObjectiveValue()
         model.setOptionValue("simplex_iteration_limit", PROBE_STEPS)
         losses = []
         for value in (0.0, 1.0):
-            model.changeColBounds(option, value, value)
+            model.changeColBounds(column, value, value)
             model.run()
             losses.append(max(0.0, before - model.getObjectiveValue()))
-            model.changeColBounds(option, lower, upper)
+            model.changeColBounds(column, self._lower[option], self._upper[option])
             model.setBasis(basis)
-        model.setOptionValue("simplex_iteration_limit", 2147483647)
+        model.setOptionValue("simplex_iteration_limit", NO_LIMIT)
         return losses[0], losses[1]
 
     def solve(self) -> Relaxation:
@@ -198,20 +243,22 @@ class NodeProgramme:
         """
         self._run()
         solution = self._model.getSolution()
-        if solution.col_value[self._slack] > LEAST_SLACK and (self._costs[: self.option_count] != 0).any():
-            self._set_costs(np.append(np.zeros(self.option_count), self._costs[self.option_count :]))
+        if self._thrifty and solution.col_value[SLACK] > LEAST_SLACK:
+            self._set_thrift(False)
             self._run()
             solution = self._model.getSolution()
         point = np.asarray(solution.col_value)
         duals = np.maximum(np.asarray(solution.row_dual), 0.0)
-        thrift = float(self._costs[: self.option_count] @ point[: self.option_count])
+        choice = np.zeros(self.problem.option_count)
+        choice[self._members] = np.clip(point[1 + self._bands :], 0.0, 1.0)
+        thrift = float(self._thrift @ choice) if self._thrifty else 0.0
         return Relaxation(
-            choice=np.clip(point[: self.option_count], 0.0, 1.0),
-            filled=np.clip(point[self.option_count : self._slack], 0.0, 1.0),
-            slack=float(point[self._slack]),
+            choice=choice,
+            filled=np.clip(point[1 : 1 + self._bands], 0.0, 1.0),
+            slack=float(point[SLACK]),
             static_multipliers=duals[: len(self.static.names)] * self._unit_h,
             row_multipliers=duals[self._base_rows :] * self._unit_h / self._row_scale,
-            value_h=(float(self._model.getObjectiveValue()) - thrift) * self._unit_h + self._offset_h,
+            value_h=(float(self._model.getObjectiveValue()) + thrift) * self._unit_h + self._offset_h,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +76,8 @@ def solve_problem(
     time_limit_s: float = 60.0,
     seed: int = 1,
     progress: Progress | None = None,
+    network: Network | None = None,
+    start: np.ndarray | None = None,
 ) -> Solution:
     """Choose at most one option per site within budget and rules for the largest value.
 
@@ -88,6 +90,9 @@ def solve_problem(
     seed : seed of the plan search; same problem, gap and seed give the same plan unless time ran out.
     progress : called with (value_h, bound_h, seconds) now and then; KeyboardInterrupt inside it, or at any
         moment of the search, ends the search with the best plan so far.
+    network : the compressed network of a problem with the same graph, approaches and options, when one is at
+        hand (its compression depends on neither budget nor rules).
+    start : options int[n] of a plan to begin with, ignored when it breaks budget or rules.
 
     Returns
     -------
@@ -106,7 +111,7 @@ def solve_problem(
         raise InputError([Fault(f"is {budget_eur:g}", column="budget", remedy="give EUR, at least 0")])
     started = time.monotonic()
     deadline = started + time_limit_s
-    network = build_network(problem)
+    network = build_network(problem) if network is None else replace(network, problem=problem)
     before_h = np.array([graph.before_h for graph in network.graphs])
     _check_reachable(problem, before_h)
     levels = make_levels(network, before_h)
@@ -126,6 +131,8 @@ def solve_problem(
             progress(value, bound, time.monotonic() - started)
 
     with contextlib.suppress(KeyboardInterrupt):
+        if start is not None:
+            incumbent.offer(np.isin(np.arange(problem.option_count), start).astype(float))
         search.start(FIRST_MOVES, deadline)
         status = tree.run(deadline, improve, report)
     search.trim()

@@ -28,6 +28,7 @@ LEAST_MULTIPLIER = 1e-10
 LEAST_VIOLATION = 2e-7
 LEAST_COVERED = 0.02
 LEAST_SHARE = 1e-6
+SPARE_ROWS = 800
 NO_ROWS = np.empty(0, np.int64)
 NOTHING = np.empty(0)
 
@@ -75,7 +76,7 @@ class TreeSearch:
         self.branching = OptionBranching(network.problem.option_count)
         self.nodes: list[Node] = []
         self._open: list[tuple[float, int]] = []
-        self._loaded: tuple[bytes, np.ndarray] | None = None
+        self._loaded = (b"", NO_ROWS)
 
     @property
     def bound_h(self) -> float:
@@ -189,15 +190,14 @@ class TreeSearch:
         self._loaded = (box.levels_key(), rows)
         node = self._close_node(box, bands, rows, relaxation)
         if not wide and not self.is_settled(node.bound_h, box):
-            limits = box.limit_options(self.network.problem)
-            node.option = self.branching.choose(self.programme, relaxation.choice, *limits)
+            node.option = self.branching.choose(self.programme, relaxation.choice)
         return node
 
     def _load(self, box: Box, bands: Bands, rows: np.ndarray) -> np.ndarray:
         """Put a box into the programme; rows already there stay when the levels are the same."""
-        if self._loaded is not None and self._loaded[0] == box.levels_key():
+        key, present = self._loaded
+        if key == box.levels_key() and len(present) <= SPARE_ROWS + 4 * len(rows):
             self.programme.set_box(box, bands, keep_rows=True)
-            present = self._loaded[1]
             missing = rows[~np.isin(rows, present)]
             return np.append(present, self._add_rows(missing, bands))
         self.programme.set_box(box, bands, keep_rows=False)
