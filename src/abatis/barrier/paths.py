@@ -49,13 +49,15 @@ class BoxRows:
     @property
     def room_h(self) -> np.ndarray:
         """Hours between the top of each row's band and the path's time with its cover: no coefficient is larger."""
-        return self.constants + self.fills
+        room: np.ndarray = self.constants + self.fills
+        return room
 
     def measure_violation(self, choice: np.ndarray, filled: np.ndarray) -> np.ndarray:
         """Share of its room by which a point breaks each row (negative when it keeps it)."""
         sums = np.append(0.0, np.cumsum(self.coefficients * choice[self.options]))
         broken = self.constants + self.fills * filled[self.columns] - np.diff(sums[self.starts])
-        return broken / self.room_h
+        share: np.ndarray = broken / self.room_h
+        return share
 
 
 class PathPool:

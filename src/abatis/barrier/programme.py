@@ -191,7 +191,10 @@ class NodeProgramme:
         indices, values = np.empty(size, np.int32), np.empty(size)
         inner = np.repeat(starts - rows.starts[:-1], count) + np.arange(len(rows.options))
         scale = rows.room_h
-        indices[inner], values[inner] = self._column[rows.options], -rows.coefficients / np.repeat(scale, count)
+        indices[inner], values[inner] = (
+            self._column[rows.options],
+            -rows.coefficients / np.repeat(scale, count),
+        )
         indices[starts + count] = 1 + rows.columns
         values[starts + count] = rows.fills / scale
         indices[starts + count + 1], values[starts + count + 1] = SLACK, -1.0

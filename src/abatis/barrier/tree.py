@@ -213,7 +213,11 @@ class TreeSearch:
         least_h = LEAST_VIOLATION * self.levels.span_h
         rows = self.pool.find_violated(relaxation.choice, bands, relaxation.filled, least_h, ROWS_PER_LEVEL)
         fresh = self._keep_violated(rows, relaxation, bands, seen)
-        return fresh if len(fresh) else self._keep_violated(self._find_covers(relaxation, bands), relaxation, bands, seen)
+        return (
+            fresh
+            if len(fresh)
+            else self._keep_violated(self._find_covers(relaxation, bands), relaxation, bands, seen)
+        )
 
     def _keep_violated(
         self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
