@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from abatis.model.plan import Problem, find_grain, hash_problem
+from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays
 
 FORMAT = 1
 SAFETY = 1e-12
@@ -32,254 +32,183 @@ def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[
     plain Dijkstra; every path must be a way of its approach; the leaves must cover the whole search space;
     and in every leaf the multipliers must prove the bound (weak duality, sums rounded upwards).
     """
-    if certificate.get("format") != FORMAT:
-        return [f"format {certificate.get('format')!r} is not {FORMAT}"]
-    if certificate["problem"] != hash_problem(problem):
-        return ["it was made for another problem: study, mesh, sites or options have changed"]
-    reasons = _check_choice(problem, certificate)
-    reasons += _check_value(problem, certificate)
-    reasons += _check_root(problem, certificate)
-    paths, wrong = _read_paths(problem, certificate["paths"])
-    reasons += wrong
-    if not wrong:
-        reasons += _check_tree(problem, certificate, paths)
-    return reasons
+    try:
+        if certificate.get("format") != FORMAT:
+            return [f"format {certificate.get('format')!r} is not {FORMAT}"]
+        if certificate["problem"] != hash_problem(problem):
+            return ["it was made for another problem: study, mesh, sites or options have changed"]
+        reasons = _check_plan(problem, certificate) + _check_root(problem, certificate["levels"])
+        paths, wrong = _read_paths(problem, certificate)
+        return reasons + (wrong or _check_tree(problem, certificate, paths))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return [f"it is damaged: {type(error).__name__}: {error}"]
 
 
 def measure_arrivals(problem: Problem, delay_open_h: np.ndarray, delay_road_h: np.ndarray) -> list[float]:
     """Arrival time of every approach by plain Dijkstra, delays float64[E] added per mode."""
-    neighbors: list[list[tuple[int, int]]] = [[] for _ in range(problem.node_count)]
+    ways: list[list[tuple[int, int]]] = [[] for _ in range(problem.node_count)]
     for edge, (tail, head) in enumerate(zip(problem.tail.tolist(), problem.head.tolist(), strict=True)):
-        neighbors[tail].append((head, edge))
+        ways[tail].append((head, edge))
         if not problem.directed:
-            neighbors[head].append((tail, edge))
+            ways[head].append((tail, edge))
     arrivals = []
-    for k in range(problem.approach_count):
-        group = problem.approach_group[k]
-        hours = np.minimum(
-            problem.open_h[group] + delay_open_h, problem.road_h[group] + delay_road_h
-        ).tolist()
-        goals = set(problem.approach_targets[k].tolist())
-        queue = [(0.0, int(node)) for node in problem.approach_sources[k]]
-        best = {node: 0.0 for _, node in queue}
-        arrival = math.inf
-        while queue:
+    for k, group in enumerate(problem.approach_group):
+        open_h, road_h = problem.open_h[group] + delay_open_h, problem.road_h[group] + delay_road_h
+        hours, goals = np.minimum(open_h, road_h).tolist(), set(problem.approach_targets[k].tolist())
+        queue, done = [(0.0, node) for node in problem.approach_sources[k].tolist()], set[int]()
+        reached, node = math.inf, -1
+        while queue and node not in goals:
             reached, node = heapq.heappop(queue)
-            if node in goals:
-                arrival = reached
-                break
-            if reached > best[node]:
-                continue
-            for other, edge in neighbors[node]:
-                total = reached + hours[edge]
-                if total < best.get(other, math.inf):
-                    best[other] = total
-                    heapq.heappush(queue, (total, other))
-        arrivals.append(arrival)
+            if node not in done:
+                done.add(node)
+                for other, edge in ways[node]:
+                    if other not in done:
+                        heapq.heappush(queue, (reached + hours[edge], other))
+        arrivals.append(reached if node in goals else math.inf)
     return arrivals
 
 
-def add_delays(
-    problem: Problem, chosen: Sequence[int], longest: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Delays per edge and mode of the chosen options; `longest` counts only the longest of each site."""
-    delays = np.zeros((2, len(problem.tail)))
-    for mode, hours in enumerate((problem.option_open_h, problem.option_road_h)):
-        of_site: dict[tuple[int, int], float] = {}
-        for option in chosen:
-            for entry in range(problem.option_start[option], problem.option_start[option + 1]):
-                owner = int(problem.option_site[option]) if longest else int(option)
-                key = (owner, int(problem.option_edge[entry]))
-                of_site[key] = max(of_site.get(key, 0.0), float(hours[entry]))
-        for (_, edge), hour in of_site.items():
-            delays[mode, edge] += hour
-    return delays[0], delays[1]
+def _exceeds(amount: float, limit: float) -> bool:
+    # "Not at most" instead of "more than": what is no number never passes.
+    return not amount <= limit + CLOSE * max(1.0, abs(limit))
 
 
-def _check_choice(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
-    chosen, budget = certificate["chosen"], certificate["budget_eur"]
-    sites = problem.option_site[chosen]
-    reasons = []
-    if len(set(sites.tolist())) < len(sites):
-        reasons.append("two options are chosen at one site")
-    cost = float(problem.option_cost_eur[chosen].sum())
-    if cost > budget * (1 + CLOSE):
+def _check_plan(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
+    chosen, budget, claimed = (
+        map(int, certificate["chosen"]),
+        certificate["budget_eur"],
+        certificate["value_h"],
+    )
+    choice = np.bincount([*chosen], minlength=problem.option_count)
+    per_site = np.bincount(problem.option_site, weights=choice)
+    reasons = ["two options are chosen at one site"] if (per_site > 1).any() else []
+    cost = math.fsum(problem.option_cost_eur[chosen])
+    if _exceeds(cost, budget):
         reasons.append(f"the plan costs {cost:,.2f} EUR, more than the budget of {budget:,.2f} EUR")
-    choice = np.zeros(problem.option_count)
-    choice[chosen] = 1.0
-    for rule in problem.rules:
-        if rule.coefficients @ choice[rule.options] > rule.limit + CLOSE * max(1.0, abs(rule.limit)):
-            reasons.append(f"rule '{rule.name}' is broken")
-    return reasons
-
-
-def _check_value(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
-    after = measure_arrivals(problem, *add_delays(problem, certificate["chosen"]))
-    least = problem.least_hours.items()
-    broken = [k for k, hours in least if after[k] < hours - CLOSE]
-    reasons = [f"rule '{problem.least_hours_names[k]}' is broken" for k in broken]
-    value = min(after) if problem.objective == "minimum" else float(problem.approach_weight @ np.array(after))
-    claimed = certificate["value_h"]
-    if abs(value - claimed) > CLOSE * max(1.0, abs(value)):
+    broken = [
+        one.name for one in problem.rules if _exceeds(one.coefficients @ choice[one.options], one.limit)
+    ]
+    after = measure_arrivals(problem, *add_delays(problem, chosen))
+    broken += [problem.least_hours_names[k] for k, h in problem.least_hours.items() if after[k] < h - CLOSE]
+    reasons += [f"rule '{name}' is broken" for name in broken]
+    value = min(after) if problem.objective == "minimum" else math.fsum(problem.approach_weight * after)
+    if _exceeds(value, claimed) or _exceeds(claimed, value):
         reasons.append(f"the value is {value:.9f} h, not {claimed:.9f} h")
-    if certificate["bound_h"] < value - CLOSE * max(1.0, abs(value)):
-        reasons.append("the bound lies below the value")
-    return reasons
+    return reasons + ["the bound lies below the value"] * _exceeds(value, certificate["bound_h"])
 
 
-def _check_root(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
+def _check_root(problem: Problem, levels: Mapping[str, Any]) -> list[str]:
     """The root box must hold every plan: no faster than without barriers, no slower than with all of them."""
-    none = np.zeros(len(problem.tail))
-    before = measure_arrivals(problem, none, none)
+    before = measure_arrivals(problem, *add_delays(problem, ()))
     slowest = measure_arrivals(problem, *add_delays(problem, range(problem.option_count), longest=True))
-    levels = certificate["levels"]
-    own = problem.approach_weight.tolist() if problem.objective == "sum" else [1.0]
+    is_sum, everyone = problem.objective == "sum", list(range(problem.approach_count))
+    own = problem.approach_weight.tolist() if is_sum else [1.0]
     reasons = [] if levels["weight"][: len(own)] == own else ["the weights are not the study's"]
     boxes = zip(levels["weight"], levels["low_h"], levels["high_h"], strict=True)
     for level, (weight, low, high) in enumerate(boxes):
-        members = [k for k, of in enumerate(levels["of_approach"]) if level in of]
-        expected = [level] if problem.objective == "sum" else list(range(len(before)))
-        if level < len(own) and members != expected:
-            reasons.append(f"level {level} does not stand for its approaches")
-        if level >= len(own) and (weight != 0.0 or len(members) != 1):
-            reasons.append(f"level {level} is not one rule's")
+        members = [k for k in everyone if level in levels["of_approach"][k]]
+        is_own = members == ([level] if is_sum else everyone)
+        if not (is_own if level < len(own) else weight == 0.0 and len(members) == 1):
+            return [*reasons, f"level {level} does not stand for its approaches"]
         floor = min(before[k] for k in members)
-        if weight == 0.0 or problem.objective == "sum":
+        if is_sum or level >= len(own):
             floor = max([floor] + [problem.least_hours.get(k, 0.0) for k in members])
         ceiling = max(min(slowest[k] for k in members), floor)
-        if low > floor + CLOSE * floor or high < ceiling - CLOSE * ceiling:
+        if not (low <= floor * (1 + CLOSE) and high >= ceiling * (1 - CLOSE)):
             reasons.append(f"the root box of level {level} leaves out possible times")
     return reasons
 
 
-def _read_paths(problem: Problem, paths: Sequence[Any]) -> tuple[list[Any], list[str]]:
+def _read_paths(problem: Problem, certificate: Mapping[str, Any]) -> tuple[list[Any], list[str]]:
     """Walk every path; returns per path its level, hours and delay per option, and what is wrong."""
-    entries: dict[int, list[tuple[int, float, float]]] = {}
-    for option in range(problem.option_count):
-        for entry in range(problem.option_start[option], problem.option_start[option + 1]):
-            open_h, road_h = float(problem.option_open_h[entry]), float(problem.option_road_h[entry])
-            entries.setdefault(int(problem.option_edge[entry]), []).append((option, open_h, road_h))
-    read: list[Any] = []
-    reasons: list[str] = []
-    for number, (approach, level, steps) in enumerate(paths):
-        group = problem.approach_group[approach]
-        ends = set(problem.approach_sources[approach].tolist())
-        way_h: list[float] = []
-        delays: dict[int, float] = {}
-        for step in steps:
-            edge, mode = divmod(step, 2)
+    paths, reasons, entries = [], [], list_delays(problem)
+    for number, (approach, level, steps) in enumerate(certificate["paths"]):
+        group, ends = problem.approach_group[approach], set(problem.approach_sources[approach].tolist())
+        way_h, delays = [0.0], dict[int, float]()
+        for edge, mode in (divmod(step, 2) for step in steps):
             tail, head = int(problem.tail[edge]), int(problem.head[edge])
-            back = {tail} if head in ends and not problem.directed else set()
-            ends = back | ({head} if tail in ends else set())
+            back = {tail} if head in ends and not problem.directed and edge >= 0 else set()
+            ends = back | ({head} if tail in ends and edge >= 0 else set())
             way_h.append(float((problem.road_h if mode else problem.open_h)[group, edge]))
             for option, *delay in entries.get(edge, []):
                 delays[option] = delays.get(option, 0.0) + delay[mode]
         if not ends & set(problem.approach_targets[approach].tolist()) or not math.isfinite(sum(way_h)):
             reasons.append(f"path {number} is not a way of approach '{problem.approach_keys[approach]}'")
-        options = np.array(sorted(delays), np.int64)
-        read.append((level, math.fsum(way_h), options, np.array([delays[o] for o in options])))
-    return read, reasons
+        if level < 0 or level not in certificate["levels"]["of_approach"][approach]:
+            reasons.append(f"path {number} belongs to another level than its approach")
+        paths.append((level, math.fsum(way_h), np.array([*delays], np.int64), np.array([*delays.values()])))
+    return paths, reasons
 
 
 def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[Any]) -> list[str]:
-    levels, nodes = certificate["levels"], certificate["nodes"]
-    scale = max(1.0, certificate["budget_eur"])
-    every = np.arange(problem.option_count)
-    static = [(every, problem.option_cost_eur / scale, certificate["budget_eur"] / scale)]
-    static += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
-    upper = np.ones(problem.option_count)
-    grain = find_grain(problem)
-    grid = [np.array(edges) for edges in certificate["grid"]]
-    roots = zip(grid, levels["low_h"], levels["high_h"], strict=True)
-    if nodes and any(e[0] > low or e[-1] < high or (np.diff(e) < 0).any() for e, low, high in roots):
+    """Split the root box as the tree says; every leaf must prove the bound, or that its box holds no plan."""
+    nodes, bound_h, grain = certificate["nodes"] or [{}], certificate["bound_h"], find_grain(problem)
+    weight, low, high = (np.array(certificate["levels"][key], float) for key in ("weight", "low_h", "high_h"))
+    grid = [np.ravel(edges).astype(float) for edges in certificate["grid"] or zip(low, high, strict=True)]
+    spans = zip(grid, low, high, strict=True)
+    if not all(e[0] <= a and e[-1] >= b and (np.diff(e) >= 0).all() for e, a, b in spans):
         return ["the grid does not span the root box"]
-    stack = [
-        (0, np.array(levels["low_h"]), np.array(levels["high_h"]), upper, np.zeros(problem.option_count))
-    ]
-    reasons = [] if nodes else _check_empty(certificate)
-    while stack and nodes:
-        index, low, high, upper, lower = stack.pop()
-        node = nodes[index]
-        if (low > high).any():
-            continue
-        if "split" not in node:
-            bound = _bound_leaf(problem, levels["weight"], low, high, upper, lower, node, paths, static, grid)
-            floor = math.fsum(w * h for w, h in zip(levels["weight"], low, strict=True))
-            if bound > certificate["bound_h"] and bound >= floor - CLOSE * max(1.0, abs(floor)):
-                reasons.append(f"leaf {index} only proves {bound:.9f} h, not {certificate['bound_h']:.9f} h")
-            continue
-        kind, item, value = node["split"]
-        for side, child in enumerate(node["children"]):
-            box = [low.copy(), high.copy(), upper.copy(), lower.copy()]
+    every, none = np.ones(problem.option_count, bool), np.zeros(problem.option_count, bool)
+    reasons, stack = list[str](), [(0, (low, high, every, none))]
+    while stack:
+        index, box = stack.pop()
+        node, (low, high, *_) = nodes[index], box
+        if "split" in node:
+            (kind, item, value), (left, right) = node["split"], node["children"]
+            item, below, above = int(item), [one.copy() for one in box], [one.copy() for one in box]
             if kind == "level":
-                box[1 - side][item] = value + grain if side else value
-            elif side:
-                box[2][problem.option_site == problem.option_site[item]] = 0.0
-                box[2][item] = box[3][item] = 1.0
+                below[1][item], above[0][item] = value, math.floor(value) + grain if grain else value
             else:
-                box[2][item] = 0.0
-            if child <= index:
+                below[2][item] = False
+                above[2][problem.option_site == problem.option_site[item]] = False
+                above[2][item] = above[3][item] = True
+            if min(left, right) <= index:
                 return [*reasons, f"node {index} has a child before itself"]
-            stack.append((child, *box))
+            stack += [(left, below), (right, above)]
+        elif not (low > high).any():
+            leaf_h, least_h = (
+                _bound_leaf(problem, certificate, paths, node, box, grid),
+                math.fsum(weight * low),
+            )
+            # A bound below what every plan in the box is worth says that no plan is in it.
+            if not (leaf_h <= bound_h or leaf_h < least_h - CLOSE * max(1.0, abs(least_h))):
+                reasons.append(f"leaf {index} only proves {leaf_h:.9f} h, not {bound_h:.9f} h")
     return reasons
 
 
-def _check_empty(certificate: Mapping[str, Any]) -> list[str]:
-    levels = certificate["levels"]
-    top = math.fsum(w * h for w, h in zip(levels["weight"], levels["high_h"], strict=True))
-    return [] if top <= certificate["bound_h"] * (1 + CLOSE) else ["the bound has no proof"]
-
-
-def _weigh_band(a_h: float, b_h: float, low_h: float, time_h: float) -> tuple[float, float]:
-    """Fill and constant of the row sum min(d, b - t) x >= constant + fill y, for a band [a, b] and t < b."""
-    if time_h >= b_h:
-        return 0.0, min(0.0, a_h - time_h)
-    if a_h <= low_h:
-        return b_h - a_h, a_h - time_h
-    return (b_h - time_h, 0.0) if time_h <= a_h else (b_h - a_h, a_h - time_h)
-
-
 def _bound_leaf(
-    problem: Problem,
-    weight: Sequence[float],
-    low: np.ndarray,
-    high: np.ndarray,
-    upper: np.ndarray,
-    lower: np.ndarray,
-    node: Mapping[str, Any],
-    paths: list[Any],
-    static: list[Any],
-    grid: list[np.ndarray],
+    problem: Problem, certificate: Mapping[str, Any], paths: list[Any], leaf: Any, box: Any, grid: list[Any]
 ) -> float:
     """Bound of a leaf by weak duality, rounded up by `SAFETY` times the sum of all terms' sizes."""
-    gain, terms, size = np.zeros(problem.option_count), [], 0.0
-    edges = [np.clip(one, low[level], high[level]) for level, one in enumerate(grid)]
-    band_gain = [one * np.diff(edge) for one, edge in zip(weight, edges, strict=True)]
-    for (options, coefficients, limit), multiplier in zip(static, node.get("static", []), strict=False):
-        gain[options] -= max(0.0, multiplier) * coefficients
-        terms.append(max(0.0, multiplier) * limit)
-    for path, band, covered, multiplier in node.get("rows", []):
-        level, time_h, options, delays = paths[path]
-        sites = problem.option_site[options]
-        for site in covered:
-            time_h += float(delays[sites == site].max())
-        a_h, b_h = (low[level], low[level]) if band < 0 else edges[level][band : band + 2]
-        rest = ~np.isin(sites, covered)
+    (low, high, allowed, forced), weight = box, certificate["levels"]["weight"]
+    scale = max(1.0, certificate["budget_eur"])
+    rows = [(np.arange(len(allowed)), problem.option_cost_eur / scale, certificate["budget_eur"] / scale)]
+    rows += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
+    edges = [np.clip(one, a, b) for one, a, b in zip(grid, low, high, strict=True)]
+    fills = [share * np.diff(e) for share, e in zip(weight, edges, strict=True)]
+    gain, terms, size = np.zeros(problem.option_count), list(weight * low), 0.0
+    for (options, coefficients, limit), multiplier in zip(rows, leaf.get("static", []), strict=False):
         multiplier = max(0.0, multiplier)
-        gain[options[rest]] += multiplier * np.minimum(delays[rest], max(0.0, b_h - time_h))
-        fill, constant = _weigh_band(a_h, b_h, low[level], time_h)
+        np.subtract.at(gain, options, multiplier * coefficients)
+        terms.append(multiplier * limit)
+        size += multiplier * float(np.abs(coefficients).sum())
+    for path, band, covered, multiplier in leaf.get("rows", []):
+        level, time_h, options, delays = paths[path]
+        sites, covered, multiplier = problem.option_site[options], [*map(int, covered)], max(0.0, multiplier)
+        time_h += math.fsum(delays[sites == site].max() for site in covered)
+        a_h, b_h = (low[level], low[level]) if band < 0 else edges[level][int(band) : int(band) + 2]
+        # The delays outside the cover, each cut at b - t, sum to at least `empty_h`, and `full_h` at the top.
+        full_h = b_h - time_h
+        empty_h = a_h - time_h if a_h <= low[level] else min(0.0, a_h - time_h)
+        rest = ~np.isin(sites, covered)
+        gain[options[rest]] += multiplier * np.minimum(delays[rest], max(0.0, full_h))
         if band >= 0:
-            band_gain[level][band] -= multiplier * fill
-        terms.append(-multiplier * constant)
+            fills[level][int(band)] -= multiplier * (full_h - empty_h)
+        terms.append(-multiplier * empty_h)
         size += multiplier * (abs(time_h) + abs(b_h) + float(delays.sum()))
-    for level, gains in enumerate(band_gain):
-        sums = np.append(0.0, np.cumsum(gains))
-        terms += [weight[level] * float(low[level]), float(sums.max())]
-        size += float(np.abs(gains).sum())
     best = np.zeros(len(problem.site_keys))
-    np.maximum.at(best, problem.option_site, np.where(upper > 0, gain, 0.0))
-    forced = np.flatnonzero(lower > 0)
+    np.maximum.at(best, problem.option_site, np.where(allowed, gain, 0.0))
     best[problem.option_site[forced]] = gain[forced]
-    return math.fsum([*terms, *best.tolist()]) + SAFETY * (
-        size + math.fsum(map(abs, [*terms, *best.tolist()]))
-    )
+    # Bands fill from below, so a level takes the first bands up to the best sum.
+    terms += [*best.tolist(), *(float(np.cumsum(gains).max(initial=0.0)) for gains in fills)]
+    return math.fsum(terms) + SAFETY * (size + math.fsum(map(abs, [*terms, *np.concatenate(fills)])))

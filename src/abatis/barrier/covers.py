@@ -8,7 +8,7 @@ import numpy as np
 
 from abatis.barrier._covers import search_covers, trace_cover
 from abatis.barrier._paths import sum_delays
-from abatis.barrier.network import Network, Route
+from abatis.barrier.network import Network, Route, sum_longest_delays
 
 STEPS = 32
 
@@ -37,7 +37,7 @@ class CoverFinder:
         problem = network.problem
         self._weight = np.zeros(max(1, len(network.candidate_edge)), np.int64)
         self._share = np.zeros(len(self._weight))
-        self._longest_h = _sum_longest(network)
+        self._longest_h = np.append(sum_longest_delays(network), 0.0)
         self._entry_site = problem.option_site[network.candidate_option]
         self._tails = [np.repeat(np.arange(len(g.nodes)), np.diff(g.start)) for g in network.graphs]
         most = max(len(graph.nodes) for graph in network.graphs)
@@ -99,15 +99,3 @@ class CoverFinder:
             tuple(crossed[crossed >= 0].tolist()),
         )
         return Cover(float(self._time_h[first + weight]), weight / STEPS, route, tuple(sorted(sites)))
-
-
-def _sum_longest(network: Network) -> np.ndarray:
-    """Longest delay of every candidate, hours float64[C]: the longest option of each of its sites, summed."""
-    longest = np.zeros(max(1, len(network.candidate_edge)))
-    site = network.problem.option_site[network.candidate_option]
-    owner = np.repeat(np.arange(len(network.candidate_edge)), np.diff(network.candidate_start))
-    order = np.lexsort((-network.candidate_delay_h, site, owner))
-    first = np.ones(len(order), bool)
-    first[1:] = (owner[order][1:] != owner[order][:-1]) | (site[order][1:] != site[order][:-1])
-    np.add.at(longest, owner[order][first], network.candidate_delay_h[order][first])
-    return longest

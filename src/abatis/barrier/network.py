@@ -252,6 +252,16 @@ def _assemble(
     )
 
 
+def sum_longest_delays(network: Network) -> np.ndarray:
+    """Longest delay of every candidate, hours float64[C]: the longest option of each of its sites, summed."""
+    site = network.problem.option_site[network.candidate_option]
+    owner = np.repeat(np.arange(len(network.candidate_edge)), np.diff(network.candidate_start))
+    order = np.lexsort((-network.candidate_delay_h, site, owner))
+    owner, site, delay_h = owner[order], site[order], network.candidate_delay_h[order]
+    first = np.append(True, (owner[1:] != owner[:-1]) | (site[1:] != site[:-1]))[: len(owner)]
+    return np.bincount(owner[first], delay_h[first], minlength=len(network.candidate_edge))
+
+
 class RouteFinder:
     """Answers least times and routes on a network for one choice after another; holds only scratch arrays."""
 

@@ -73,6 +73,7 @@ class NodeProgramme:
         self._bands = int(counts.sum())
         self._band_weight = np.repeat(levels.weight, counts)
         self._thrift = problem.option_cost_eur / max(1.0, float(problem.option_cost_eur.sum()))
+        self.steps = 0
         self._thrifty = False
         self._column = np.full(problem.option_count, -1, np.int32)
         self._members = np.empty(0, np.int64)
@@ -212,6 +213,7 @@ class NodeProgramme:
 
     def _run(self) -> None:
         self._model.run()
+        self.steps += self._model.getInfo().simplex_iteration_count
         if self._model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             self._model.clearSolver()
             self._model.run()

@@ -11,6 +11,7 @@ import numpy as np
 
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Levels
+from abatis.barrier.neighbourhood import LevelNeighbourhood
 from abatis.barrier.network import Network, RouteFinder, build_network
 from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import Relaxation, StaticRows, make_static_rows
@@ -22,6 +23,7 @@ from abatis.model.plan import Problem, find_grain
 FIRST_MOVES = 1000
 NODE_MOVES = 32
 MOVE_EVERY = 16
+FIRST_NEARBY = 100
 ROUNDING = 1e-9
 Progress = Callable[[float, float, float], None]
 
@@ -118,6 +120,7 @@ def solve_problem(
     static = make_static_rows(problem, budget_eur)
     incumbent = Incumbent(network, levels, static)
     search = PlanSearch(incumbent, seed)
+    nearby = LevelNeighbourhood(incumbent, seed)
     tree = TreeSearch(network, levels, static, incumbent, gap, find_grain(problem))
     status = "interrupted"
 
@@ -125,6 +128,8 @@ def solve_problem(
         if node < MOVE_EVERY or node % MOVE_EVERY == 0:
             search.round_point(point.choice, deadline)
             search.improve(point.choice, NODE_MOVES, deadline)
+        if node >= FIRST_NEARBY:
+            nearby.improve(tree.programme.steps, deadline)
 
     def report(value: float, bound: float) -> None:
         if progress is not None:

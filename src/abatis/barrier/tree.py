@@ -22,7 +22,7 @@ MOST_ROUNDS = 400
 WIDE_ROUNDS = 16
 STALLED_ROUNDS = 25
 ROWS_PER_LEVEL = 8
-NARROW_SHARE = 0.02
+NARROW_SHARE = 0.01
 DIVE_EVERY = 20
 LEAST_MULTIPLIER = 1e-10
 LEAST_VIOLATION = 2e-7
@@ -306,6 +306,24 @@ class TreeSearch:
         width = weight * (box.high_h - box.low_h)
         level = int(np.argmax(width))
         least_h = max(self.levels.tolerance_h, 0.5 * weight[level] * self.grain_h)
+        import os
+        MODE = int(os.environ.get("MODE", "0"))
+        if MODE and node.point is not None and not self.grain_h:
+            bands = cut_bands(self.grid, box.low_h, box.high_h)
+            y = node.point.filled
+            bw = (bands.b_h - bands.a_h)
+            z = np.array([box.low_h[k] + bw[a:b] @ y[a:b] for k, (a, b) in enumerate(zip(bands.start[:-1], bands.start[1:]))])
+            mix = np.array([bw[a:b] @ np.minimum(y[a:b], 1 - y[a:b]) for a, b in zip(bands.start[:-1], bands.start[1:])]) * weight
+            if MODE in (1, 2):
+                score = np.where(width > self._narrow_h(), mix + 1e-6 * width, -1)
+                if score.max() > 0:
+                    level = int(np.argmax(score))
+            if width[level] > self._narrow_h():
+                w = box.high_h[level] - box.low_h[level]
+                mid = 0.5 * (box.low_h[level] + box.high_h[level])
+                if MODE in (1, 3):
+                    mid = float(np.clip(z[level], box.low_h[level] + 0.2 * w, box.high_h[level] - 0.2 * w))
+                return "level", level, float(mid)
         if width[level] > self._narrow_h() or (node.option is None and width[level] > least_h):
             middle = 0.5 * (box.low_h[level] + box.high_h[level])
             if self.grain_h:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,37 @@ def find_grain(problem: Problem) -> float:
     hours = [problem.open_h, problem.road_h, problem.option_open_h, problem.option_road_h]
     finite = np.concatenate([one[np.isfinite(one)] for one in hours])
     return 1.0 if np.array_equal(finite, np.round(finite)) else 0.0
+
+
+def list_delays(problem: Problem) -> dict[int, list[tuple[int, float, float]]]:
+    """List per edge the options that delay it, with hours on open ground and on the road."""
+    delays: dict[int, list[tuple[int, float, float]]] = {}
+    for option in range(problem.option_count):
+        for entry in range(problem.option_start[option], problem.option_start[option + 1]):
+            hours = float(problem.option_open_h[entry]), float(problem.option_road_h[entry])
+            delays.setdefault(int(problem.option_edge[entry]), []).append((option, *hours))
+    return delays
+
+
+def add_delays(
+    problem: Problem, chosen: Sequence[int], longest: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add up the delays of chosen options per edge: hours float64[E] on open ground, and on the road.
+
+    With `longest` the longest option of each site counts on every edge, whatever else it chooses.
+    """
+    wanted = {int(option) for option in chosen}
+    total = np.zeros((2, len(problem.tail)))
+    for edge, entries in list_delays(problem).items():
+        of_owner: dict[tuple[int, int], float] = {}
+        for option, *hours in entries:
+            if option in wanted:
+                owner = int(problem.option_site[option]) if longest else option
+                for mode, hour in enumerate(hours):
+                    of_owner[owner, mode] = max(of_owner.get((owner, mode), 0.0), hour)
+        for (_, mode), hour in of_owner.items():
+            total[mode, edge] += hour
+    return total[0], total[1]
 
 
 @dataclass(frozen=True)
