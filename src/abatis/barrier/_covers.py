@@ -31,7 +31,7 @@ def search_covers(
 
     A candidate arc is taken either delayed (`longest_h` more hours, no weight) or undelayed (its `weight`).
     `time_h[node * steps + w]` receives the least hours with weight w (inf when beaten by a lower weight) and
-    `parent` twice the arc used plus 1 when delayed; places from which `limit_h` cannot be kept are not visited.
+    `parent` twice the arc used plus 1 when delayed; places from which `limit_h` cannot be kept are left out.
     """
     time_h[:] = np.inf
     parent[:] = -2

@@ -14,7 +14,7 @@ WHOLE = 1e-6
 
 
 class OptionBranching:
-    """Remembers how much worse programmes became per option left out or chosen, and probes those not known.
+    """Remembers how much worse programmes become by leaving out or choosing an option; probes the unknown.
 
     Source: Achterberg, Koch and Martin (2005), reliability branching.
     """

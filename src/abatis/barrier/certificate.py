@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays
+from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays, list_neighbors
 
 FORMAT = 1
-SAFETY = 1e-12
-CLOSE = 1e-9
+SAFETY, CLOSE = 1e-12, 1e-9
 
 
 def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
@@ -21,16 +20,14 @@ def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[
 
     Parameters
     ----------
-    problem : the problem, built afresh from the study.
-    certificate : the values of `certificate.json`.
+    problem, certificate : the problem, built afresh from the study, and the values of `certificate.json`.
 
     Returns
     -------
     Every reason why the certificate does not hold, in words; empty when it holds.
 
-    In words: the chosen options must keep budget and rules; the value must equal the arrival times found by
-    plain Dijkstra; every path must be a way of its approach; the leaves must cover the whole search space;
-    and in every leaf the multipliers must prove the bound (weak duality, sums rounded upwards).
+    In words: the plan keeps budget and rules and is worth what plain Dijkstra finds; every path is a way of
+    its approach; leaves cover the search space, and multipliers prove each (weak duality, rounded upwards).
     """
     try:
         if certificate.get("format") != FORMAT:
@@ -46,12 +43,7 @@ def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[
 
 def measure_arrivals(problem: Problem, delay_open_h: np.ndarray, delay_road_h: np.ndarray) -> list[float]:
     """Arrival time of every approach by plain Dijkstra, delays float64[E] added per mode."""
-    ways: list[list[tuple[int, int]]] = [[] for _ in range(problem.node_count)]
-    for edge, (tail, head) in enumerate(zip(problem.tail.tolist(), problem.head.tolist(), strict=True)):
-        ways[tail].append((head, edge))
-        if not problem.directed:
-            ways[head].append((tail, edge))
-    arrivals = []
+    ways, arrivals = list_neighbors(problem), []
     for k, group in enumerate(problem.approach_group):
         open_h, road_h = problem.open_h[group] + delay_open_h, problem.road_h[group] + delay_road_h
         hours, goals = np.minimum(open_h, road_h).tolist(), set(problem.approach_targets[k].tolist())
@@ -74,24 +66,19 @@ def _exceeds(amount: float, limit: float) -> bool:
 
 
 def _check_plan(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
-    chosen, budget, claimed = (
-        map(int, certificate["chosen"]),
-        certificate["budget_eur"],
-        certificate["value_h"],
-    )
-    choice = np.bincount([*chosen], minlength=problem.option_count)
+    chosen, budget = [int(option) for option in certificate["chosen"]], certificate["budget_eur"]
+    choice = np.bincount(np.array(chosen, np.int64), minlength=problem.option_count)
     per_site = np.bincount(problem.option_site, weights=choice)
     reasons = ["two options are chosen at one site"] if (per_site > 1).any() else []
     cost = math.fsum(problem.option_cost_eur[chosen])
     if _exceeds(cost, budget):
         reasons.append(f"the plan costs {cost:,.2f} EUR, more than the budget of {budget:,.2f} EUR")
-    broken = [
-        one.name for one in problem.rules if _exceeds(one.coefficients @ choice[one.options], one.limit)
-    ]
+    broken = [r.name for r in problem.rules if _exceeds(r.coefficients @ choice[r.options], r.limit)]
     after = measure_arrivals(problem, *add_delays(problem, chosen))
     broken += [problem.least_hours_names[k] for k, h in problem.least_hours.items() if after[k] < h - CLOSE]
     reasons += [f"rule '{name}' is broken" for name in broken]
     value = min(after) if problem.objective == "minimum" else math.fsum(problem.approach_weight * after)
+    claimed = certificate["value_h"]
     if _exceeds(value, claimed) or _exceeds(claimed, value):
         reasons.append(f"the value is {value:.9f} h, not {claimed:.9f} h")
     return reasons + ["the bound lies below the value"] * _exceeds(value, certificate["bound_h"])
@@ -125,10 +112,10 @@ def _read_paths(problem: Problem, certificate: Mapping[str, Any]) -> tuple[list[
     for number, (approach, level, steps) in enumerate(certificate["paths"]):
         group, ends = problem.approach_group[approach], set(problem.approach_sources[approach].tolist())
         way_h, delays = [0.0], dict[int, float]()
-        for edge, mode in (divmod(step, 2) for step in steps):
+        for edge, mode in (divmod(abs(step), 2) for step in steps):
             tail, head = int(problem.tail[edge]), int(problem.head[edge])
-            back = {tail} if head in ends and not problem.directed and edge >= 0 else set()
-            ends = back | ({head} if tail in ends and edge >= 0 else set())
+            pairs = ((tail, head),) if problem.directed else ((tail, head), (head, tail))
+            ends = {b for a, b in pairs if a in ends}
             way_h.append(float((problem.road_h if mode else problem.open_h)[group, edge]))
             for option, *delay in entries.get(edge, []):
                 delays[option] = delays.get(option, 0.0) + delay[mode]
@@ -149,7 +136,7 @@ def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[An
     if not all(e[0] <= a and e[-1] >= b and (np.diff(e) >= 0).all() for e, a, b in spans):
         return ["the grid does not span the root box"]
     every, none = np.ones(problem.option_count, bool), np.zeros(problem.option_count, bool)
-    reasons, stack = list[str](), [(0, (low, high, every, none))]
+    reasons, stack = list[str](), list[Any]([(0, (low, high, every, none))])
     while stack:
         index, box = stack.pop()
         node, (low, high, *_) = nodes[index], box
@@ -166,10 +153,8 @@ def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[An
                 return [*reasons, f"node {index} has a child before itself"]
             stack += [(left, below), (right, above)]
         elif not (low > high).any():
-            leaf_h, least_h = (
-                _bound_leaf(problem, certificate, paths, node, box, grid),
-                math.fsum(weight * low),
-            )
+            leaf_h = _bound_leaf(problem, certificate, paths, node, box, grid)
+            least_h = math.fsum(weight * low)
             # A bound below what every plan in the box is worth says that no plan is in it.
             if not (leaf_h <= bound_h or leaf_h < least_h - CLOSE * max(1.0, abs(least_h))):
                 reasons.append(f"leaf {index} only proves {leaf_h:.9f} h, not {bound_h:.9f} h")
@@ -181,8 +166,8 @@ def _bound_leaf(
 ) -> float:
     """Bound of a leaf by weak duality, rounded up by `SAFETY` times the sum of all terms' sizes."""
     (low, high, allowed, forced), weight = box, certificate["levels"]["weight"]
-    scale = max(1.0, certificate["budget_eur"])
-    rows = [(np.arange(len(allowed)), problem.option_cost_eur / scale, certificate["budget_eur"] / scale)]
+    budget, scale = certificate["budget_eur"], max(1.0, certificate["budget_eur"])
+    rows = [(np.arange(len(allowed)), problem.option_cost_eur / scale, budget / scale)]
     rows += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
     edges = [np.clip(one, a, b) for one, a, b in zip(grid, low, high, strict=True)]
     fills = [share * np.diff(e) for share, e in zip(weight, edges, strict=True)]

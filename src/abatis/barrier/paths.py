@@ -48,7 +48,7 @@ class BoxRows:
 
     @property
     def room_h(self) -> np.ndarray:
-        """Hours between the top of each row's band and the path's time with its cover: no coefficient is larger."""
+        """Hours from the path's time with its cover to the top of the band: no coefficient is larger."""
         room: np.ndarray = self.constants + self.fills
         return room
 
@@ -166,7 +166,7 @@ class PathPool:
         )
 
     def number_row(self, path: int, band: int, cover: np.ndarray) -> int:
-        """Number of the row of a path, a band (-1 the floor) and a cover (rising sites, int32); new if needed."""
+        """Number of the row of a path, a band (-1 floor) and a cover (rising sites, int32); new if needed."""
         key = (path, band, cover.tobytes())
         known = self._row_numbers.get(key)
         if known is not None:

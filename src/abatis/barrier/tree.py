@@ -21,13 +21,14 @@ from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows, boun
 MOST_ROUNDS = 400
 WIDE_ROUNDS = 16
 STALLED_ROUNDS = 25
-ROWS_PER_LEVEL = 8
+ROWS_PER_LEVEL = 20
 NARROW_SHARE = 0.01
 DIVE_EVERY = 20
 LEAST_MULTIPLIER = 1e-10
 LEAST_VIOLATION = 2e-7
 LEAST_COVERED = 0.02
 LEAST_SHARE = 1e-6
+TIE = 1e-6
 SPARE_ROWS = 800
 NO_ROWS = np.empty(0, np.int64)
 NOTHING = np.empty(0)
@@ -173,7 +174,7 @@ class TreeSearch:
         relaxation = self.programme.solve()
         seen = set(rows.tolist())
         last, stalled = np.inf, 0
-        wide = float((self.levels.weight * (box.high_h - box.low_h)).max()) > self._narrow_h()
+        wide = bool((self.levels.weight * (box.high_h - box.low_h) > self._narrow_h()).any())
         for _ in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
             if self.is_settled(relaxation.value_h, box) or time.monotonic() > deadline:
                 break
@@ -297,39 +298,39 @@ class TreeSearch:
         node.split, node.children = split, (first, second)
 
     def _choose_split(self, node: Node) -> tuple[str, int, float] | None:
-        """Cut off levels that cannot matter; then halve the widest level while it is wide; then options."""
+        """Cut off levels that cannot matter; then halve the most mixed level while it is wide; then options."""
         box = node.box
         weight = self.levels.weight
         settled = self._find_settled_level(box)
         if settled is not None:
             return settled
         width = weight * (box.high_h - box.low_h)
-        level = int(np.argmax(width))
+        level = int(
+            np.argmax(np.where(width > self._narrow_h(), self._measure_mixing(node) + TIE * width, -1.0))
+        )
+        if width[level] <= self._narrow_h():
+            level = int(np.argmax(width))
         least_h = max(self.levels.tolerance_h, 0.5 * weight[level] * self.grain_h)
-        import os
-        MODE = int(os.environ.get("MODE", "0"))
-        if MODE and node.point is not None and not self.grain_h:
-            bands = cut_bands(self.grid, box.low_h, box.high_h)
-            y = node.point.filled
-            bw = (bands.b_h - bands.a_h)
-            z = np.array([box.low_h[k] + bw[a:b] @ y[a:b] for k, (a, b) in enumerate(zip(bands.start[:-1], bands.start[1:]))])
-            mix = np.array([bw[a:b] @ np.minimum(y[a:b], 1 - y[a:b]) for a, b in zip(bands.start[:-1], bands.start[1:])]) * weight
-            if MODE in (1, 2):
-                score = np.where(width > self._narrow_h(), mix + 1e-6 * width, -1)
-                if score.max() > 0:
-                    level = int(np.argmax(score))
-            if width[level] > self._narrow_h():
-                w = box.high_h[level] - box.low_h[level]
-                mid = 0.5 * (box.low_h[level] + box.high_h[level])
-                if MODE in (1, 3):
-                    mid = float(np.clip(z[level], box.low_h[level] + 0.2 * w, box.high_h[level] - 0.2 * w))
-                return "level", level, float(mid)
         if width[level] > self._narrow_h() or (node.option is None and width[level] > least_h):
             middle = 0.5 * (box.low_h[level] + box.high_h[level])
             if self.grain_h:
                 middle = np.floor(middle / self.grain_h) * self.grain_h
             return "level", level, float(middle)
         return None if node.option is None else ("option", node.option, 0.0)
+
+    def _measure_mixing(self, node: Node) -> np.ndarray:
+        """Weighted hours of every level that the relaxation holds only in part: bands neither full nor empty.
+
+        In words: a relaxation that mixes an early and a late arrival is what a split at a level takes apart.
+        """
+        mixing = np.zeros(len(self.levels.weight))
+        if node.point is not None:
+            bands = cut_bands(self.grid, node.box.low_h, node.box.high_h)
+            filled = node.point.filled
+            partly = (bands.b_h - bands.a_h) * np.minimum(filled, 1.0 - filled)
+            owner = np.repeat(np.arange(len(mixing)), np.diff(bands.start))
+            mixing = self.levels.weight * np.bincount(owner, partly, minlength=len(mixing))
+        return mixing
 
     def _narrow_h(self) -> float:
         """Weighted hours below which a level counts as narrow; plans worth nothing give no scale."""

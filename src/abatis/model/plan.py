@@ -106,6 +106,16 @@ def find_grain(problem: Problem) -> float:
     return 1.0 if np.array_equal(finite, np.round(finite)) else 0.0
 
 
+def list_neighbors(problem: Problem) -> list[list[tuple[int, int]]]:
+    """List per node the nodes that its edges lead to, each with the edge."""
+    neighbors: list[list[tuple[int, int]]] = [[] for _ in range(problem.node_count)]
+    for edge, (tail, head) in enumerate(zip(problem.tail.tolist(), problem.head.tolist(), strict=True)):
+        neighbors[tail].append((head, edge))
+        if not problem.directed:
+            neighbors[head].append((tail, edge))
+    return neighbors
+
+
 def list_delays(problem: Problem) -> dict[int, list[tuple[int, float, float]]]:
     """List per edge the options that delay it, with hours on open ground and on the road."""
     delays: dict[int, list[tuple[int, float, float]]] = {}
