@@ -14,7 +14,7 @@ WHOLE = 1e-6
 
 
 class OptionBranching:
-    """Remembers how much worse programmes become by leaving out or choosing an option; probes the unknown.
+    """Remembers what leaving out or choosing an option costs the programme, and probes what is not known.
 
     Source: Achterberg, Koch and Martin (2005), reliability branching.
     """
@@ -27,8 +27,8 @@ class OptionBranching:
         """Choose an option with a fractional share in `choice`; None when all shares are whole.
 
         `programme` holds the box and its optimum.
-        Formula: the largest max(loss without, eps) x max(loss with, eps). In words: a split is worth as much as
-        its two halves are.
+        Formula: the largest max(loss without, eps) x max(loss with, eps). In words: a split is worth as much
+        as its two halves are.
         """
         some = np.flatnonzero(np.minimum(choice, 1.0 - choice) > WHOLE)
         if not len(some):

@@ -24,7 +24,7 @@ class Cover:
 
 
 class CoverFinder:
-    """Answers, for one fractional plan after another, the least time for every weight of plan left open.
+    """Answers, for one fractional plan after another, the least time for every weight left open.
 
     In words: a plan that holds z >= b must put at least one whole option on the open sites of every path that,
     even with the other sites closed, arrives before b. A fractional plan that puts less there is cut off. One

@@ -1,4 +1,4 @@
-"""Search for plans whose arrival times lie near those of the best plan, by a small mixed-integer programme."""
+"""Search for plans with arrival times near those of the best plan, by a small mixed-integer programme."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from abatis.barrier.potentials import Potentials
 REACH = 0.03
 LEAST_GAIN = 5e-4
 CLOSE = 3e-3
-MOST_ARCS = 60_000
+MOST_ROWS = 16_000
+MOST_OPTIONS = 2_500
+LONGEST_S = 10.0
 EFFORT = 0.08
 LEAST_SPREAD = 0.2
 
 
 class LevelNeighbourhood:
-    """Looks for better plans in boxes of arrival times round the best plan's.
+    """Looks for better plans in boxes of arrival times round those of the best plan.
 
     In words: most good plans give nearly the times of the best plan known, but by other sites. In a narrow box
     of times the programme over potentials is so tight that its first linear programme with cuts mostly
@@ -31,8 +33,7 @@ class LevelNeighbourhood:
         self.random = np.random.default_rng(seed)
         self._steps = 0
         self._potentials: Potentials | None = None
-        arcs = sum(len(graph.head) for graph in incumbent.network.graphs)
-        self.usable = 0 < arcs <= MOST_ARCS * len(incumbent.network.graphs)
+        self.usable = incumbent.network.problem.option_count <= MOST_OPTIONS
 
     def improve(self, steps: int, deadline: float) -> None:
         """Search boxes until one holds nothing better, unless `EFFORT` of all simplex steps was spent here.
@@ -56,9 +57,12 @@ class LevelNeighbourhood:
         low_h = np.maximum(level_h * (1.0 - REACH * spread[0]), levels.low_h)
         high_h = np.maximum(np.minimum(level_h * (1.0 + REACH * spread[1]), levels.high_h), low_h)
         model = self._potentials.make_programme(low_h, high_h, best.value_h * (1.0 + LEAST_GAIN))
+        if model.getNumRow() > MOST_ROWS:
+            self.usable = False
+            return False
         model.setOptionValue("mip_max_nodes", 1)
         model.setOptionValue("mip_rel_gap", CLOSE)
-        model.setOptionValue("time_limit", max(0.01, deadline - time.monotonic()))
+        model.setOptionValue("time_limit", min(LONGEST_S, max(0.01, deadline - time.monotonic())))
         model.run()
         self._steps += max(0, model.getInfo().simplex_iteration_count)
         if model.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:

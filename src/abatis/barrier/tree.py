@@ -298,7 +298,7 @@ class TreeSearch:
         node.split, node.children = split, (first, second)
 
     def _choose_split(self, node: Node) -> tuple[str, int, float] | None:
-        """Cut off levels that cannot matter; then halve the most mixed level while it is wide; then options."""
+        """Cut off levels that cannot matter; then halve the most mixed wide level; then options."""
         box = node.box
         weight = self.levels.weight
         settled = self._find_settled_level(box)
