@@ -44,9 +44,9 @@ tests: setup-dev
 bench: setup-dev
 	$(BIN)/python benchmarks/run.py $(NAME)
 
-# make bench-solver FAMILY=wood SEEDS=5 LIMIT=60 PEER_LIMIT=600 FULL=1 DOCS=1; every word may be left out
+# make bench-solver NAME=wood SEEDS=5 LIMIT=60 PEER_LIMIT=600 FULL=1 DOCS=1; every word may be left out
 bench-solver: setup-dev
-	$(BIN)/python benchmarks/bench_solver.py $(FAMILY) $(SEEDS:%=--seeds %) $(LIMIT:%=--limit %) $(PEER_LIMIT:%=--peer-limit %) $(FULL:%=--full) \
+	$(BIN)/python benchmarks/bench_solver.py $(NAME) $(SEEDS:%=--seeds %) $(LIMIT:%=--limit %) $(PEER_LIMIT:%=--peer-limit %) $(FULL:%=--full) \
 	  $(DOCS:%=--docs)
 
 setup: $(VENV)/.abatis

@@ -1,8 +1,8 @@
 """The solver on published and geographic families, beside HiGHS on the whole model and the path-cut loop.
 
-``python benchmarks/bench_solver.py [FAMILY] [--seeds N] [--limit SECONDS] [--peer-limit SECONDS] [--full]``
-prints a line per solve, one JSON line per row, and the table; FAMILY is wood, easy, matta, geographic or
-arspi. Every value is priced again by plain Dijkstra and every bound of ours re-checked from its certificate.
+``python benchmarks/bench_solver.py [NAME] [--seeds N] [--limit SECONDS] [--peer-limit SECONDS] [--full]``
+prints a line per solve, one JSON line per row, and the table; NAME is a part of an instance's name, such as
+wood, wood_20, matta, geographic_100 or arspi. Every value is priced again by plain Dijkstra and every bound of ours re-checked from its certificate.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import gc
 import json
 import math
+import re
 import statistics
 import sys
 import time
@@ -33,8 +34,8 @@ CLOSE = 1e-9
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "solver.md"
 MARKS = ("<!-- table of families -->", "<!-- end of table -->")
 DOCS_HEAD = (
-    "| instance | solver | value | bound | gap [%] | seconds | nodes | proved |",
-    "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
+    "| instance | solver | limit [s] | value | bound | gap [%] | seconds | nodes | proved |",
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
 )
 WRONG = "SECOND CHECK FAILED"
 SHORT_SEEDS, SHORT_LIMIT_S, SHORT_PEER_LIMIT_S = 1, 10.0, 20.0
@@ -220,10 +221,10 @@ def measure_case(
         rows.append(_make_row(f"{name}, proof", ours, None, None, case.goal, "s", note))
     for peer in outcomes[0].peers:
         rows.append(_compare_peer(name, case, outcomes, peer, peer_limit_s))
-    return rows, _write_lines(name, outcomes)
+    return rows, _write_lines(name, outcomes, limit_s, peer_limit_s)
 
 
-def _write_lines(name: str, outcomes: list[Outcome]) -> list[str]:
+def _write_lines(name: str, outcomes: list[Outcome], limit_s: float, peer_limit_s: float) -> list[str]:
     """Lines of the table in the docs: one per solver, medians over the seeds."""
     lines = []
     for solver in ("abatis", *outcomes[0].peers):
@@ -241,18 +242,26 @@ def _write_lines(name: str, outcomes: list[Outcome]) -> list[str]:
         )
         proved = f"{sum(a.closed for a in answers)} of {len(answers)}" + (" (check failed)" if wrong else "")
         lines.append(
-            f"| {name} | {solver} | {value:.6g} | {bound:.6g} | {gap:.3g} | {seconds:.2f} | {nodes:.0f} "
+            f"| {name} | {solver} | {limit_s if solver == 'abatis' else peer_limit_s:g} | {value:.6g} | {bound:.6g} | {gap:.3g} | {seconds:.2f} | {nodes:.0f} "
             f"| {proved} |"
         )
     return lines
 
 
-def write_docs(lines: list[str], heading: str) -> None:
-    """Put the table into docs/solver.md between its two marks."""
+def write_docs(lines: list[str]) -> None:
+    """Put lines into the table of docs/solver.md, in place of those of the same instance, solver and limit."""
     text = DOCS.read_text(encoding="utf-8")
     first, last = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
-    table = "\n".join([heading, "", *DOCS_HEAD, *lines])
-    write_text_whole(DOCS, f"{text[:first]}\n{table}\n{text[last:]}")
+    old = [line for line in text[first:last].splitlines() if line.startswith("|") and line not in DOCS_HEAD]
+    table = {tuple(line.split("|")[1:4]): line for line in (*old, *lines)}
+    ordered = "\n".join([*DOCS_HEAD, *(table[key] for key in sorted(table, key=_sort_instance))])
+    write_text_whole(DOCS, f"{text[:first]}\n{ordered}\n{text[last:]}")
+
+
+def _sort_instance(key: tuple[str, ...]) -> tuple[object, ...]:
+    """Sort by family, then by the numbers in the name, then abatis first."""
+    words = re.split(r"(\d+)", key[0].strip())
+    return words[0], [int(word) for word in words[1::2]], key[0], key[1], float(key[2])
 
 
 def _compare_peer(
@@ -309,18 +318,20 @@ def _make_row(
 
 
 def measure_families(
-    family: str, seeds: int, limit_s: float | None, peer_limit_s: float, full: bool
+    name: str, seeds: int, limit_s: float | None, peer_limit_s: float, full: bool, docs: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Rows and docs lines of all cases of a family, or of all families when `family` is empty."""
+    """Rows and docs lines of the cases whose instances' names hold `name`; `docs` writes each at once."""
     warm = make_wood(4, 4, 10, 5, 1, 2, 0)
     solve_problem(warm.problem, warm.budget, 0.0, 10.0)  # compiled code is loaded before anything is timed
     rows: list[dict[str, Any]] = []
     lines: list[str] = []
     for case in list_cases(full):
-        if family in ("", case.family):
+        if name in case.make(0).name:
             fresh_rows, fresh_lines = measure_case(case, seeds, limit_s, peer_limit_s)
             rows += fresh_rows
             lines += fresh_lines
+            if docs:
+                write_docs(fresh_lines)
     return rows + summarize_ratios(rows), lines
 
 
@@ -332,8 +343,7 @@ def run() -> list[dict[str, Any]]:
 def main() -> int:
     """Run the families named on the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    families = ("wood", "easy", "matta", "geographic", "arspi")
-    parser.add_argument("family", nargs="?", default="", choices=("", *families))
+    parser.add_argument("name", nargs="?", default="", help="part of the instances' names, such as wood_20")
     parser.add_argument("--seeds", type=int, default=None, help="seeds 0..N-1; 1, or 5 with --full")
     parser.add_argument("--limit", type=float, default=None, help="most seconds for abatis per instance")
     parser.add_argument("--peer-limit", type=float, default=None, help="most seconds for a peer per instance")
@@ -343,11 +353,7 @@ def main() -> int:
     seeds = asked.seeds or (5 if asked.full else SHORT_SEEDS)
     limit_s = asked.limit or (None if asked.full else SHORT_LIMIT_S)
     peer_limit_s = asked.peer_limit or (3600.0 if asked.full else SHORT_PEER_LIMIT_S)
-    rows, lines = measure_families(asked.family, seeds, limit_s, peer_limit_s, asked.full)
-    if asked.docs:
-        shown = "limits of the goals" if limit_s is None else f"at most {limit_s:g} s for abatis"
-        heading = f"Seeds 0 to {seeds - 1}, {shown}, {peer_limit_s:g} s for each peer, 2 threads each."
-        write_docs(lines, heading)
+    rows, _ = measure_families(asked.name, seeds, limit_s, peer_limit_s, asked.full, asked.docs)
     for row in rows:
         print(json.dumps(row, ensure_ascii=False), flush=True)
     from run import format_table
