@@ -58,13 +58,17 @@ class PlanSearch:
         turn out to delay nothing are given back before the rest of the money is spent along the routes.
         """
         choice = self._locked_choice()
+        table = self._table
+        usage = table.rules @ choice
+        taken = np.zeros(table.site_count, bool)
+        taken[table.site[choice > 0.5]] = True
         for option in np.argsort(-point, kind="stable"):
             if point[option] < LEAST_POINT:
                 break
-            site = self.problem.option_site == self.problem.option_site[option]
-            choice[option] = 1.0
-            if choice[site].sum() > 1 or not self.incumbent.keeps_rules(choice):
-                choice[option] = 0.0
+            after = usage + table.rules[:, option]
+            if not taken[table.site[option]] and (after <= np.maximum(table.limits, usage)).all():
+                choice[option], usage = 1.0, after
+                taken[table.site[option]] = True
         if time.monotonic() < deadline:
             choice = self._refill(self._drop_idle(choice), point, greedy=True)
             self.incumbent.offer(choice)
