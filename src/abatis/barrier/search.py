@@ -24,6 +24,7 @@ class PlanSearch:
         self._locked = self._locked_choice() > 0.5
         self._graphs = _join_graphs(incumbent)
         self._table = _table_options(incumbent, self._locked)
+        self._crosses = _find_crossings(incumbent)
 
     def start(self, moves: int, deadline: float) -> None:
         """Offer the empty plan (with locks), a greedy fill, and up to `moves` moves before the deadline."""
@@ -91,11 +92,18 @@ class PlanSearch:
 
     def _drop_idle(self, choice: np.ndarray) -> np.ndarray:
         """Give back, the dearest first, options whose loss makes no approach faster."""
-        level_h = self.incumbent.measure_levels(choice)
+        finder = self.incumbent.finder
+        finder.set_choice(choice)
+        order = list(range(self.problem.approach_count))
+        time_h = [finder.measure_time_h(k) for k in order]
         for option in self._dearest_first(choice):
             choice[option] = 0.0
-            if (self.incumbent.measure_levels(choice) < level_h - LEAST_GAIN_H).any():
-                choice[option] = 1.0
+            finder.set_choice(choice)
+            for place, k in enumerate(order):
+                if self._crosses[k, option] and finder.measure_time_h(k) < time_h[k] - LEAST_GAIN_H:
+                    choice[option] = 1.0
+                    order.insert(0, order.pop(place))  # the next option is mostly missed by the same approach
+                    break
         return choice
 
     def _locked_choice(self) -> np.ndarray:
@@ -136,6 +144,17 @@ def _join_graphs(incumbent: Incumbent) -> JoinedGraphs:
         target=np.array([graph.target for graph in graphs]),
         weight=np.array([max(levels.weight[list(m)].max(), 1e-6) for m in levels.of_approach]),
     )
+
+
+def _find_crossings(incumbent: Incumbent) -> np.ndarray:
+    """Say for every approach, bool[K, O], whether an option delays an arc of its graph at all."""
+    network = incumbent.network
+    crosses = np.zeros((len(network.graphs), network.problem.option_count), bool)
+    owner = np.repeat(np.arange(len(network.candidate_edge)), np.diff(network.candidate_start))
+    for approach, graph in enumerate(network.graphs):
+        present = np.isin(owner, graph.candidate[graph.candidate >= 0])
+        crosses[approach, network.candidate_option[present]] = True
+    return crosses
 
 
 def _table_options(incumbent: Incumbent, locked: np.ndarray) -> OptionTable:

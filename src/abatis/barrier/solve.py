@@ -22,7 +22,7 @@ from abatis.model.plan import Problem, find_grain
 
 FIRST_MOVES = 1000
 NODE_MOVES = 32
-MOVE_EVERY = 16
+MOVE_EVERY = 32
 FIRST_NEARBY = 100
 ROUNDING = 1e-9
 Progress = Callable[[float, float, float], None]
@@ -125,7 +125,7 @@ def solve_problem(
     status = "interrupted"
 
     def improve(point: Relaxation, node: int) -> None:
-        if node < MOVE_EVERY or node % MOVE_EVERY == 0:
+        if node % MOVE_EVERY == 0 or node & (node - 1) == 0:
             search.round_point(point.choice, deadline)
             search.improve(point.choice, NODE_MOVES, deadline)
         if node >= FIRST_NEARBY:

@@ -64,6 +64,8 @@ class Study:
     time_limit_s: float
     tables: Mapping[str, pd.DataFrame]
     sources: pd.DataFrame
+    mirror: str | None = None
+    fetch_speed_mb_s: float = 0.0
 
     def source_rows(self, layer: str) -> pd.DataFrame:
         """Return the rows of `sources.csv` for one layer; the file column holds absolute paths."""
@@ -112,7 +114,24 @@ def read_study(folder: Path | str) -> Study:
     In words: settings, tables and the source list are read one after the other; faults are collected, then
     references between tables are checked; only a study without any fault is returned.
     """
-    folder = Path(folder)
+    return _read_study(Path(folder), complete=True)
+
+
+def read_study_to_fetch(folder: Path | str) -> Study:
+    """Read a study whose source files are still to come.
+
+    Parameters
+    ----------
+    folder : as for `read_study`; `sources/sources.csv` and the files it names may be missing.
+
+    Raises
+    ------
+    InputError : all faults of settings and tables, and of the rows that sources.csv has.
+    """
+    return _read_study(Path(folder), complete=False)
+
+
+def _read_study(folder: Path, complete: bool) -> Study:
     if not (folder / "study.toml").is_file():
         raise InputError(
             [Fault("has no study.toml", str(folder), remedy="make a study with: abatis new FOLDER")]
@@ -126,8 +145,14 @@ def read_study(folder: Path | str) -> Study:
             continue
         tables[table], wrong = read_table(path, table, f"tables/{table}.csv")
         faults += wrong
-    sources, wrong = read_table(folder / "sources" / "sources.csv", "sources", "sources/sources.csv")
-    faults += wrong + _check_sources(folder, sources)
+    listed = folder / "sources" / "sources.csv"
+    if complete or listed.exists():
+        sources, wrong = read_table(listed, "sources", "sources/sources.csv")
+        faults += wrong
+    else:
+        sources = empty_table("sources")
+    if complete:
+        faults += _check_sources(folder, sources)
     faults += _check_references(tables) + _check_numbers(tables)
     if not faults:
         faults += _check_countries(settings, tables) + _check_speed_cover(tables)
@@ -169,6 +194,8 @@ _ATTRIBUTES = {
     "solve.objective": "objective",
     "solve.gap": "gap",
     "solve.time_limit_s": "time_limit_s",
+    "fetch.mirror": "mirror",
+    "fetch.speed_mb_s": "fetch_speed_mb_s",
 }
 
 
@@ -219,6 +246,12 @@ def _as_text(value: Any) -> str:
     return str(value)
 
 
+def _hash_file(path: Path) -> str:
+    """SHA-256 of a file that may be larger than memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _check_sources(folder: Path, sources: pd.DataFrame) -> list[Fault]:
     faults = []
     for row, source in sources.iterrows():
@@ -235,7 +268,7 @@ def _check_sources(folder: Path, sources: pd.DataFrame) -> list[Fault]:
                     "put it into sources/ or delete the row",
                 )
             )
-        elif source["sha256"] and hashlib.sha256(path.read_bytes()).hexdigest() != source["sha256"]:
+        elif source["sha256"] and _hash_file(path) != source["sha256"].lower():
             faults.append(
                 Fault(
                     f"file '{source['file']}' is not the one that was listed",

@@ -89,6 +89,32 @@ def show_fields(
     show_tables(shown, as_json)
 
 
+@app.command("fetch")
+def fetch(
+    study: StudyFolder,
+    layer: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="one open layer, may be repeated; the usual ones")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list files and sizes, get nothing")] = False,
+    mirror: Annotated[
+        str | None, typer.Option(metavar="URL", help="mirror; that of study.toml when left out")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(metavar="MB_PER_S", min=0, help="limit; that of study.toml when left out")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask before fetching")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch open data for the ground of a study into its sources/."""
+    from abatis.show.fetch import fetch_layers, list_fetch
+
+    layers = tuple(layer or ())
+    show_tables(
+        list_fetch(study, layers, mirror) if dry_run else fetch_layers(study, layers, mirror, speed, yes),
+        as_json,
+    )
+
+
 @app.command("check")
 def check_study(study: StudyFolder, as_json: AsJson = False) -> None:
     """Check a study without building it: every fault, or the size and time to expect."""
