@@ -2,7 +2,8 @@
 
 ``python benchmarks/bench_solver.py [NAME] [--seeds N] [--limit SECONDS] [--peer-limit SECONDS] [--full]``
 prints a line per solve, one JSON line per row, and the table; NAME is a part of an instance's name, such as
-wood, wood_20, matta, geographic_100 or arspi. Every value is priced again by plain Dijkstra and every bound of ours re-checked from its certificate.
+wood, wood_20, matta, geographic_100 or arspi. Every value is priced again by plain Dijkstra and every bound
+of ours re-checked from its certificate.
 """
 
 from __future__ import annotations
@@ -241,15 +242,16 @@ def _write_lines(name: str, outcomes: list[Outcome], limit_s: float, peer_limit_
             )
         )
         proved = f"{sum(a.closed for a in answers)} of {len(answers)}" + (" (check failed)" if wrong else "")
+        limit = limit_s if solver == "abatis" else peer_limit_s
         lines.append(
-            f"| {name} | {solver} | {limit_s if solver == 'abatis' else peer_limit_s:g} | {value:.6g} | {bound:.6g} | {gap:.3g} | {seconds:.2f} | {nodes:.0f} "
-            f"| {proved} |"
+            f"| {name} | {solver} | {limit:g} | {value:.6g} | {bound:.6g} | {gap:.3g} | {seconds:.2f} "
+            f"| {nodes:.0f} | {proved} |"
         )
     return lines
 
 
 def write_docs(lines: list[str]) -> None:
-    """Put lines into the table of docs/solver.md, in place of those of the same instance, solver and limit."""
+    """Put lines into the table of docs/solver.md, in place of those with the same instance, solver, limit."""
     text = DOCS.read_text(encoding="utf-8")
     first, last = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
     old = [line for line in text[first:last].splitlines() if line.startswith("|") and line not in DOCS_HEAD]

@@ -18,15 +18,16 @@ NO_COVER = np.empty(0, np.int32)
 def load_root(seed, fixed=()):
     """A programme of the root box with the rows of every approach's fastest ways, and its optimum."""
     problem = make_problem(seed, nodes=10, sites=7, approaches=2)
+    budget_eur = 0.04 * float(problem.option_cost_eur.sum())
     network = build_network(problem)
     levels = make_levels(network, np.array([graph.before_h for graph in network.graphs]))
     grid = make_grid(levels, float(levels.weight @ levels.low_h))
-    programme = NodeProgramme(problem, levels, make_static_rows(problem, 8.0), grid)
+    programme = NodeProgramme(problem, levels, make_static_rows(problem, budget_eur), grid)
     box = Box(levels.low_h, levels.high_h, fixed)
     bands = cut_bands(grid, box.low_h, box.high_h)
     programme.set_box(box, bands, keep_rows=False)
     pool, finder, rows = PathPool(network), RouteFinder(network), []
-    for share in (0.0, 0.3, 0.6, 1.0):
+    for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         finder.set_choice(np.full(problem.option_count, share))
         for approach in range(2):
             path = pool.add_route(finder.find_route(approach)[1], approach)

@@ -1,6 +1,7 @@
 """A certificate holds for its plan and for nothing else."""
 
 import copy
+import dataclasses
 
 import pytest
 from tests.barrier.problems import make_problem
@@ -8,17 +9,24 @@ from tests.barrier.problems import make_problem
 from abatis.barrier.certificate import check_certificate
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import solve_problem
+from abatis.model.plan import hash_problem
 
 
 @pytest.fixture(scope="module")
 def proven():
-    problem = make_problem(11, nodes=16, sites=9, approaches=2)
-    return problem, make_certificate(solve_problem(problem, 12.0, gap=0.0))
+    problem = make_problem(11, nodes=16, sites=12, approaches=3)
+    return problem, make_certificate(solve_problem(problem, 15.0, gap=0.0))
+
+
+def find_node(certificate, fits):
+    return next(node for node in certificate["nodes"] if fits(node))
 
 
 def test_an_honest_certificate_holds(proven):
     problem, certificate = proven
-    assert any("split" in node for node in certificate["nodes"]), "the case should need a tree"
+    kinds = {node["split"][0] for node in certificate["nodes"] if "split" in node}
+    assert kinds == {"level", "option"}, "the case should need a tree"
+    assert find_node(certificate, lambda node: node.get("rows")), "the case should need cuts"
     assert check_certificate(problem, certificate) == []
 
 
@@ -40,7 +48,11 @@ def cut_a_branch(certificate):
 
 
 def move_a_site(certificate):
-    certificate["chosen"] = [0, *[o for o in certificate["chosen"] if o > 1][1:]]
+    certificate["chosen"] = [0, *certificate["chosen"][1:]]
+
+
+def choose_twice_at_a_site(certificate):
+    certificate["chosen"].append(certificate["chosen"][0])
 
 
 def cut_the_budget(certificate):
@@ -55,6 +67,52 @@ def squeeze_the_root(certificate):
     certificate["levels"]["high_h"] = [0.9 * hours for hours in certificate["levels"]["high_h"]]
 
 
+def swap_the_level_of_a_path(certificate):
+    path = next(path for path in certificate["paths"] if path[0] == 0)
+    path[1] = 1
+
+
+def forget_half_of_a_split(certificate):
+    node = find_node(certificate, lambda node: "split" in node)
+    node["children"] = node["children"][:1]
+
+
+def split_two_levels_at_once(certificate):
+    find_node(certificate, lambda node: node.get("split", [""])[0] == "level")["split"][1] = [0, 1]
+
+
+def turn_back(certificate):
+    find_node(certificate, lambda node: "split" in node)["children"][0] = 0
+
+
+def cover_two_sites_as_one(certificate):
+    for node in certificate["nodes"]:
+        for row in node.get("rows", []):
+            row[2] = [row[2] or [0]]
+
+
+def narrow_the_grid(certificate):
+    certificate["grid"][0] = certificate["grid"][0][1:]
+
+
+def give_no_number(certificate):
+    certificate["bound_h"] = float("nan")
+
+
+def weigh_without_number(certificate):
+    for node in certificate["nodes"]:
+        if "static" in node:
+            node["static"] = [float("inf")] * len(node["static"])
+
+
+def change_the_weights(certificate):
+    certificate["levels"]["weight"][0] *= 0.5
+
+
+def lose_a_part(certificate):
+    del certificate["levels"]["low_h"]
+
+
 @pytest.mark.parametrize(
     ("tamper", "reason"),
     [
@@ -63,9 +121,20 @@ def squeeze_the_root(certificate):
         (drop_cuts, "only proves"),
         (cut_a_branch, "only proves"),
         (move_a_site, "the value is"),
+        (choose_twice_at_a_site, "two options are chosen at one site"),
         (cut_the_budget, "more than the budget"),
         (shorten_a_path, "is not a way of approach"),
+        (swap_the_level_of_a_path, "belongs to another level"),
         (squeeze_the_root, "leaves out possible times"),
+        (narrow_the_grid, "the grid does not span"),
+        (change_the_weights, "the weights are not the study's"),
+        (turn_back, "has a child before itself"),
+        (forget_half_of_a_split, "is damaged"),
+        (split_two_levels_at_once, "is damaged"),
+        (cover_two_sites_as_one, "is damaged"),
+        (give_no_number, "the bound lies below the value"),
+        (weigh_without_number, "is damaged"),
+        (lose_a_part, "is damaged: KeyError: 'low_h'"),
     ],
 )
 def test_a_tampered_certificate_fails_with_its_reason(proven, tamper, reason):
@@ -80,3 +149,26 @@ def test_another_problem_is_noticed(proven):
     _, certificate = proven
     other = make_problem(12, nodes=16, sites=9, approaches=2)
     assert "another problem" in check_certificate(other, certificate)[0]
+
+
+def test_a_wrong_cost_is_noticed(proven):
+    """Options that have become dearer since: another problem by its hash, and too dear if that is forged."""
+    problem, honest = proven
+    dearer = dataclasses.replace(problem, option_cost_eur=problem.option_cost_eur * 2)
+    assert "another problem" in check_certificate(dearer, honest)[0]
+    forged = {**honest, "problem": hash_problem(dearer)}
+    assert any("more than the budget" in reason for reason in check_certificate(dearer, forged))
+
+
+def test_no_step_between_whole_hours_is_left_out():
+    """Whole hours: the halves of a split at 3.5 h meet at 4 h, so a forged split can not jump over 4 h."""
+    problem = make_problem(0, nodes=6, sites=4, approaches=1, whole_numbers=True)
+    solution = solve_problem(problem, 9.0, gap=0.0)
+    certificate = make_certificate(solution)
+    levels, value = certificate["levels"], certificate["value_h"]
+    # The forged tree says: at most value - 0.5, or from value + 0.5 on, where nothing is.
+    levels["high_h"] = [value + 0.25]
+    certificate |= {"grid": [[levels["low_h"][0], value + 0.25]], "paths": [], "bound_h": value - 0.5}
+    certificate["nodes"] = [{"split": ["level", 0, value - 0.5], "children": [1, 2]}, {}, {}]
+    reasons = check_certificate(problem, certificate)
+    assert any("leaf 2 only proves" in reason for reason in reasons), reasons

@@ -1,5 +1,6 @@
 """The search over paths and covers together, against every path and every cover."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -26,13 +27,24 @@ def list_walks(graph):
     return walks
 
 
+def list_ways(network, candidate, share):
+    """Hours and share left of a crossing: open, or built to one (several sites: all at their longest)."""
+    part = slice(network.candidate_start[candidate], network.candidate_start[candidate + 1])
+    options, hours = network.candidate_option[part], network.candidate_delay_h[part]
+    sites = network.problem.option_site[options]
+    ways = [(0.0, share[options].sum())]
+    if len(set(sites.tolist())) > 1:
+        return [*ways, (sum(hours[sites == site].max() for site in set(sites.tolist())), 0.0)]
+    return ways + [(hour, share[options[hours > hour]].sum()) for hour in hours]
+
+
 def test_two_ways_by_hand():
-    """With half of each option, closing the short way in full costs nothing; leaving it open weighs a half."""
+    """With half of each option, the short way built in full costs nothing; leaving it open weighs a half."""
     network = build_network(chain_problem())
     finder = CoverFinder(network)
     finder.set_choice(np.array([0.5, 0.5]))
     found = finder.find_covers(0, 100.0)
-    assert [(cover.time_h, cover.weight, cover.sites) for cover in found] == [
+    assert [(cover.time_h, cover.weight, cover.options) for cover in found] == [
         (2.0, 0.5, ()),
         (6.0, 0.0, (0,)),
     ]
@@ -48,36 +60,15 @@ def test_least_times_equal_all_paths_and_covers(seed):
     random = np.random.default_rng(seed)
     share = random.integers(0, STEPS // 3, problem.option_count) / STEPS
     finder.set_choice(share)
-    longest = [
-        sum(
-            max(
-                network.candidate_delay_h[e]
-                for e in range(network.candidate_start[c], network.candidate_start[c + 1])
-                if problem.option_site[network.candidate_option[e]] == site
-            )
-            for site in {
-                int(problem.option_site[network.candidate_option[e]])
-                for e in range(network.candidate_start[c], network.candidate_start[c + 1])
-            }
-        )
-        for c in range(len(network.candidate_edge))
-    ]
-    weight = [
-        sum(
-            share[network.candidate_option[e]]
-            for e in range(network.candidate_start[c], network.candidate_start[c + 1])
-        )
-        for c in range(len(network.candidate_edge))
-    ]
+    ways = [list_ways(network, candidate, share) for candidate in range(len(network.candidate_edge))]
     for approach, graph in enumerate(network.graphs):
         least = {}
         for walk in list_walks(graph):
             crossed = [int(graph.candidate[arc]) for arc in walk if graph.candidate[arc] >= 0]
             base_h = float(graph.base_h[list(walk)].sum())
-            for closed in itertools.product((False, True), repeat=len(crossed)):
-                time_h = base_h + sum(longest[c] for c, one in zip(crossed, closed, strict=True) if one)
-                left = sum(weight[c] for c, one in zip(crossed, closed, strict=True) if not one)
-                step = round(left * STEPS)
+            for picks in itertools.product(*(ways[c] for c in crossed)):
+                time_h = base_h + sum(delay_h for delay_h, _ in picks)
+                step = round(sum(left for _, left in picks) * STEPS)
                 if step < STEPS:
                     least[step] = min(least.get(step, np.inf), time_h)
         expected, best = [], np.inf
@@ -89,15 +80,40 @@ def test_least_times_equal_all_paths_and_covers(seed):
         assert found[::-1] == [pytest.approx(pair) for pair in expected]
 
 
-def test_a_cover_names_the_sites_taken_as_closed():
-    network = build_network(make_problem(3, nodes=7, sites=5, approaches=1))
-    finder = CoverFinder(network)
-    finder.set_choice(np.full(network.problem.option_count, 0.25))
-    for cover in finder.find_covers(0, 1e9):
-        crossed = {
-            int(network.problem.option_site[network.candidate_option[e]])
-            for c in cover.route.candidates
-            for e in range(network.candidate_start[c], network.candidate_start[c + 1])
-        }
-        assert set(cover.sites) <= crossed
-        assert cover.time_h >= cover.route.base_h
+def test_a_cover_names_the_options_taken_as_built():
+    named = 0
+    for seed in range(8):
+        network = build_network(make_problem(seed, nodes=7, sites=5, approaches=1))
+        finder = CoverFinder(network)
+        finder.set_choice(np.full(network.problem.option_count, 0.25))
+        for cover in finder.find_covers(0, 1e9):
+            crossed = {
+                int(network.candidate_option[e])
+                for c in cover.route.candidates
+                for e in range(network.candidate_start[c], network.candidate_start[c + 1])
+            }
+            sites = network.problem.option_site[list(cover.options)].tolist()
+            assert set(cover.options) <= crossed
+            assert sites == sorted(set(sites)), "at most one option per site, by rising site"
+            assert cover.time_h >= cover.route.base_h
+            named += len(cover.options)
+    assert named > 0
+
+
+def test_a_site_may_be_built_to_its_shorter_option():
+    """One site with 1 h and 4 h: built to 1 h, only the share of the 4 h option is left."""
+    problem = dataclasses.replace(
+        chain_problem(),
+        option_keys=("short", "long"),
+        option_site=np.array([0, 0], np.int32),
+        option_edge=np.array([0, 0], np.int32),
+        option_open_h=np.array([1.0, 4.0]),
+        site_keys=("only",),
+        site_names=("only",),
+    )
+    finder = CoverFinder(build_network(problem))
+    finder.set_choice(np.array([0.5, 0.25]))
+    found = [(c.time_h, c.weight, c.options) for c in finder.find_covers(0, 2.999)]
+    assert found == [(2.0, 0.75, ())], "the other way takes 3 h and costs nothing"
+    found = [(c.time_h, c.weight, c.options) for c in finder.find_covers(0, 3.001)]
+    assert found == [(2.0, 0.75, ()), (3.0, 0.0, ())]

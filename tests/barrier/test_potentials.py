@@ -39,7 +39,9 @@ def test_a_narrow_box_keeps_its_plans(seed):
     problem = make_problem(seed, approaches=2)
     network, levels, static = prepare(problem, 15.0)
     chosen = np.flatnonzero(np.random.default_rng(seed).random(problem.option_count) < 0.4)
-    chosen = [o for i, o in enumerate(chosen) if problem.option_site[o] not in problem.option_site[chosen[:i]]]
+    chosen = [
+        o for i, o in enumerate(chosen) if problem.option_site[o] not in problem.option_site[chosen[:i]]
+    ]
     value, times = value_of(problem, chosen)
     static = make_static_rows(problem, float(problem.option_cost_eur[chosen].sum()))
     potentials = Potentials(network, levels, static)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.barrier.problems import brute_force, limit_rule, make_problem, value_of
+from tests.barrier.problems import brute_force, draw_study, limit_rule, make_problem, value_of
 
 from abatis.barrier.certificate import check_certificate
 from abatis.barrier.network import build_network
@@ -61,37 +61,44 @@ def test_a_road_beside_open_ground_buys_nothing():
     assert solution.value_h == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_equal_to_brute_force(seed):
-    """Options, limits, locks and both objectives: always the value that trying everything gives."""
-    random = np.random.default_rng(seed + 1000)
-    rules = []
-    if seed % 3 == 0:
-        rules.append(limit_rule([0, 1, 2], random.integers(1, 4, 3), 4))
-    if seed % 5 == 0:
-        rules.append(limit_rule([3], [-1.0], -1.0, "lock"))
-    problem = make_problem(
-        seed,
-        approaches=int(random.integers(1, 4)),
-        objective="minimum" if seed % 4 == 1 else "sum",
-        rules=rules,
-        directed=seed % 7 == 3,
-        whole_numbers=seed % 6 == 2,
-    )
-    if seed % 6 == 1:
-        before = value_of(problem, [])[1]
-        asked = {0: float(before[0]) + 0.5}
-        problem = dataclasses.replace(problem, least_hours=asked, least_hours_names={0: "more hours"})
-    budget = float(random.integers(0, 20))
-    best = brute_force(problem, budget)
-    if best is None:
-        with pytest.raises(InfeasibleError):
-            solve_problem(problem, budget, gap=0.0)
-        return
-    solution = solve_problem(problem, budget, gap=0.0)
-    assert solution.value_h == pytest.approx(best, rel=1e-9)
-    assert solution.bound_h == pytest.approx(best, rel=1e-6)
-    assert check_certificate(problem, make_certificate(solution)) == []
+@pytest.mark.parametrize("first", range(0, 1000, 50))
+def test_equal_to_brute_force(first):
+    """A thousand studies with options, limits, locks and both objectives: always the value of trying all.
+
+    Crossings delay both modes apart, several options share a site, several edges too; every plan and every
+    bound is checked again from its certificate.
+    """
+    differing = []
+    for seed in range(first, first + 50):
+        problem, budget = draw_study(seed)
+        best = brute_force(problem, budget)
+        try:
+            solution = solve_problem(problem, budget, gap=0.0, time_limit_s=20.0)
+        except InfeasibleError:
+            if best is not None:
+                differing.append((seed, best, "no plan"))
+            continue
+        reasons = check_certificate(problem, make_certificate(solution))
+        close = best is not None and (solution.value_h, solution.bound_h) == (
+            pytest.approx(best, rel=1e-9),
+            pytest.approx(best, rel=1e-6),
+        )
+        if not close or reasons:
+            differing.append((seed, best, solution.value_h, solution.bound_h, reasons))
+    assert differing == []
+
+
+def test_the_drawn_studies_have_what_they_should():
+    """Enough of every kind among the thousand: several options, rules, least hours, no plan at all."""
+    drawn = [draw_study(seed) for seed in range(1000)]
+    problems = [problem for problem, _ in drawn]
+    rules = [rule.key for problem in problems for rule in problem.rules]
+    assert min(rules.count(key) for key in ("limit", "few", "lock in", "lock out")) >= 100
+    assert sum(bool(problem.least_hours) for problem in problems) >= 150
+    assert sum(problem.objective == "minimum" for problem in problems) == 250
+    assert sum(problem.option_count > len(problem.site_keys) for problem in problems) >= 800
+    assert sum(problem.directed for problem in problems) >= 100
+    assert 20 <= sum(brute_force(*one) is None for one in drawn) <= 300
 
 
 @given(seed=st.integers(0, 10**6), data=st.data())

@@ -7,6 +7,8 @@ from numba import njit
 
 from abatis.barrier._heap import pop_heap, push_heap
 
+MOST_WAYS = 16
+
 
 @njit(cache=True)
 def search_covers(
@@ -14,8 +16,9 @@ def search_covers(
     head: np.ndarray,
     base_h: np.ndarray,
     candidate: np.ndarray,
-    weight: np.ndarray,
-    longest_h: np.ndarray,
+    way_start: np.ndarray,
+    way_delay_h: np.ndarray,
+    way_weight: np.ndarray,
     guide_h: np.ndarray,
     source: int,
     target: int,
@@ -29,9 +32,10 @@ def search_covers(
 ) -> int:
     """Least hours to the target for every weight below `steps`; returns the number of labels settled.
 
-    A candidate arc is taken either delayed (`longest_h` more hours, no weight) or undelayed (its `weight`).
+    A candidate c is crossed in one of the ways `way_start[c]:way_start[c + 1]`, by rising `way_delay_h` and
+    falling `way_weight`; the first is open.
     `time_h[node * steps + w]` receives the least hours with weight w (inf when beaten by a lower weight) and
-    `parent` twice the arc used plus 1 when delayed; places from which `limit_h` cannot be kept are left out.
+    `parent` the arc used times `MOST_WAYS` plus the way; places too far for `limit_h` are left out.
     """
     time_h[:] = np.inf
     parent[:] = -2
@@ -60,24 +64,22 @@ def search_covers(
         for arc in range(start[node], start[node + 1]):
             other = head[arc]
             crossed = candidate[arc]
-            for delayed in range(2):
+            first = way_start[crossed] if crossed >= 0 else 0
+            ways = way_start[crossed + 1] - first if crossed >= 0 else 1
+            for way in range(ways):
                 total = reached + base_h[arc]
                 after = spent
                 if crossed >= 0:
-                    if delayed == 1:
-                        if weight[crossed] == 0:
-                            break
-                        total += longest_h[crossed]
-                    else:
-                        after += weight[crossed]
-                elif delayed == 1:
-                    break
+                    if way > 0 and way_weight[first + way] == way_weight[first + way - 1]:
+                        continue
+                    total += way_delay_h[first + way]
+                    after += way_weight[first + way]
                 if after >= least[other] or not total + guide_h[other] < limit_h:
                     continue
                 place = other * steps + after
                 if total < time_h[place]:
                     time_h[place] = total
-                    parent[place] = 2 * arc + delayed
+                    parent[place] = MOST_WAYS * arc + way
                     if size == len(keys):
                         keys = np.append(keys, np.empty(size, np.float64))
                         items = np.append(items, np.empty(size, np.int32))
@@ -91,7 +93,8 @@ def trace_cover(
     steps: int,
     tail: np.ndarray,
     candidate: np.ndarray,
-    weight: np.ndarray,
+    way_start: np.ndarray,
+    way_weight: np.ndarray,
     parent: np.ndarray,
 ) -> np.ndarray:
     """The entries of `parent` from the source to a settled label, in order of travel."""
@@ -104,14 +107,14 @@ def trace_cover(
         index = length
         while parent[label] >= 0:
             step = parent[label]
-            arc = step // 2
+            arc = step // MOST_WAYS
             index -= 1
             if turn == 1:
                 found[index] = step
             else:
                 length += 1
             spent = label - (label // steps) * steps
-            if candidate[arc] >= 0 and step % 2 == 0:
-                spent -= weight[candidate[arc]]
+            if candidate[arc] >= 0:
+                spent -= way_weight[way_start[candidate[arc]] + step - arc * MOST_WAYS]
             label = tail[arc] * steps + spent
     return found

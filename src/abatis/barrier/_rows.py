@@ -76,7 +76,7 @@ def list_cover(
     choice: np.ndarray,
     size: int,
 ) -> np.ndarray:
-    """The `size` sites of a path with the largest choice, as `scan_paths` ranked them, in rising order."""
+    """The longest options of the `size` sites of a path with the largest choice, by rising site."""
     most = last - first
     weight = np.empty(most + 1)
     longest = np.empty(most + 1)
@@ -84,10 +84,17 @@ def list_cover(
     first_of = np.empty(most + 2, np.int64)
     sites = _group_sites(first, last, option, delay_h, option_site, choice, weight, longest, first_of)
     _rank_sites(sites, weight, rank)
+    entries = np.empty(size, np.int64)
+    for index in range(size):
+        site = rank[index]
+        entries[index] = first_of[site]
+        for entry in range(first_of[site], first_of[site + 1]):
+            if delay_h[entry] > delay_h[entries[index]]:
+                entries[index] = entry
+    entries.sort()
     cover = np.empty(size, np.int32)
     for index in range(size):
-        cover[index] = option_site[option[first_of[rank[index]]]]
-    cover.sort()
+        cover[index] = option[entries[index]]
     return cover
 
 
@@ -190,7 +197,7 @@ def derive_rows(
     row_path: np.ndarray,
     row_band: np.ndarray,
     cover_start: np.ndarray,
-    cover_site: np.ndarray,
+    cover_option: np.ndarray,
     level: np.ndarray,
     base_h: np.ndarray,
     start: np.ndarray,
@@ -236,19 +243,20 @@ def derive_rows(
         entry = start[path]
         while entry < start[path + 1]:
             site = option_site[option[entry]]
-            while place < stop and cover_site[place] < site:
+            while place < stop and option_site[cover_option[place]] < site:
                 place += 1
-            covered = place < stop and cover_site[place] == site
-            longest = 0.0
+            built_h = 0.0
+            if place < stop and option_site[cover_option[place]] == site:
+                for other in range(entry, start[path + 1]):
+                    if option[other] == cover_option[place]:
+                        built_h = delay_h[other]
             while entry < start[path + 1] and option_site[option[entry]] == site:
-                if covered:
-                    longest = max(longest, delay_h[entry])
-                else:
+                if delay_h[entry] > built_h:
                     options[used] = option[entry]
-                    coefficients[used] = delay_h[entry]
+                    coefficients[used] = delay_h[entry] - built_h
                     used += 1
                 entry += 1
-            time_h += longest
+            time_h += built_h
         room = b_h - time_h
         if room <= 0.0:
             used = first

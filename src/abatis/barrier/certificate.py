@@ -11,20 +11,16 @@ import numpy as np
 
 from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays, list_neighbors
 
-FORMAT = 1
+FORMAT = 2
 SAFETY, CLOSE = 1e-12, 1e-9
 
 
 def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
-    """Check a certificate against the problem it claims to be about.
+    """Every reason why a certificate does not hold, in words; empty when it holds.
 
     Parameters
     ----------
     problem, certificate : the problem, built afresh from the study, and the values of `certificate.json`.
-
-    Returns
-    -------
-    Every reason why the certificate does not hold, in words; empty when it holds.
 
     In words: the plan keeps budget and rules and is worth what plain Dijkstra finds; every path is a way of
     its approach; leaves cover the search space, and multipliers prove each (weak duality, rounded upwards).
@@ -179,14 +175,16 @@ def _bound_leaf(
         size += multiplier * float(np.abs(coefficients).sum())
     for path, band, covered, multiplier in leaf.get("rows", []):
         level, time_h, options, delays = paths[path]
-        sites, covered, multiplier = problem.option_site[options], [*map(int, covered)], max(0.0, multiplier)
-        time_h += math.fsum(delays[sites == site].max() for site in covered)
+        delays, multiplier = delays.copy(), max(0.0, multiplier)
+        for built in map(int, covered):
+            built_h, site = delays[options == built].sum(), problem.option_site[built]
+            time_h += float(built_h)
+            delays -= np.where(problem.option_site[options] == site, np.minimum(delays, built_h), 0.0)
         a_h, b_h = (low[level], low[level]) if band < 0 else edges[level][int(band) : int(band) + 2]
-        # The delays outside the cover, each cut at b - t, sum to at least `empty_h`, and `full_h` at the top.
+        # The delays beyond the cover, each cut at b - t, sum to at least `empty_h`, and `full_h` at the top.
         full_h = b_h - time_h
         empty_h = a_h - time_h if a_h <= low[level] else min(0.0, a_h - time_h)
-        rest = ~np.isin(sites, covered)
-        gain[options[rest]] += multiplier * np.minimum(delays[rest], max(0.0, full_h))
+        gain[options] += multiplier * np.minimum(delays, max(0.0, full_h))
         if band >= 0:
             fills[level][int(band)] -= multiplier * (full_h - empty_h)
         terms.append(-multiplier * empty_h)

@@ -6,39 +6,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.barrier._covers import search_covers, trace_cover
-from abatis.barrier._paths import sum_delays
-from abatis.barrier.network import Network, Route, sum_longest_delays
+from abatis.barrier._covers import MOST_WAYS, search_covers, trace_cover
+from abatis.barrier.network import Network, Route
 
 STEPS = 32
+OPEN = -1
+ALL_LONGEST = -2
 
 
 @dataclass(frozen=True)
 class Cover:
-    """A path and the sites on it taken as closed: `time_h` with them, `weight` of the plan on the others."""
+    """A path and the options on it taken as built: `time_h` with them, `weight` of the plan beyond them.
+
+    `options` names at most one option per site, by rising site.
+    """
 
     time_h: float
     weight: float
     route: Route
-    sites: tuple[int, ...]
+    options: tuple[int, ...]
 
 
 class CoverFinder:
     """Answers, for one fractional plan after another, the least time for every weight left open.
 
-    In words: a plan that holds z >= b must put at least one whole option on the open sites of every path that,
-    even with the other sites closed, arrives before b. A fractional plan that puts less there is cut off. One
-    search from the front finds the worst such path and cover for every b at once: each crossing is either
-    closed (longer, free) or open (no longer, at the plan's share there, counted in `STEPS`).
+    In words: a plan that holds z >= b must put at least one whole option beyond the cover on every path that,
+    even with the cover built, arrives before b. A fractional plan that puts less there is cut off. One search
+    from the front finds the worst such path and cover for every b at once: each crossing is either open (no
+    longer, at the plan's share of all options there) or built to some option (longer, at the share of the
+    still longer ones), and shares are counted in `STEPS`.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        problem = network.problem
-        self._weight = np.zeros(max(1, len(network.candidate_edge)), np.int64)
-        self._share = np.zeros(len(self._weight))
-        self._longest_h = np.append(sum_longest_delays(network), 0.0)
-        self._entry_site = problem.option_site[network.candidate_option]
+        self._list_ways()
         self._tails = [np.repeat(np.arange(len(g.nodes)), np.diff(g.start)) for g in network.graphs]
         most = max(len(graph.nodes) for graph in network.graphs)
         room = 4 * max(len(graph.head) for graph in network.graphs) + 16
@@ -47,12 +48,52 @@ class CoverFinder:
         self._least = np.empty(most, np.int64)
         self._keys, self._items = np.empty(room), np.empty(room, np.int32)
 
+    def _list_ways(self) -> None:
+        """Per candidate the ways to cross it: open, or built to each of its options by rising delay.
+
+        Where options of several sites delay one crossing, it is open or all these sites are at their longest.
+        """
+        network = self.network
+        starts: list[int] = [0]
+        delays: list[float] = []
+        options: list[int] = []
+        owners: list[int] = []
+        longer: list[int] = []
+        for candidate in range(len(network.candidate_edge)):
+            first, last = network.candidate_start[candidate], network.candidate_start[candidate + 1]
+            choices = network.candidate_option[first:last].tolist()
+            hours = network.candidate_delay_h[first:last].tolist()
+            ways = self._make_ways(choices, hours)
+            for delay_h, option in ways:
+                above = (
+                    []
+                    if option == ALL_LONGEST
+                    else [other for other, hour in zip(choices, hours, strict=True) if hour > delay_h]
+                )
+                owners += [len(delays)] * len(above)
+                longer += above
+                delays.append(delay_h)
+                options.append(option)
+            starts.append(len(delays))
+        self._way_start, self._way_delay_h = np.array(starts, np.int64), np.array(delays, float)
+        self._way_option = np.array(options, np.int64)
+        self._owner, self._longer = np.array(owners, np.int64), np.array(longer, np.int64)
+        self._way_weight = np.zeros(len(delays), np.int64)
+
+    def _make_ways(self, choices: list[int], hours: list[float]) -> list[tuple[float, int]]:
+        of_site: dict[int, float] = {}
+        for option, hour in zip(choices, hours, strict=True):
+            site = int(self.network.problem.option_site[option])
+            of_site[site] = max(of_site.get(site, 0.0), hour)
+        if len(of_site) > 1:
+            return [(0.0, OPEN), (sum(of_site.values()), ALL_LONGEST)]
+        ways = [(0.0, OPEN), *sorted(dict(zip(hours, choices, strict=True)).items())]
+        return ways if len(ways) <= MOST_WAYS else [*ways[: MOST_WAYS - 1], ways[-1]]
+
     def set_choice(self, choice: np.ndarray) -> None:
         """Take a plan, float64[O] with shares between 0 and 1."""
-        network = self.network
-        ones = np.ones(len(network.candidate_option))
-        sum_delays(network.candidate_start, network.candidate_option, ones, choice, self._share)
-        self._weight[:] = np.rint(np.minimum(self._share, 1.0) * STEPS)
+        share = np.bincount(self._owner, choice[self._longer], minlength=len(self._way_weight))
+        self._way_weight = np.rint(np.minimum(share, 1.0) * STEPS).astype(np.int64)
 
     def find_covers(self, approach: int, limit_h: float) -> list[Cover]:
         """Paths and covers that arrive before `limit_h`, by rising time and falling weight (below 1)."""
@@ -63,8 +104,9 @@ class CoverFinder:
             graph.head,
             graph.base_h,
             graph.candidate,
-            self._weight,
-            self._longest_h,
+            self._way_start,
+            self._way_delay_h,
+            self._way_weight,
             graph.guide_h,
             graph.source,
             graph.target,
@@ -82,20 +124,36 @@ class CoverFinder:
         return [self._trace(approach, first, int(w)) for w in np.flatnonzero(better)[::-1]]
 
     def _trace(self, approach: int, first: int, weight: int) -> Cover:
-        graph, network = self.network.graphs[approach], self.network
+        graph = self.network.graphs[approach]
         steps = trace_cover(
-            first + weight, STEPS, self._tails[approach], graph.candidate, self._weight, self._parent
+            first + weight,
+            STEPS,
+            self._tails[approach],
+            graph.candidate,
+            self._way_start,
+            self._way_weight,
+            self._parent,
         )
-        arcs = steps // 2
+        arcs = steps // MOST_WAYS
         crossed = graph.candidate[arcs]
-        sites: set[int] = set()
-        for one in crossed[(steps % 2 == 1) & (crossed >= 0)]:
-            part = slice(network.candidate_start[one], network.candidate_start[one + 1])
-            sites.update(self._entry_site[part].tolist())
         route = Route(
             approach,
             float(graph.base_h[arcs].sum()),
             tuple(arcs.tolist()),
             tuple(crossed[crossed >= 0].tolist()),
         )
-        return Cover(float(self._time_h[first + weight]), weight / STEPS, route, tuple(sorted(sites)))
+        built: dict[int, tuple[float, int]] = {}
+        for candidate, way in zip(crossed.tolist(), (steps % MOST_WAYS).tolist(), strict=True):
+            if candidate >= 0 and way > 0:
+                self._build(candidate, int(self._way_option[self._way_start[candidate] + way]), built)
+        cover = tuple(built[site][1] for site in sorted(built))
+        return Cover(float(self._time_h[first + weight]), weight / STEPS, route, cover)
+
+    def _build(self, candidate: int, option: int, built: dict[int, tuple[float, int]]) -> None:
+        """Note an option as built at its site (or the longest of every site), where it delays more."""
+        network = self.network
+        for entry in range(network.candidate_start[candidate], network.candidate_start[candidate + 1]):
+            one = int(network.candidate_option[entry])
+            if option in (one, ALL_LONGEST):
+                site = int(network.problem.option_site[one])
+                built[site] = max(built.get(site, (0.0, -1)), (float(network.candidate_delay_h[entry]), one))

@@ -23,8 +23,8 @@ LEAST_SPREAD = 0.2
 class LevelNeighbourhood:
     """Looks for better plans in boxes of arrival times round those of the best plan.
 
-    In words: most good plans give nearly the times of the best plan known, but by other sites. In a narrow box
-    of times the programme over potentials is so tight that its first linear programme with cuts mostly
+    In words: most good plans give nearly the times of the best plan known, but by other sites. In a narrow
+    box of times the programme over potentials is so tight that its first linear programme with cuts mostly
     settles it, so only that first node is searched.
     """
 

@@ -1,8 +1,8 @@
 """The pool of paths found so far, and the rows each path gives in a box of levels (valid inequalities).
 
 Each level's range is cut into bands [a, b], and y says how far a band is filled: z = lo + sum (b - a) y. For
-a path and a set F of sites (the cover), t_F is the path's time with the sites of F at their longest delay,
-and the sum S = sum min(d, b - t_F) x runs over the options of the path outside F. The row is
+a path and a set F of options (the cover, at most one per site), t_F is the path's time with F built, d is
+what an option of the path delays beyond F's option at its site, and S = sum min(d, b - t_F) x. The row is
 
 * S >= lo - t_F + (b - lo) y for the lowest band (a `floor` is a lowest band without width),
 * S >= (b - t_F) y for a higher band with t_F <= a,
@@ -77,7 +77,7 @@ class PathPool:
         self.row_path = np.empty(256, np.int32)
         self.row_band = np.empty(256, np.int32)
         self.cover_start = np.zeros(257, np.int64)
-        self.cover_site = np.empty(1024, np.int32)
+        self.cover_option = np.empty(1024, np.int32)
         self.row_count = 0
         self._row_numbers: dict[tuple[int, int, bytes], int] = {}
 
@@ -166,18 +166,18 @@ class PathPool:
         )
 
     def number_row(self, path: int, band: int, cover: np.ndarray) -> int:
-        """Number of the row of a path, a band (-1 floor) and a cover (rising sites, int32); new if needed."""
+        """Number of the row of a path, a band (-1 floor) and a cover (options int32); new if needed."""
         key = (path, band, cover.tobytes())
         known = self._row_numbers.get(key)
         if known is not None:
             return known
         row = self.row_count
         first, last = self.cover_start[row], self.cover_start[row] + len(cover)
-        (self.cover_site,) = _grow(last, self.cover_site)
+        (self.cover_option,) = _grow(last, self.cover_option)
         self.row_path, self.row_band, self.cover_start = _grow(
             row + 2, self.row_path, self.row_band, self.cover_start
         )
-        self.cover_site[first:last] = cover
+        self.cover_option[first:last] = cover
         self.cover_start[row + 1] = last
         self.row_path[row], self.row_band[row] = path, band
         self.row_count += 1
@@ -191,7 +191,7 @@ class PathPool:
             self.row_path,
             self.row_band,
             self.cover_start,
-            self.cover_site,
+            self.cover_option,
             self.level,
             self.base_h,
             self.start,
@@ -211,8 +211,8 @@ class PathPool:
         )
 
     def describe_row(self, number: int) -> tuple[int, int, list[int]]:
-        """Path, band (-1 for a floor) and covered sites of a row, as the certificate names it."""
-        cover = self.cover_site[self.cover_start[number] : self.cover_start[number + 1]]
+        """Path, band (-1 for a floor) and cover (options) of a row, as the certificate names it."""
+        cover = self.cover_option[self.cover_start[number] : self.cover_start[number + 1]]
         return int(self.row_path[number]), int(self.row_band[number]), cover.tolist()
 
 

@@ -246,7 +246,7 @@ class TreeSearch:
                     early = [c for c in found if c.time_h < limit_h - self.levels.tolerance_h]
                     if early and early[-1].weight < share:
                         path = self.pool.add_route(early[-1].route, level)
-                        cover = np.array(early[-1].sites, np.int32)
+                        cover = np.array(early[-1].options, np.int32)
                         rows.append(self.pool.number_row(path, band, cover))
         return np.unique(np.array(rows, np.int64))
 

@@ -15,6 +15,23 @@ from abatis.model.study import read_study_to_fetch
 from abatis.show.progress import ShowProgress
 from abatis.show.tables import Column, Table, print_message, print_table
 
+FILE_COLUMNS = (
+    Column("layer", "layer"),
+    Column("file", "file"),
+    Column("size_mb", "size [MB]", ",.0f"),
+    Column("there", "here already"),
+    Column("host", "from"),
+)
+LAYER_COLUMNS = (
+    Column("layer", "layer"),
+    Column("title", "title"),
+    Column("files", "files", ",.0f"),
+    Column("missing", "to fetch", ",.0f"),
+    Column("size_mb", "size [MB]", ",.0f"),
+    Column("licence", "licence"),
+    Column("tag", "tag"),
+)
+
 
 def list_fetch(folder: Path, layers: tuple[str, ...], mirror: str | None) -> dict[str, Table]:
     """List what a fetch would get, without any connection."""
@@ -54,35 +71,42 @@ def describe_work(work: FetchWork) -> str:
 
 
 def tabulate_work(work: FetchWork) -> dict[str, Table]:
-    """Files, sizes and licences of a plan, and what is to be got by hand."""
+    """Layers and files of a plan with sizes and licences, and what is to be got by hand."""
     missing = set(work.missing)
-    rows = tuple(
+    layers = []
+    for layer in dict.fromkeys(file.layer for file in work.plan.files):
+        own = [file for file in work.plan.files if file.layer == layer]
+        layers.append(
+            {
+                "layer": layer.layer,
+                "title": layer.title,
+                "files": len(own),
+                "missing": sum(file in missing for file in own),
+                "size_mb": sum(file.size_mb for file in own if file in missing),
+                "licence": layer.licence,
+                "tag": layer.tag,
+            }
+        )
+    files = tuple(
         {
             "layer": file.layer.layer,
             "file": file.name,
             "size_mb": file.size_mb,
             "there": file not in missing,
+            "host": file.host,
             "address": file.address,
-            "licence": file.layer.licence,
-            "tag": file.layer.tag,
         }
         for file in work.plan.files
     )
-    columns = (
-        Column("layer", "layer"),
-        Column("file", "file"),
-        Column("size_mb", "size [MB]", ",.0f"),
-        Column("there", "here already"),
-        Column("tag", "tag"),
-        Column("licence", "licence"),
-        Column("address", "address"),
-    )
-    note = describe_work(work) + " Sizes are usual ones, not asked for."
-    tables = {"files": Table("Files to fetch", columns, rows, note)}
     by_hand = tuple({"text": f"{one.title}: {one.address} (needs a login)"} for one in work.plan.by_hand)
     notes = (*by_hand, *({"text": text} for text in work.plan.notes))
-    tables["notes"] = Table("To know", (Column("text", ""),), notes)
-    return tables
+    return {
+        "files": Table("Files", FILE_COLUMNS, files),
+        "layers": Table(
+            "Layers", LAYER_COLUMNS, tuple(layers), describe_work(work) + " Sizes are usual ones."
+        ),
+        "notes": Table("To know", (Column("text", ""),), notes),
+    }
 
 
 def tabulate_result(result: FetchResult) -> dict[str, Table]:
@@ -110,5 +134,5 @@ def _ask(work: FetchWork) -> bool:
                 )
             ]
         )
-    print_table(tabulate_work(work)["files"])
+    print_table(tabulate_work(work)["layers"])
     return typer.confirm("Fetch them?", err=True)

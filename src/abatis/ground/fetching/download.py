@@ -18,7 +18,8 @@ from abatis.model.errors import AbatisError, Fault, InputError
 
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 14  # a cut connection loses less than this
+REPORT_BYTES = 1 << 18
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HEADERS = {"User-Agent": f"abatis/{abatis.__version__}", "Accept-Encoding": "identity"}
 Report = Callable[[int, int | None], None]
@@ -212,17 +213,19 @@ class ResumingDownloader:
         if not mark or mark.startswith("W/"):
             mark = answer.headers.get("Last-Modified", "")
         began_s, got = time.monotonic(), 0
+        self._report(start, total)
         try:
             if start == 0:
                 self._part.write_bytes(b"")
                 self._mark.write_text(mark, encoding="utf-8")
             with self._part.open("ab") as file:
-                for block in _read_blocks(answer):
+                for block in answer.iter_content(BLOCK_BYTES):
                     file.write(block)
                     got += len(block)
                     self.got_bytes += len(block)
-                    self._report(start + got, total)
-                    self._slow_down(got, time.monotonic() - began_s)
+                    if got // REPORT_BYTES != (got - len(block)) // REPORT_BYTES:
+                        self._report(start + got, total)
+                        self._slow_down(got, time.monotonic() - began_s)
         except requests.exceptions.RequestException:
             raise
         except OSError as error:
@@ -235,10 +238,6 @@ class ResumingDownloader:
             early_s = got / (self._manners.speed_mb_s * 1e6) - passed_s
             if early_s > 0:
                 self._manners.wait(early_s)
-
-
-def _read_blocks(answer: requests.Response) -> Any:
-    return answer.iter_content(BLOCK_BYTES)
 
 
 def _read_wait(answer: requests.Response) -> float | None:

@@ -1,4 +1,4 @@
-"""The two tables of the open layers: what they are and where (layers.csv), and their regions (regions.csv)."""
+"""The two tables of open data: the layers and their addresses (layers.csv), countries (regions.csv)."""
 
 from __future__ import annotations
 

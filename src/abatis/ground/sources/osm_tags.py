@@ -16,7 +16,16 @@ ANY_VALUE = "*"
 HELPER_LAYERS = ("structures", "surfaces")
 _NUMBER = re.compile(r"^\s*~?\s*(\d+(?:[.,]\d+)?)\s*([a-zA-Z']*)\s*$")
 _METRES = {"": 1.0, "m": 1.0, "metres": 1.0, "meters": 1.0, "km": 1000.0, "ft": 0.3048, "'": 0.3048}
-_TONNES = {"": 1.0, "t": 1.0, "to": 1.0, "tons": 1.0, "tonnes": 1.0, "kg": 0.001, "st": 0.907185, "lbs": 0.000453592}
+_TONNES = {
+    "": 1.0,
+    "t": 1.0,
+    "to": 1.0,
+    "tons": 1.0,
+    "tonnes": 1.0,
+    "kg": 0.001,
+    "st": 0.907185,
+    "lbs": 0.000453592,
+}
 
 
 @dataclass(frozen=True)
@@ -102,18 +111,44 @@ class RuleFinder:
 
     def __init__(self, layers: Iterable[str], shapes: tuple[str, ...]) -> None:
         wanted = set(layers)
-        self.rules = [rule for rule in read_rules() if rule.layer in wanted and set(shapes) & set(rule.shapes)]
-        keys = [key for rule in self.rules for key in (rule.key, rule.also_key) if key]
-        self.keys = tuple(dict.fromkeys(keys))
+        self.rules = [
+            rule for rule in read_rules() if rule.layer in wanted and set(shapes) & set(rule.shapes)
+        ]
+        main = [rule for rule in self.rules if _brings_in(rule)]
+        self.keys = tuple(dict.fromkeys(rule.key for rule in main))
+        self._further: dict[tuple[str | None, ...], tuple[str, ...]] = {}
         self._known: dict[tuple[str | None, ...], tuple[Rule, ...]] = {}
 
     def find(self, get: Callable[[str], str | None]) -> tuple[Rule, ...]:
-        """Return the first rule of each layer that covers the tags; rules that leave out are not returned."""
+        """Return the first rule of each layer that covers the tags; rules that leave out are not returned.
+
+        In words: the keys that put a feature into a layer are looked up first; they say which others matter.
+        """
         values = tuple(map(get, self.keys))
+        further = self._further.get(values)
+        if further is None:
+            further = self._further[values] = self._list_further(dict(zip(self.keys, values, strict=True)))
+        if further:
+            values += tuple(map(get, further))
         found = self._known.get(values)
         if found is None:
-            found = self._known[values] = self._search(dict(zip(self.keys, values, strict=True)).get)
+            tags = dict(zip(self.keys + further, values, strict=True))
+            found = self._known[values] = self._search(tags.get)
         return found
+
+    def _list_further(self, main: dict[str, str | None]) -> tuple[str, ...]:
+        met = [rule for rule in self.rules if rule.value in (ANY_VALUE, main.get(rule.key) or ANY_VALUE)]
+        layers = {rule.layer for rule in met if main.get(rule.key)}
+        if "roads" in layers:
+            layers.add("structures")
+        keys = [
+            key
+            for rule in met
+            if rule.layer in layers
+            for key in (rule.key, rule.also_key)
+            if key and key not in main
+        ]
+        return tuple(dict.fromkeys(keys))
 
     def _search(self, get: Callable[[str], str | None]) -> tuple[Rule, ...]:
         first: dict[str, Rule] = {}
@@ -127,12 +162,12 @@ class RuleFinder:
 
         In words: structures say more about a road and bring none in, but for points, which stand alone.
         """
-        kept = [
-            (rule.key, rule.value)
-            for rule in self.rules
-            if rule.word != LEFT_OUT and (rule.layer not in HELPER_LAYERS or rule.shapes == ("point",))
-        ]
+        kept = [(rule.key, rule.value) for rule in self.rules if _brings_in(rule) and rule.word != LEFT_OUT]
         return list(dict.fromkeys(kept))
+
+
+def _brings_in(rule: Rule) -> bool:
+    return rule.layer not in HELPER_LAYERS or rule.shapes == ("point",)
 
 
 @cache
