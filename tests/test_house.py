@@ -21,6 +21,7 @@ MOST_LINES_IN_A_FILE = 600
 MOST_LINES_IN_A_FUNCTION = 80
 VERBS = {
     "new",
+    "fetch",
     "build",
     "check",
     "times",

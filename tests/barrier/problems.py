@@ -91,12 +91,12 @@ def value_of(problem, chosen):
 
 
 def draw_study(seed):
-    """A tiny study and its budget: rules, least hours, objective, ties and whole numbers drawn with the seed."""
+    """A tiny study and its budget: rules, least hours, objective and whole numbers drawn with the seed."""
     random = np.random.default_rng(seed + 1000)
     problem = make_problem(
         seed,
-        nodes=int(random.integers(6, 10)),
-        sites=int(random.integers(3, 6)),
+        nodes=int(random.integers(6, 12)),
+        sites=int(random.integers(3, 8)),
         approaches=int(random.integers(1, 4)),
         objective="minimum" if seed % 4 == 1 else "sum",
         directed=seed % 7 == 3,

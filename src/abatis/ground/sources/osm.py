@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ _STARTS = {
 
 @dataclass(frozen=True)
 class Want:
-    """A layer wanted from a file; `keys` are further OSM keys whose values are wanted (class, name, number)."""
+    """A layer wanted from a file; `keys` are further OSM keys whose values are wanted."""
 
     layer: str
     keys: tuple[str, ...] = ()
@@ -52,8 +51,8 @@ class Want:
 class Features:
     """Features of one layer in EPSG:4326, in the order of the file.
 
-    `geometry` shapely objects [F]; `rules` the line of the table that each met [F]; `ids` such as `way 12` [F];
-    `texts` key -> values of that tag, '' for none [F]; `problems` what was wrong -> ids of elements.
+    `geometry` shapely objects [F]; `rules` the line of the table that each met [F]; `ids` such as `way 12`
+    [F]; `texts` key -> values of that tag, '' for none [F]; `problems` what was wrong -> ids of elements.
     """
 
     keys: tuple[str, ...]
@@ -125,14 +124,24 @@ def read_osm_file(path: Path, wants: tuple[Want, ...], area: Area) -> dict[str, 
     OsmError : the file is cut off, damaged, or not what its name says.
     """
     stamp = path.stat()
-    return _read_once(str(path), stamp.st_mtime_ns, stamp.st_size, wants, area)
+    key = (str(path), stamp.st_mtime_ns, stamp.st_size, wants, area)
+    if key not in _LAST:
+        _LAST.clear()
+        _LAST[key] = _read_once(path, wants, area)
+    return _LAST[key]
 
 
-@lru_cache(maxsize=1)
-def _read_once(
-    path: str, changed_ns: int, size: int, wants: tuple[Want, ...], area: Area
-) -> dict[str, Features]:
-    _check_start(Path(path))
+# A study asks for one layer after the other; a country's file takes a minute to read.
+_LAST: dict[tuple[str, int, int, tuple[Want, ...], Area], dict[str, Features]] = {}
+
+
+def forget_file() -> None:
+    """Drop the file that was read last: its features are no longer held in memory."""
+    _LAST.clear()
+
+
+def _read_once(path: Path, wants: tuple[Want, ...], area: Area) -> dict[str, Features]:
+    _check_start(path)
     names = dict.fromkeys(name for want in wants for name in _NEEDS.get(want.layer, (want.layer,)))
     layers = tuple(dict.fromkeys((*names, "facilities")))
     further = {want.layer: want.keys for want in wants}
@@ -142,7 +151,7 @@ def _read_once(
     }
     passing = _Pass(layers, stores)
     try:
-        passing.run(path)
+        passing.run(str(path))
     except (RuntimeError, OSError, ValueError) as error:
         raise OsmError(
             f"cannot be read: {error}{passing.say_where()}",
@@ -281,7 +290,7 @@ class _Pass:
         ):
             pairs = finder.list_pairs()
             if pairs:
-                # Keys first: most elements have none of them, and few keys are compared faster than many pairs.
+                # Keys first: most elements have none, and few keys are compared faster than many pairs.
                 for one in (KeyFilter(*dict.fromkeys(key for key, _ in pairs)), TagFilter(*pairs)):
                     one.enable_for(kind)
                     processor = processor.with_filter(one)

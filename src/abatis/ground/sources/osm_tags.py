@@ -1,4 +1,4 @@
-"""The table that turns OpenStreetMap tags into abatis's words (`osm_tags.csv`), and how a tag set is looked up."""
+"""The table that turns OpenStreetMap tags into words (`osm_tags.csv`), and how tags are looked up in it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Rule:
     """One line of the table: features of `shapes` with `key`=`value` belong to `layer` and mean `word`.
 
     `also_key`, `also_values` : a second tag that must be there too, with one of these values ('' for none).
-    `unsure` : the class is a guess that must be named by element; `width_m` (NaN none) and `surface` ('' none)
-    hold where the feature has no tag of its own.
+    `unsure` : the class is a guess, named by element; `width_m` (NaN none) and `surface` ('' none)
+    stand in for tags that a feature lacks.
     """
 
     layer: str
@@ -88,8 +88,9 @@ def read_rules() -> tuple[Rule, ...]:
 
 
 def list_layers() -> tuple[str, ...]:
-    """Return the layers that OpenStreetMap can give, `bridges` among them."""
-    layers = dict.fromkeys(rule.layer for rule in read_rules() if rule.layer not in HELPER_LAYERS)
+    """Return the layers of sources.csv that OpenStreetMap can give, `bridges` among them."""
+    beside = (*HELPER_LAYERS, "facilities")
+    layers = dict.fromkeys(rule.layer for rule in read_rules() if rule.layer not in beside)
     return (*layers, "bridges")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, Geomet
 from pyproj import CRS, Transformer
 
 from abatis.ground.sources import Area, Findings, check_place, format_code, translate_codes
+from abatis.ground.sources.facilities import read_facilities
+from abatis.ground.sources.osm import is_osm_file
+from abatis.ground.sources.osm_layers import OsmLayer, read_osm_layer
 from abatis.model.errors import nearest_word
 from abatis.model.study import Study
 
@@ -53,7 +57,8 @@ class VectorLayer:
     """Features of one layer in EPSG:4326, in the order of sources.csv and of the files.
 
     `geometry` shapely objects [F]; `words` class words ('' none) [F]; `names` ('' none) [F]; `values` f8[F]
-    (NaN none); `files` says which file each feature came from [F].
+    (NaN none); `files` says which file each feature came from [F]; `attributes` further columns by name [F],
+    from OpenStreetMap files only.
     """
 
     layer: str
@@ -62,6 +67,7 @@ class VectorLayer:
     names: np.ndarray
     values: np.ndarray
     files: np.ndarray
+    attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -101,13 +107,44 @@ def read_vector_layer(study: Study, layer: str, area: Area, findings: Findings) 
             parts.append(part)
     if not parts:
         return empty_layer(layer)
-    return VectorLayer(
-        layer,
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("geometry", "words", "names", "values", "files")
-        ),
-    )
+    columns = ("geometry", "words", "names", "values", "files")
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in columns}
+    return VectorLayer(layer, **joined, attributes=_join_attributes(parts))
+
+
+def read_facility_layer(study: Study, area: Area, findings: Findings) -> VectorLayer:
+    """Read what must be spared or kept reachable: dams, power stations, hospitals, schools ...
+
+    Parameters
+    ----------
+    study : the study; its OpenStreetMap files are looked at.
+    area : ground to be read, degrees.
+    findings : faults and notes are added here; nothing is raised.
+
+    Returns
+    -------
+    Points; the kind stands in `words`. See `osm_layers.read_facilities`.
+    """
+    found, files = read_facilities(study, area, findings)
+    return _wrap_osm("facilities", found, files)
+
+
+def _wrap_osm(layer: str, found: OsmLayer, files: np.ndarray) -> VectorLayer:
+    return VectorLayer(layer, found.geometry, found.words, found.names, found.values, files, found.attributes)
+
+
+def _join_attributes(parts: list[VectorLayer]) -> dict[str, np.ndarray]:
+    """Join the further columns; features of files without one get '' or NaN."""
+    known = {name: column.dtype for part in parts for name, column in part.attributes.items()}
+    return {
+        name: np.concatenate(
+            [
+                part.attributes.get(name, np.full(part.count, np.nan if kind == np.float64 else "", kind))
+                for part in parts
+            ]
+        )
+        for name, kind in known.items()
+    }
 
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".asc", ".hgt", ".bil", ".jp2", ".nc")
@@ -118,6 +155,8 @@ def _read_file(
 ) -> VectorLayer | None:
     path = Path(row["file"])
     shown = path.name
+    if is_osm_file(path):
+        return _read_osm(study, layer, row, number, area, findings)
     sublayer, info = _inspect_file(path, row, number, findings)
     if info is None:
         return None
@@ -142,6 +181,18 @@ def _read_file(
     if frame is None:
         return None
     return _translate_frame(study, layer, frame, row, number, shown, findings)
+
+
+def _read_osm(
+    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings
+) -> VectorLayer | None:
+    found = read_osm_layer(study, layer, row, number, area, findings)
+    if found is None:
+        return None
+    shown = Path(row["file"]).name
+    geometry = _mend_geometry(layer, found.geometry, number, shown, findings)
+    mended = replace(found, geometry=geometry)
+    return _wrap_osm(layer, mended, np.full(len(geometry), shown, dtype=object))
 
 
 def _inspect_file(
