@@ -175,6 +175,25 @@ def bridge_case(width, bridges):
     return place_bridges(stretches, crossings, none, bridges, SPACING, 50.0), int(crossings.stretch[0])
 
 
+@pytest.mark.parametrize("bend", [55.051, 55.05, 55.049])
+def test_a_road_through_the_rivers_own_vertex_crosses_once(bend):
+    """Road east along 55.05; the river comes from the north, leaves to the south, with a vertex on the road."""
+    road = shapely.LineString([(24.07, 55.05), (24.13, 55.05)])
+    river = shapely.LineString([(24.1, 55.2), (24.1, bend), (24.101, 54.9)])
+    roads, stretches = burn(lines([road]))
+    rivers, _ = split_rivers(lines([river], values=[20.0]))
+    assert len(find_crossings(roads, stretches, rivers).stretch) == 1
+
+
+def test_a_river_that_only_touches_the_road_crosses_nothing():
+    road = shapely.LineString([(24.07, 55.05), (24.13, 55.05)])
+    roads, stretches = burn(lines([road]))
+    for side in (55.2, 54.9):
+        touch = shapely.LineString([(24.08, side), (24.1, 55.05), (24.12, side)])
+        rivers, _ = split_rivers(lines([touch], values=[20.0]))
+        assert len(find_crossings(roads, stretches, rivers).stretch) == 0
+
+
 def test_bridges_are_found_assumed_or_missed():
     near = lines([shapely.Point(24.103, 55.0505)], ["Old bridge"], values=[120.0])
     far = lines([shapely.Point(24.05, 55.05)], ["Far"], values=[120.0])

@@ -45,8 +45,7 @@ def find_crossings(roads: list[Road], stretches: RoadStretches, rivers: RiverLin
     """Find where road stretches cross rivers.
 
     In words: a stretch crosses a river when the lines meet an odd number of times; the place is where they
-    meet
-    first, the width the widest there.
+    meet first, the width the widest there.
     """
     nothing = Crossings(np.array([], np.int64), np.array([]), np.array([]), np.array([]))
     if not roads or len(rivers.ends) == 0:
@@ -59,7 +58,7 @@ def find_crossings(roads: list[Road], stretches: RoadStretches, rivers: RiverLin
     tree = shapely.STRtree(np.asarray(shapely.linestrings(rivers.ends.reshape(-1, 2, 2))))
     piece, river = tree.query(shapely.linestrings(pieces.reshape(-1, 2, 2)), predicate="intersects")
     share = _cut_share(pieces[piece], rivers.ends[river])
-    inside = (share >= 0) & (share < 1)
+    inside = np.isfinite(share)
     piece, river, share = piece[inside], river[inside], share[inside]
     place_m = start_m[piece] + share * long_m[piece]
     by_road: dict[int, list[int]] = {}
@@ -83,12 +82,27 @@ def find_crossings(roads: list[Road], stretches: RoadStretches, rivers: RiverLin
 
 
 def _cut_share(pieces: np.ndarray, rivers: np.ndarray) -> np.ndarray:
-    """Where on each road piece the river piece cuts it, as a share of its length (NaN when parallel)."""
+    """Where on each road piece the river piece cuts it, as a share of its length (NaN when it does not).
+
+    In words: two pieces cross when the ends of each lie on different sides of the other; an end on the line
+    itself counts as right of it, so that a road through a river's own vertex crosses once and a touch never.
+    """
     px, py, qx, qy = pieces.T
     ax, ay, bx, by = rivers.T
+    left = [
+        (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) > 0
+        for x0, y0, x1, y1, x, y in (
+            (px, py, qx, qy, ax, ay),
+            (px, py, qx, qy, bx, by),
+            (ax, ay, bx, by, px, py),
+            (ax, ay, bx, by, qx, qy),
+        )
+    ]
+    crosses = (left[0] != left[1]) & (left[2] != left[3])
     below = (qx - px) * (by - ay) - (qy - py) * (bx - ax)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(((ax - px) * (by - ay) - (ay - py) * (bx - ax)) / below)
+        share = ((ax - px) * (by - ay) - (ay - py) * (bx - ax)) / below
+    return np.where(crosses, np.clip(share, 0.0, 1.0), np.nan)
 
 
 def place_bridges(
@@ -111,10 +125,8 @@ def place_bridges(
     pixel_m : size of the working pixels; shorter stretches over water are below what pixels can show.
 
     In words: with a bridge layer, rivers wider than 40 m need a bridge near the crossing, else the road is
-    not
-    continued over them; narrower rivers, and all rivers without such a layer, get a bridge by assumption.
-    A road
-    drawn over water cover has a bridge or causeway by assumption.
+    not continued over them; narrower rivers, and all rivers without such a layer, get a bridge by assumption.
+    A road drawn over water cover has a bridge or causeway by assumption.
     """
     count = len(stretches.edge)
     bridge_m, usable = np.zeros(count), np.ones(count, dtype=bool)

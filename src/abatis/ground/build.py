@@ -48,6 +48,7 @@ from abatis.ground.roads import (
     locate_along,
 )
 from abatis.ground.sources import Area, Findings, bound_places
+from abatis.ground.sources.osm import forget_file
 from abatis.ground.sources.rasters import (
     RasterFile,
     RasterReader,
@@ -179,6 +180,7 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
     findings = Findings()
     ground = read_ground(study, findings)
     layers = _read_layers(study, ground.area if ground else bound_places(study), findings, tell)
+    forget_file()
     findings.raise_faults()
     assert ground is not None
     _predict(study, ground)
