@@ -177,7 +177,7 @@ def bridge_case(width, bridges):
 
 @pytest.mark.parametrize("bend", [55.051, 55.05, 55.049])
 def test_a_road_through_the_rivers_own_vertex_crosses_once(bend):
-    """Road east along 55.05; the river comes from the north, leaves to the south, with a vertex on the road."""
+    """Road east along 55.05; the river runs from north to south with a vertex on or near the road."""
     road = shapely.LineString([(24.07, 55.05), (24.13, 55.05)])
     river = shapely.LineString([(24.1, 55.2), (24.1, bend), (24.101, 54.9)])
     roads, stretches = burn(lines([road]))
