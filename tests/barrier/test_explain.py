@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 from tests.barrier.problems import limit_rule, make_problem, value_of
 
-from abatis.barrier.explain import (
-    SiteRating,
-    find_alternatives,
-    lock_out,
-    measure_slopes,
-    rate_sites,
-    trace_curve,
-    trace_front,
-)
+from abatis.barrier.curve import measure_slopes, trace_curve, trace_front
+from abatis.barrier.explain import SiteRating, find_alternatives, lock_out, rate_sites
 from abatis.barrier.explain_rules import (
     explain_conflict,
     find_broken,
@@ -24,6 +17,7 @@ from abatis.barrier.explain_rules import (
     list_rules,
     search_plan,
 )
+from abatis.barrier.network import build_network
 from abatis.barrier.solve import solve_problem
 from abatis.model.errors import InfeasibleError, InputError
 
@@ -207,6 +201,24 @@ def test_front_against_another_amount_equals_exhaustive_search(seed):
         assert land[one.chosen].sum() <= one.limit + CLOSE
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_front_with_the_free_plan_at_hand(seed):
+    """The plan without a limit answers the limits it keeps, and its bound holds for the others."""
+    problem = make_problem(seed)
+    land = np.random.default_rng(seed).integers(1, 4000, problem.option_count).astype(float)
+    (free,) = trace_curve(problem, [15.0], gap=0.0)
+    most = land[free.chosen].sum()
+    points = trace_front(problem, 15.0, land, [0.0, most / 2, most, 2 * most], gap=0.0, free=free)
+    assert [one.limit for one in points] == [0.0, most / 2, most, 2 * most]
+    assert points[-1].chosen is points[-2].chosen is free.chosen
+    for one in points:
+        best = best_of(problem, 15.0, lambda chosen, m=one.limit: land[chosen].sum() <= m)
+        assert one.value_h == pytest.approx(best, abs=CLOSE)
+        assert one.value_h <= one.bound_h <= free.bound_h + CLOSE
+    hasty = trace_front(problem, 15.0, land, [0.0, most / 2], time_limit_s=0.0, free=free)
+    assert max(one.bound_h for one in hasty) <= free.bound_h
+
+
 def make_strict(seed):
     """A problem whose rules often contradict each other and the budget."""
     random = np.random.default_rng(seed)
@@ -253,6 +265,53 @@ def test_the_error_names_the_rules_and_the_money():
     assert isinstance(error, InfeasibleError)
     assert error.rules == (f"the budget of EUR {least - 1:,.0f}", "rule gate")
     assert "EUR 1 more is enough" in str(error)
+    assert error.proven
+    assert str(error).startswith("No plan keeps all rules.")
+
+
+def test_an_unproven_conflict_says_so():
+    """Least hours that no quick look settles, and no time: none was found, which is not that none exists."""
+    problem = make_problem(3, sites=8)
+    ceiling = value_of(problem, range(problem.option_count))[1]
+    asked = {0: 0.5 * (value_of(problem, [])[1][0] + ceiling[0])}
+    problem = replace(problem, least_hours=asked, least_hours_names={0: "more hours"})
+    error = explain_conflict(problem, 3.0, time_limit_s=0.0)
+    assert not error.proven
+    assert error.exit_code == 2
+    assert str(error).startswith("No plan that keeps all rules was found in the time given; one may exist.")
+
+
+def test_ceiling_without_a_site_bounds_every_plan_without_it():
+    """The bound that needs no search holds for every plan, and is met when money is no matter."""
+    problem = make_problem(6, sites=6)
+    everything = float(problem.option_cost_eur.sum())
+    solution = solve_problem(problem, everything, gap=0.0)
+    for one in rate_sites(problem, solution.chosen, everything, solution.bound_h, time_limit_s=0.0):
+        site = problem.site_keys.index(one.site)
+        best = best_of(problem, everything, lambda chosen, s=site: s not in problem.option_site[chosen])
+        assert one.replacement_low_h <= solution.value_h - best + CLOSE
+
+
+def test_a_given_network_changes_nothing():
+    """Compressed once for all questions: the same answers as when each compresses anew."""
+    problem = make_problem(4, sites=7)
+    network = build_network(problem)
+    solution = solve_problem(problem, 12.0, gap=0.0)
+    land = np.arange(problem.option_count, dtype=float)
+    for ask in (
+        lambda n: [(p.limit, p.value_h) for p in trace_curve(problem, [3.0, 9.0], 0.0, network=n)],
+        lambda n: [
+            (p.limit, p.value_h) for p in trace_front(problem, 12.0, land, [2.0, 9.0], 0.0, network=n)
+        ],
+        lambda n: [
+            (r.site, r.replacement_high_h)
+            for r in rate_sites(problem, solution.chosen, 12.0, solution.bound_h, network=n)
+        ],
+        lambda n: [
+            (a.most_shared, a.proven) for a in find_alternatives(problem, solution.chosen, 12.0, network=n)
+        ],
+    ):
+        assert ask(network) == ask(None)
 
 
 def test_without_time_nothing_is_claimed_to_be_proven():

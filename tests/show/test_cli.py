@@ -207,6 +207,7 @@ def test_too_large_ends_with_three(study_copy, monkeypatch, capsys):
         (InputError([]), 1, "0 faults"),
         (AbatisError("cannot"), 1, "cannot"),
         (InfeasibleError("no plan", ["rule one"]), 2, "rule one"),
+        (InfeasibleError("none found in time", proven=False), 2, "none found in time"),
         (SizeError("too many"), 3, "too many"),
         (MemoryError(), 3, "memory"),
         (KeyboardInterrupt(), 130, "Interrupted"),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from abatis.model.errors import InputError
 from abatis.model.plan import read_plan
 from abatis.show.cli import main
-from abatis.show.explain import mark_front, read_budgets
+from abatis.show.explain import _say_sharpness, count_people, mark_front, read_budgets
 from abatis.show.tables import clean_json
 
 
@@ -83,6 +85,54 @@ def test_curve_against_land_take(study_copy, capsys):
     values = [row["value_h"] for row in rows]
     assert values == sorted(values)
     assert (study_copy / "plans" / "land.csv").is_file()
+
+
+def test_curve_against_people_near_sites(study_copy, capsys, monkeypatch):
+    """The template's plan closes sites where nobody lives, so the test puts people beside every site."""
+    monkeypatch.setattr(
+        "abatis.show.explain.count_people",
+        lambda _mesh, _study, siting: np.array([100.0 + len(option.site) for option in siting.options]),
+    )
+    tables = run_json(capsys, "curve", study_copy, "--people", "--budgets", "3e6", "--time-limit", "20")
+    rows = tables["people"]
+    assert [row["people_limit"] > 0 for row in rows] == [False, True, True, True, True]
+    for row in rows:
+        assert row["people_near"] == sum(100.0 + len(one["site"]) for one in row["chosen"])
+        assert row["people_near"] <= row["people_limit"] * (1 + 1e-9)
+    assert rows[0]["chosen"] == []
+    values = [row["value_h"] for row in rows]
+    assert values == sorted(values)
+    assert values[0] < values[-1] == pytest.approx(tables["curve"][-1]["value_h"], rel=0.02)
+    with (study_copy / "plans" / "people.csv").open(encoding="utf-8") as file:
+        assert [float(row["people_near"]) for row in csv.DictReader(file)] == [
+            row["people_near"] for row in rows
+        ]
+
+
+def test_people_near_a_site_are_those_of_its_home_cells():
+    """Three cells in a row with 5, 7 and 11 people, the last one abroad; a site on each of the two edges."""
+    mesh = SimpleNamespace(
+        population=np.array([5.0, 7.0, 11.0]),
+        edge_a=np.array([0, 1]),
+        edge_b=np.array([1, 2]),
+        mask_countries=lambda codes: np.array([True, True, False]),
+    )
+    sites = (SimpleNamespace(key="west", edges=(0,)), SimpleNamespace(key="east", edges=(1,)))
+    options = tuple(SimpleNamespace(site=key) for key in ("west", "west", "east"))
+    siting = SimpleNamespace(sites=sites, options=options)
+    people = count_people(mesh, SimpleNamespace(home=("HH",)), siting)
+    assert people.tolist() == [12.0, 12.0, 7.0]
+
+
+def test_why_says_how_sharp_its_answers_are(study_copy, capsys):
+    folder = study_copy / "plans" / "base"
+    assert main(["why", str(folder), "--alternatives", "0", "--time-limit", "0"]) == 0
+    rows = [
+        {"replaceable": True, "removal_loss_h": 1.0, "replacement_low_h": 0.0, "replacement_high_h": high}
+        for high in (0.05, 0.5)
+    ]
+    assert _say_sharpness(rows).startswith("1 of 2 sites are known to within 10 % of their loss")
+    assert _say_sharpness(rows[:1]) == ""
 
 
 def test_wrong_budgets_are_all_named(study_copy, capsys):

@@ -75,6 +75,69 @@ def test_certificate_can_be_checked_again(arcs, tmp_path, capsys):
     assert check_certificate(problem, {**values, "bound_h": values["bound_h"] - 0.5}) != []
 
 
+def keep_proof(arcs, tmp_path, capsys):
+    file = tmp_path / "proof.json"
+    assert ask(arcs, "--certificate", str(file), "--json", budget="2") == 0
+    capsys.readouterr()
+    return file
+
+
+def check(arcs, file, *more):
+    words = ["interdict", str(arcs), "--source", "s", "--sink", "t", "--check", str(file), *more]
+    return main(words)
+
+
+def test_a_kept_proof_is_checked_again_without_solving(arcs, tmp_path, capsys, monkeypatch):
+    file = keep_proof(arcs, tmp_path, capsys)
+    monkeypatch.setattr(interdict, "solve_problem", None)
+    assert check(arcs, file, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["holds"], answer["value"], answer["bound"], answer["budget"]) == (True, 6, 6, 2)
+    assert [f"{arc['tail']}>{arc['head']}" for arc in answer["chosen"]] == ["s>a", "s>b"]
+    assert answer["leaves"] >= 1
+    assert check(arcs, file) == 0
+    assert "no plan is worth more than" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"value_h": 7}, "the value is 6.0"),
+        ({"bound_h": 5.0}, "the bound lies below the value"),
+        ({"chosen": [0]}, "the value is 3.0"),
+        ({"budget_eur": 1.0}, "the plan costs 2.00"),
+        ({"unit": 5}, "it counts in units of 5"),
+        ({"nodes": 5}, "is damaged"),
+        ({"problem": "other"}, "another problem"),
+    ],
+)
+def test_a_tampered_proof_does_not_hold(arcs, tmp_path, capsys, change, reason):
+    file = keep_proof(arcs, tmp_path, capsys)
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert check(arcs, file, "--json") == 1
+    captured = capsys.readouterr()
+    assert reason in captured.err
+    answer = json.loads(captured.out)
+    assert (answer["holds"], answer["value"], answer["bound"]) == (False, None, None)
+
+
+def test_a_proof_for_another_budget_or_file_is_refused(arcs, tmp_path, capsys):
+    file = keep_proof(arcs, tmp_path, capsys)
+    assert check(arcs, file, "--budget", "2") == 0
+    assert check(arcs, file, "--budget", "1") == 1
+    assert "made for a budget of 2, not 1" in capsys.readouterr().err
+    arcs.write_text(ARCS.replace("s,a,1,4,1", "s,a,1,5,1"))
+    assert check(arcs, file) == 1
+    assert "another problem" in capsys.readouterr().err
+    assert check(arcs, tmp_path / "none.json") == 1
+    assert "is missing" in capsys.readouterr().err
+
+
+def test_solving_needs_a_budget(arcs, capsys):
+    assert main(["interdict", str(arcs), "--source", "s", "--sink", "t"]) == 1
+    assert "--budget: is missing" in capsys.readouterr().err
+
+
 def test_a_certificate_that_does_not_hold_is_an_error(arcs, capsys, monkeypatch):
     monkeypatch.setattr(interdict, "check_certificate", lambda *_: ["leaf 0 proves nothing"])
     assert ask(arcs, "--json") == 1

@@ -1,8 +1,7 @@
-"""Around a plan: why each site, other plans nearly as good, what more money buys."""
+"""Around a plan: why each site, and other plans nearly as good."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ import numpy as np
 
 from abatis.barrier.explain_rules import find_broken, list_rules, search_plan
 from abatis.barrier.incumbent import Incumbent
-from abatis.barrier.network import build_network
+from abatis.barrier.network import Network, RouteFinder, build_network, sum_longest_delays
 from abatis.barrier.programme import make_static_rows
 from abatis.barrier.search import PlanSearch
 from abatis.barrier.solve import make_levels, measure_times
@@ -20,10 +19,12 @@ from abatis.model.errors import Fault, InputError
 from abatis.model.plan import Problem, Rule
 
 LEAST_LIMIT_S = 0.05
+MOST_SHARES = 4
 REFILL_MOVES = 100
-REFILL_SHARE = 0.7
-LEAST_REFILL_S = 0.5
+REFILL_SHARE = 0.4
+LEAST_REFILL_S = 0.1
 LEAST_LOSS_H = 5e-5
+ROUNDING = 1e-9
 Progress = Callable[[str, float], None]
 
 
@@ -99,46 +100,32 @@ class Alternative:
     proven: bool
 
 
-@dataclass(frozen=True)
-class CurvePoint:
-    """The best plan found at one limit (a budget, or an amount of something else), and what no plan beats.
-
-    `chosen` is None and `value_h` -inf when no plan was found; `bound_h` is -inf when none exists.
-    """
-
-    limit: float
-    chosen: np.ndarray | None
-    cost_eur: float
-    value_h: float
-    bound_h: float
-
-
-@dataclass(frozen=True)
-class Slope:
-    """What one unit more buys between two limits of a curve: hours, as found, and at least and at most."""
-
-    from_limit: float
-    to_limit: float
-    found_h: float
-    low_h: float
-    high_h: float
-
-
 class _Pricer:
     """Exact arrival times and value of choices on one problem."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, network: Network | None = None) -> None:
         self.problem = problem
-        started = time.monotonic()
-        self.network = build_network(problem)
-        self.build_s = time.monotonic() - started
+        self.network = build_network(problem) if network is None else network
+        self._finder = RouteFinder(self.network)
 
     def measure(self, choice: np.ndarray) -> tuple[float, np.ndarray]:
         """Value and arrival times of a choice float64[O]."""
         after_h = measure_times(self.network, choice)
+        return self._weigh(after_h), after_h
+
+    def measure_ceiling_h(self, site: int) -> float:
+        """Value with the longest delays of every site but one: no plan without that site is worth more."""
+        ours = self.problem.option_site[self.network.candidate_option] == site
+        delay_h = np.where(ours, 0.0, self.network.candidate_delay_h)
+        longest_h = sum_longest_delays(replace(self.network, candidate_delay_h=delay_h))
+        self._finder.extra_h[: len(longest_h)] = longest_h
+        count = self.problem.approach_count
+        return self._weigh(np.array([self._finder.measure_time_h(k) for k in range(count)]))
+
+    def _weigh(self, after_h: np.ndarray) -> float:
         if self.problem.objective == "minimum":
-            return float(after_h.min()), after_h
-        return float(self.problem.approach_weight @ after_h), after_h
+            return float(after_h.min())
+        return float(self.problem.approach_weight @ after_h)
 
 
 def _write_hours(hours: float) -> str:
@@ -172,6 +159,7 @@ def rate_sites(
     time_limit_s: float = 60.0,
     seed: int = 1,
     progress: Progress | None = None,
+    network: Network | None = None,
 ) -> tuple[SiteRating, ...]:
     """Rate the chosen sites of a plan: what is lost without each, and what other sites win back.
 
@@ -183,10 +171,11 @@ def rate_sites(
     bound_h : proven bound on the value of any plan of the problem.
     sites : keys of the chosen sites to rate; all when empty.
     sharpness : a search for a replacement ends once its gap is this share of the removal loss.
-    time_limit_s : limit of all searches together; most of it for quick moves, the rest for whole
-        searches with a bound, the greatest removal loss first. What it does not reach keeps a wider bracket.
+    time_limit_s : limit of all searches together: quick moves for every site, then whole searches with a
+        bound, the site that is hardest to replace first. What it does not reach keeps a wider bracket.
     seed : seed of the searches.
     progress : called with a stage in words and the share done.
+    network : the compressed network of the problem, when one is at hand.
 
     Returns
     -------
@@ -198,9 +187,10 @@ def rate_sites(
 
     Formula: removal loss(s) = v(P) - v(P without s); replacement loss(s) = v(P) - max {v(Q): Q keeps budget
     and rules and does not close s}. In words: first the site is left out and nothing else changes; then its
-    money may be spent anywhere else. The second loss is known between the best plan found and the proven
-    bound. A plan found for one site counts for every other site it leaves open. Source: replacement cost in
-    reserve selection, Cabeza and Moilanen (2006).
+    money may be spent anywhere else. The second loss is known between the best plan found and a proven bound:
+    the plan's own, that of a search without the site, or the value with every other site built. A plan found
+    for one site counts for every other site it leaves open. Source: replacement cost in reserve selection,
+    Cabeza and Moilanen (2006).
     """
     option_at = {problem.site_keys[problem.option_site[o]]: int(o) for o in chosen}
     faults = [
@@ -211,7 +201,7 @@ def rate_sites(
     if faults:
         raise InputError(faults)
     started = time.monotonic()
-    pricer = _Pricer(problem)
+    pricer = _Pricer(problem, network)
     search = _ReplacementSearch(problem, budget_eur, bound_h, pricer, started + time_limit_s, seed, progress)
     chosen = np.asarray(chosen, np.int32)
     wanted = [option_at[key] for key in sites or option_at]
@@ -234,7 +224,7 @@ def rate_sites(
                 option=problem.option_keys[option],
                 freed_eur=float(problem.option_cost_eur[option]),
                 removal_loss_h=loss_h,
-                replacement_low_h=value_h - max(search.bounds_h.get(site, bound_h), best_h),
+                replacement_low_h=value_h - max(search.bound_without(site), best_h),
                 replacement_high_h=value_h - best_h,
                 broken=tuple(rules[number][1] for number in sorted(broken)),
                 instead=tuple(sorted(own)),
@@ -259,7 +249,7 @@ class _ReplacementSearch:
         self.problem = problem
         self.budget_eur = budget_eur
         self.bound_h = bound_h
-        self.bounds_h: dict[int, float] = {}
+        self._bounds_h: dict[int, float] = {}
         self._pricer = pricer
         self._deadline = deadline
         self._seed = seed
@@ -270,6 +260,12 @@ class _ReplacementSearch:
         """Best value and plan known that leaves a site open; -inf when there is none."""
         fit = [one for one in self._plans if site not in self.problem.option_site[one[1]]]
         return max(fit, key=lambda one: one[0], default=(-math.inf, np.empty(0, np.int32)))
+
+    def bound_without(self, site: int) -> float:
+        """What no plan that leaves a site open is worth more than."""
+        if site not in self._bounds_h:
+            self._bounds_h[site] = min(self.bound_h, self._pricer.measure_ceiling_h(site) * (1 + ROUNDING))
+        return self._bounds_h[site]
 
     def remove(self, chosen: np.ndarray, option: int) -> tuple[float, set[int]]:
         """Hours lost without one option of a plan, and the rules that this breaks."""
@@ -291,7 +287,10 @@ class _ReplacementSearch:
                 return
             share = now + max(LEAST_REFILL_S, (until - now) / (len(order) - place))
             self._report("spending the money of each site elsewhere", place / len(order))
-            closed = lock_out(self.problem, int(self.problem.option_site[option]))
+            site = int(self.problem.option_site[option])
+            if self.bound_without(site) <= self.find_best_without(site)[0] + LEAST_LOSS_H:
+                continue
+            closed = lock_out(self.problem, site)
             # Rules change nothing on the ground: the network stays.
             network = replace(self._pricer.network, problem=closed)
             levels = make_levels(network, before_h)
@@ -303,26 +302,35 @@ class _ReplacementSearch:
         self._report("spending the money of each site elsewhere", 1.0)
 
     def solve(self, removal_loss_h: dict[int, float], sharpness: float) -> None:
-        """Search whole plans without each site, with a bound, as far as the time goes."""
-        # A search that has no time left after its network is built would say nothing.
-        least_s = max(LEAST_LIMIT_S, 2.0 * self._pricer.build_s)
+        """Search whole plans without each site, with a bound, as far as the time goes.
+
+        The site that is hardest to replace comes first: its bracket is widest, and it matters most.
+        """
+        site_of = self.problem.option_site
         value_h = max((value for value, _ in self._plans), default=0.0)
-        for place, (option, loss_h) in enumerate(removal_loss_h.items()):
-            self._report("searching plans without each site", place / len(removal_loss_h))
-            site = int(self.problem.option_site[option])
+        order = sorted(removal_loss_h, key=lambda o: (self.find_best_without(int(site_of[o]))[0], o))
+        for place, option in enumerate(order):
+            self._report("searching plans without each site", place / len(order))
+            site = int(site_of[option])
+            best_h, plan = self.find_best_without(site)
+            near_h = max(sharpness * removal_loss_h[option], 1e-9)
             left_s = self._deadline - time.monotonic()
-            best_h, _ = self.find_best_without(site)
-            near_h = max(sharpness * loss_h, 1e-9)
-            if left_s < least_s or self.bound_h - best_h <= near_h:
+            if left_s < LEAST_LIMIT_S or self.bound_without(site) - best_h <= near_h:
                 continue
-            limit_s = min(left_s, max(3.0 * least_s, left_s / (len(removal_loss_h) - place)))
-            gap = near_h / abs(value_h) if value_h and sharpness else 0.0
-            answer = search_plan(lock_out(self.problem, site), self.budget_eur, gap, limit_s, self._seed)
+            answer = search_plan(
+                lock_out(self.problem, site),
+                self.budget_eur,
+                near_h / abs(value_h) if value_h and sharpness else 0.0,
+                max(LEAST_LIMIT_S, left_s / min(MOST_SHARES, len(order) - place)),
+                self._seed,
+                network=self._pricer.network,
+                start=plan,
+            )
             if answer.solution is not None:
                 self._plans.append((answer.solution.value_h, answer.solution.chosen))
-                self.bounds_h[site] = min(self.bound_h, answer.solution.bound_h)
+                self._bounds_h[site] = min(self.bound_without(site), answer.solution.bound_h)
             elif answer.proven:
-                self.bounds_h[site] = -math.inf
+                self._bounds_h[site] = -math.inf
         self._report("searching plans without each site", 1.0)
 
 
@@ -335,6 +343,7 @@ def find_alternatives(
     time_limit_s: float = 60.0,
     seed: int = 1,
     progress: Progress | None = None,
+    network: Network | None = None,
 ) -> tuple[Alternative, ...]:
     """Find plans nearly as good that share as few sites as possible with the plan and with each other.
 
@@ -345,13 +354,14 @@ def find_alternatives(
     loss_share : an alternative is worth at least (1 - loss_share) x the value of the plan.
     time_limit_s, seed : limit of all searches together, and their seed.
     progress : called with a stage in words and the share done.
+    network : the compressed network of the problem, when one is at hand.
 
     Formula: min m subject to v(Q) >= (1 - loss share) v(P) and |sites(Q) and sites(P_i)| <= m for the plan
     and every alternative before. In words: the number of sites in common is halved as long as a plan that
     good exists; each question is one search that ends once it knows, so "no plan shares fewer" can be proven.
     Source: modelling to generate alternatives, Brill, Chang and Hopkins (1982).
     """
-    pricer = _Pricer(problem)
+    pricer = _Pricer(problem, network)
     value_h, _ = pricer.measure(_as_choice(problem, chosen))
     deadline = time.monotonic() + time_limit_s
     plans = [np.asarray(chosen, np.int32)]
@@ -360,7 +370,7 @@ def find_alternatives(
         if progress is not None:
             progress("searching other plans", place / count)
         left_s = (deadline - time.monotonic()) / (count - place)
-        best = _find_far_plan(problem, budget_eur, plans, value_h, loss_share, left_s, seed)
+        best = _find_far_plan(pricer.network, budget_eur, plans, value_h, loss_share, left_s, seed)
         if best is None:
             break
         found.append(best)
@@ -371,7 +381,7 @@ def find_alternatives(
 
 
 def _find_far_plan(
-    problem: Problem,
+    network: Network,
     budget_eur: float,
     plans: list[np.ndarray],
     value_h: float,
@@ -380,7 +390,7 @@ def _find_far_plan(
     seed: int,
 ) -> Alternative | None:
     """Plan with the fewest sites in common with any of `plans`, by halving; None when none differs."""
-    deadline = time.monotonic() + time_limit_s
+    deadline, problem = time.monotonic() + time_limit_s, network.problem
     floor_h = value_h - loss_share * abs(value_h)
     closed = [set(problem.option_site[plan].tolist()) for plan in plans]
     low, high = 0, max(len(sites) for sites in closed) - 1
@@ -395,7 +405,7 @@ def _find_far_plan(
             far = add_limit(far, f"other than plan {number}", options, np.ones(len(options)), limit)
         answer = search_plan(
             far, budget_eur, loss_share / 10, (deadline - time.monotonic()) / 2, seed,
-            lambda value_h, bound_h: value_h >= floor_h or bound_h < floor_h,
+            lambda value_h, bound_h: value_h >= floor_h or bound_h < floor_h, network,
         )  # fmt: skip
         solution = answer.solution
         if solution is not None and solution.value_h >= floor_h:
@@ -414,131 +424,3 @@ def _find_far_plan(
     sites = set(problem.option_site[options].tolist())
     share = len(sites & closed[0]) / max(1, len(sites))
     return Alternative(options, found_h, cost_eur, value_h - found_h, share, shared, proven and low > high)
-
-
-def trace_curve(
-    problem: Problem,
-    budgets_eur: Sequence[float],
-    gap: float = 0.01,
-    time_limit_s: float = 300.0,
-    seed: int = 1,
-    progress: Progress | None = None,
-) -> tuple[CurvePoint, ...]:
-    """Trace value and bound against the budget.
-
-    Parameters
-    ----------
-    problem : the problem.
-    budgets_eur : budgets, in any order.
-    gap : gap at which each search stops.
-    time_limit_s, seed : limit of all searches together, and their seed.
-    progress : called with a stage in words and the share done.
-
-    Returns
-    -------
-    One point per different budget, the smallest first; values and bounds never fall with the budget.
-
-    Formula: v_i = max(v_1 .. v_i), u_i = min(u_i .. u_n). In words: a plan for less money is a plan for more,
-    and what no plan can beat with more money it cannot beat with less.
-    """
-    budgets = sorted({float(one) for one in budgets_eur})
-    tasks = [(problem, budget) for budget in budgets]
-    return _trace(tasks, budgets, gap, time_limit_s, seed, "searching along the budgets", progress)
-
-
-def trace_front(
-    problem: Problem,
-    budget_eur: float,
-    amounts: np.ndarray,
-    limits: Sequence[float],
-    gap: float = 0.01,
-    time_limit_s: float = 300.0,
-    seed: int = 1,
-    progress: Progress | None = None,
-) -> tuple[CurvePoint, ...]:
-    """Trace value and bound against the most of something else that the plan may use, under one budget.
-
-    Parameters
-    ----------
-    problem, budget_eur : the problem and the budget of every plan on the front.
-    amounts : what each option uses, float64[O], for example its land take in m2.
-    limits : the most that the chosen options may use together, in any order.
-    gap, time_limit_s, seed, progress : as in `trace_curve`.
-
-    Returns
-    -------
-    One point per different limit, the smallest first; see `trace_curve`.
-    """
-    used = np.flatnonzero(amounts > 0).astype(np.int32)
-    scale = max(1.0, float(amounts.max(initial=0.0)))
-    ladder = sorted({float(one) for one in limits})
-    tasks = [
-        (add_limit(problem, "civil limit", used, amounts[used] / scale, limit / scale), budget_eur)
-        for limit in ladder
-    ]
-    return _trace(tasks, ladder, gap, time_limit_s, seed, "searching along the civil limits", progress)
-
-
-def _trace(
-    tasks: Sequence[tuple[Problem, float]],
-    limits: Sequence[float],
-    gap: float,
-    time_limit_s: float,
-    seed: int,
-    stage: str,
-    progress: Progress | None,
-) -> tuple[CurvePoint, ...]:
-    """Solve problems of which each allows all that the ones before allow, and carry plans and bounds over."""
-    deadline = time.monotonic() + time_limit_s
-    points: list[CurvePoint] = []
-    for place, ((problem, budget_eur), limit) in enumerate(zip(tasks, limits, strict=True)):
-        if progress is not None:
-            progress(stage, place / len(tasks))
-        left_s = max(0.0, deadline - time.monotonic()) / (len(tasks) - place)
-        answer = search_plan(problem, budget_eur, gap, left_s, seed)
-        solution = answer.solution
-        point = CurvePoint(limit, None, math.nan, -math.inf, -math.inf if answer.proven else math.inf)
-        if solution is not None:
-            point = CurvePoint(limit, solution.chosen, solution.cost_eur, solution.value_h, solution.bound_h)
-        if points and points[-1].value_h > point.value_h:
-            before = points[-1]
-            point = replace(point, chosen=before.chosen, cost_eur=before.cost_eur, value_h=before.value_h)
-        points.append(replace(point, bound_h=max(point.bound_h, point.value_h)))
-    for place in range(len(points) - 2, -1, -1):
-        bound_h = min(points[place].bound_h, points[place + 1].bound_h)
-        points[place] = replace(points[place], bound_h=bound_h)
-    if progress is not None:
-        progress(stage, 1.0)
-    return tuple(points)
-
-
-def measure_slopes(points: Sequence[CurvePoint], unit: float = 1e6) -> tuple[Slope, ...]:
-    """Say what one more unit (a million EUR) buys between neighbours of a curve.
-
-    Formula: found = (v_b - v_a) / (b - a) x unit; at least max(0, v_b - u_a), at most u_b - v_a, likewise. In
-    words: the hours that the step adds, spread evenly; the true best plans lie between value and bound.
-    Steps from a limit without a plan are left out.
-
-    Examples
-    --------
-    >>> nothing = np.empty(0, np.int32)
-    >>> a, b = CurvePoint(0.0, nothing, 0.0, 4.0, 4.0), CurvePoint(2e6, nothing, 2e6, 5.0, 5.5)
-    >>> slope = measure_slopes((a, b))[0]
-    >>> slope.found_h, slope.low_h, slope.high_h
-    (0.5, 0.5, 0.75)
-    """
-    slopes = []
-    for a, b in itertools.pairwise(points):
-        if a.chosen is None or b.chosen is None:
-            continue
-        per = unit / (b.limit - a.limit)
-        slopes.append(
-            Slope(
-                from_limit=a.limit,
-                to_limit=b.limit,
-                found_h=(b.value_h - a.value_h) * per,
-                low_h=max(0.0, b.value_h - a.bound_h) * per,
-                high_h=(b.bound_h - a.value_h) * per,
-            )
-        )
-    return tuple(slopes)

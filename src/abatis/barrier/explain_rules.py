@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from abatis.barrier.network import build_network
+from abatis.barrier.network import Network, build_network
 from abatis.barrier.solve import Solution, measure_times, solve_problem
 from abatis.model.errors import InfeasibleError
 from abatis.model.plan import Problem
@@ -40,14 +40,15 @@ class RuleConflict:
     """The smallest sets of rules that have to be dropped so that a plan exists.
 
     `sets` and `names` list every smallest set found, by key and in words; the key of the budget is `budget`.
-    `proven` is true when no smaller set is enough. When the budget is in the first set that holds it,
-    less than `missing_low_eur` more is not enough and `missing_high_eur` more is (None when money is not the
-    matter).
+    `proven` is true when no smaller set is enough, `certain` when it is proven that no plan keeps all rules
+    (else none was found in the time given). When the budget is in the first set that holds it, less than
+    `missing_low_eur` more is not enough and `missing_high_eur` more is (None when money is not the matter).
     """
 
     sets: tuple[tuple[str, ...], ...]
     names: tuple[tuple[str, ...], ...]
     proven: bool
+    certain: bool
     missing_low_eur: float | None
     missing_high_eur: float | None
     message: str
@@ -60,12 +61,14 @@ def search_plan(
     time_limit_s: float,
     seed: int,
     stop: Stop | None = None,
+    network: Network | None = None,
+    start: np.ndarray | None = None,
 ) -> Answer:
     """Solve a problem; an infeasible one is an answer here, not an error.
 
     Parameters
     ----------
-    problem, budget_eur, gap, time_limit_s, seed : as in `solve_problem`.
+    problem, budget_eur, gap, time_limit_s, seed, network, start : as in `solve_problem`.
     stop : asked with (value_h, bound_h) now and then; the search ends early when it says yes.
 
     Raises
@@ -82,10 +85,10 @@ def search_plan(
 
     started = time.monotonic()
     try:
-        solution = solve_problem(problem, budget_eur, gap, time_limit_s, seed, report)
+        solution = solve_problem(problem, budget_eur, gap, time_limit_s, seed, report, network, start)
     except InfeasibleError as error:
         in_time = time.monotonic() - started < time_limit_s and OUT_OF_TIME not in str(error)
-        return Answer(None, in_time and not stopped)
+        return Answer(None, error.proven and in_time and not stopped)
     if solution.status == "interrupted" and not stopped:
         raise KeyboardInterrupt
     return Answer(solution, False)
@@ -206,8 +209,9 @@ class _RuleTester:
         if left_s <= 0:
             return Answer(None, False)
         answer = search_plan(
-            problem, budget_eur, ANY_GAP, left_s, self.seed, lambda value_h, _: math.isfinite(value_h)
-        )
+            problem, budget_eur, ANY_GAP, left_s, self.seed, lambda value_h, _: math.isfinite(value_h),
+            self._network,
+        )  # fmt: skip
         if answer.solution is not None:
             choice = np.zeros(self.problem.option_count)
             choice[answer.solution.chosen] = 1.0
@@ -260,12 +264,17 @@ def find_smallest_relaxation(
     tester = _RuleTester(problem, budget_eur, time.monotonic() + time_limit_s, seed)
     rules = list_rules(problem, budget_eur)
     if tester.can_keep(tester.every):
-        return RuleConflict((), (), True, None, None, "All rules can be kept together.")
+        message = (
+            "A plan that keeps all rules exists, but more time is needed to find it: raise the time limit."
+        )
+        return RuleConflict((), (), True, False, None, None, message)
     sets, proven = _find_smallest_sets(tester)
     missing = _bracket_missing(tester, sets)
     keys = tuple(tuple(rules[n][0] for n in one) for one in sets)
     names = tuple(tuple(rules[n][1] for n in one) for one in sets)
-    return RuleConflict(keys, names, proven, *missing, _word_conflict(names, proven, missing))
+    certain = bool(tester.conflicts)
+    message = _word_conflict(names, proven, certain, missing)
+    return RuleConflict(keys, names, proven, certain, *missing, message)
 
 
 def _find_smallest_sets(tester: _RuleTester) -> tuple[list[tuple[int, ...]], bool]:
@@ -347,10 +356,15 @@ def _bracket_missing(
 
 
 def _word_conflict(
-    names: Sequence[Sequence[str]], proven: bool, missing: tuple[float | None, float | None]
+    names: Sequence[Sequence[str]],
+    proven: bool,
+    certain: bool,
+    missing: tuple[float | None, float | None],
 ) -> str:
     choices = [" and ".join(f"'{name}'" for name in one) for one in names]
     text = "No plan keeps all rules. "
+    if not certain:
+        text = "No plan that keeps all rules was found in the time given; one may exist. "
     if len(choices) == 1:
         text += f"It is enough to drop {choices[0]}."
     else:
@@ -367,4 +381,5 @@ def explain_conflict(
 ) -> InfeasibleError:
     """Make the error for a problem without a plan: its message says what to drop, its rules name it."""
     conflict = find_smallest_relaxation(problem, budget_eur, time_limit_s, seed)
-    return InfeasibleError(conflict.message, tuple(dict.fromkeys(itertools.chain(*conflict.names))))
+    names = tuple(dict.fromkeys(itertools.chain(*conflict.names)))
+    return InfeasibleError(conflict.message, names, conflict.certain)

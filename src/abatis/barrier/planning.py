@@ -119,7 +119,7 @@ def verify_plan(plan_folder: Path) -> Verdict:
     InputError : when files are missing or unreadable.
     """
     plan = read_plan(plan_folder)
-    certificate = _read_certificate(plan_folder / "certificate.json")
+    certificate = read_certificate(plan_folder / "certificate.json")
     study = read_study(find_study_folder(plan_folder))
     reasons = []
     if plan.study_hash != hash_study(study):
@@ -128,21 +128,35 @@ def verify_plan(plan_folder: Path) -> Verdict:
     reasons += check_certificate(siting.problem, certificate)
     if not reasons:
         reasons += _compare_plan(plan, siting, certificate)
-    leaves = sum("split" not in node for node in certificate.get("nodes", []))
-    return Verdict(plan_folder, tuple(reasons), len(certificate.get("paths", [])), leaves)
+    return Verdict(plan_folder, tuple(reasons), *count_parts(certificate))
 
 
-def _read_certificate(path: Path) -> dict[str, Any]:
+def count_parts(certificate: Mapping[str, Any]) -> tuple[int, int]:
+    """Paths and leaves of a certificate; 0 for what a damaged one lacks."""
+    paths, nodes = certificate.get("paths"), certificate.get("nodes")
+    leaves = (
+        [one for one in nodes if isinstance(one, dict) and "split" not in one]
+        if isinstance(nodes, list)
+        else []
+    )
+    return len(paths) if isinstance(paths, list) else 0, len(leaves)
+
+
+def read_certificate(path: Path) -> dict[str, Any]:
+    """Read a certificate file.
+
+    Raises
+    ------
+    InputError : it is missing, damaged, or holds something else.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError([Fault("is missing", str(path), remedy="solve the study again")]) from error
+        raise InputError([Fault("is missing", str(path), remedy="solve again")]) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            [Fault(f"is damaged: {error}", str(path), remedy="solve the study again")]
-        ) from error
+        raise InputError([Fault(f"is damaged: {error}", str(path), remedy="solve again")]) from error
     if not isinstance(values, dict):
-        raise InputError([Fault("is not a certificate", str(path), remedy="solve the study again")])
+        raise InputError([Fault("is not a certificate", str(path), remedy="solve again")])
     return values
 
 

@@ -64,12 +64,16 @@ class UnitError(InputError):
 
 
 class InfeasibleError(AbatisError):
-    """No plan keeps all rules; `rules` names a smallest set of rules that conflict."""
+    """No plan keeps all rules; `rules` names a smallest set of rules that conflict.
+
+    `proven` is false when none was found in the time given but one may exist.
+    """
 
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, message: str, rules: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, rules: Sequence[str] = (), proven: bool = True) -> None:
         self.rules = tuple(rules)
+        self.proven = proven
         super().__init__(message)
 
 

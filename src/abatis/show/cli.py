@@ -268,6 +268,7 @@ def curve(
         str, typer.Option(metavar="EUR,EUR,...", help="budgets; 0 to 200 % of the planned one when left out")
     ] = "",
     land: Annotated[bool, typer.Option("--land", help="trace hours against land take as well")] = False,
+    people: Annotated[bool, typer.Option("--people", help="trace hours against people near sites")] = False,
     gap: Annotated[float | None, typer.Option(help="share at which each search stops")] = None,
     time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="limit of all searches")] = 300.0,
     seed: Annotated[int | None, typer.Option(help="seed of the searches")] = None,
@@ -276,7 +277,7 @@ def curve(
     """Trace the hours that every budget buys, with a bound, and what an extra million buys."""
     from abatis.show.explain import CurveSettings, read_budgets, trace_study
 
-    settings = CurveSettings(read_budgets(budgets), land, gap, time_limit, seed)
+    settings = CurveSettings(read_budgets(budgets), land, people, gap, time_limit, seed)
     with ShowProgress() as progress:
         tables = trace_study(study, settings, progress)
     show_tables(tables, as_json)
@@ -341,14 +342,27 @@ def interdict(
     arcs: Annotated[Path, typer.Argument(metavar="ARCS", help="CSV file: tail,head,cost,delay,resource")],
     source: Annotated[str, typer.Option(metavar="NODE", help="node the traveller starts from")],
     sink: Annotated[str, typer.Option(metavar="NODE", help="node the traveller wants to reach")],
-    budget: Annotated[float, typer.Option(metavar="UNITS", help="resource that may be used up")],
+    budget: Annotated[
+        float | None, typer.Option(metavar="UNITS", help="resource that may be used up; needed to solve")
+    ] = None,
     time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="limit of the search")] = 60.0,
     gap: Annotated[float, typer.Option(help="share at which the search stops")] = 0.0,
     seed: Annotated[int, typer.Option(help="seed of the search")] = 1,
     certificate: Annotated[Path | None, typer.Option(metavar="FILE", help="where to write the proof")] = None,
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="check this proof again instead of solving")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Solve a textbook instance: which arcs to delay so that the shortest way becomes longest."""
+    """Solve a textbook instance: which arcs to delay so that the shortest way becomes longest.
+
+    With --check FILE nothing is solved: the proof in FILE is checked again, without the solver.
+    """
+    if check is not None:
+        _check_interdiction(arcs, source, sink, budget, check, as_json)
+        return
+    if budget is None:
+        raise InputError([Fault("is missing", column="--budget", remedy="say how much may be used up")])
     from abatis.show.interdict import (
         InterdictSettings,
         describe_interdiction,
@@ -370,6 +384,33 @@ def interdict(
         show_tables(tabulate_interdiction(answer), as_json)
     if answer.reasons:
         raise AbatisError("The certificate does not hold: " + "; ".join(answer.reasons))
+
+
+def _check_interdiction(
+    arcs: Path, source: str, sink: str, budget: float | None, certificate: Path, as_json: bool
+) -> None:
+    from abatis.show.interdict import check_interdiction
+
+    answer = check_interdiction(arcs, source, sink, budget, certificate)
+    columns = (
+        Column("certificate", "certificate"),
+        Column("holds", "holds"),
+        Column("value", "value", ",.12g"),
+        Column("bound", "no plan is worth more than", ",.12g"),
+        Column("paths", "paths checked", ",.0f"),
+        Column("leaves", "leaves checked", ",.0f"),
+    )
+    if as_json:
+        print_json(answer)
+    else:
+        show_tables({"check": Table("Certificate", columns, (answer,))}, as_json)
+    if not answer["holds"]:
+        raise InputError(
+            [
+                Fault(f"does not hold: {reason}", str(certificate), remedy="solve again")
+                for reason in answer["reasons"]
+            ]
+        )
 
 
 @app.command("demo")
@@ -419,7 +460,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return _translate_exit(end.code)
     except InfeasibleError as error:
-        print_message(f"No plan keeps all rules: {error}", "bold red")
+        print_message(str(error), "bold red")
         for rule in error.rules:
             print_message(f"  rule: {rule}")
         return error.exit_code

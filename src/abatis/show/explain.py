@@ -12,27 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from abatis.barrier.explain import (
-    CurvePoint,
-    find_alternatives,
-    measure_slopes,
-    rate_sites,
-    trace_curve,
-    trace_front,
-)
+from abatis.barrier.curve import CurvePoint, measure_slopes, trace_curve, trace_front
+from abatis.barrier.explain import find_alternatives, rate_sites
+from abatis.barrier.network import Network, build_network
 from abatis.barrier.planning import find_study_folder
 from abatis.barrier.sites import Siting, site_study
 from abatis.model.errors import Fault, InputError
+from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, read_plan
 from abatis.model.storage import write_text_whole
 from abatis.model.study import Study
+from abatis.people.impact import find_cells_beside
 from abatis.show.results import Progress, check_same_study, find_option_rows, label_sites
 from abatis.show.tables import Column, Table
 from abatis.show.workflow import choose_settings, load_study
 
 MILLION = 1e6
 CURVE_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-LAND_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+FRONT_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHARP = 0.1
 CURVE_COLUMNS = (
     Column("budget_eur", "budget [EUR]", ",.0f"),
     Column("cost_eur", "cost [EUR]", ",.0f"),
@@ -47,6 +45,15 @@ CURVE_COLUMNS = (
     Column("on_front", "on the front"),
 )
 LAND_COLUMNS = (Column("land_limit_m2", "land take, at most [m2]", ",.0f"), *CURVE_COLUMNS[:7])
+PEOPLE_COLUMNS = (
+    Column("people_limit", "people near sites, at most", ",.0f"),
+    Column("people_near", "people near sites", ",.0f"),
+    *CURVE_COLUMNS[:7],
+)
+PEOPLE_NOTE = (
+    "People near a site are those of the home cells on both sides of its closed edges, within about one cell "
+    "of the work. Who lives near two sites counts twice."
+)
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,13 @@ def explain_plan(folder: Path, settings: WhySettings, progress: Progress) -> dic
     check_same_study(study, plan)
     siting = site_study(study, mesh, progress)
     chosen = np.array(find_option_rows(siting, plan), np.int32)
+    network = build_network(siting.problem)
     key = _find_site(siting, settings.site)
     both = not settings.site and settings.alternatives > 0
     limit_s = settings.time_limit_s / 2 if both else settings.time_limit_s
     ratings = rate_sites(
         siting.problem, chosen, plan.budget_eur, plan.bound_h, [key] if key else [],
-        time_limit_s=limit_s, seed=plan.seed, progress=progress,
+        time_limit_s=limit_s, seed=plan.seed, progress=progress, network=network,
     )  # fmt: skip
     labels = label_sites(siting)
     rows = tuple(
@@ -106,7 +114,9 @@ def explain_plan(folder: Path, settings: WhySettings, progress: Progress) -> dic
     )
     tables = {"sites": _tabulate_sites(plan, rows)}
     if both:
-        tables["alternatives"] = _tabulate_alternatives(siting, plan, chosen, settings, limit_s, progress)
+        tables["alternatives"] = _tabulate_alternatives(
+            siting, network, plan, chosen, settings, limit_s, progress
+        )
     return tables
 
 
@@ -128,23 +138,38 @@ def _tabulate_sites(plan: Plan, rows: tuple[dict[str, Any], ...]) -> Table:
     )
     note = (
         "Lost without it: the site alone is left out. After replacing: its money may be spent anywhere else "
-        "within budget and rules. The losses of two sites do not add up."
+        f"within budget and rules. The losses of two sites do not add up. {_say_sharpness(rows)}"
     )
     return Table(f"Why the sites of plan {plan.name}", columns, rows, note)
 
 
+def _say_sharpness(rows: Sequence[dict[str, Any]]) -> str:
+    """Say how many sites have a narrow bracket, and where the time went."""
+    sharp = sum(
+        not row["replaceable"]
+        or row["replacement_high_h"] - row["replacement_low_h"] <= max(SHARP * row["removal_loss_h"], 1e-6)
+        for row in rows
+    )
+    if sharp == len(rows):
+        return ""
+    return (
+        f"{sharp} of {len(rows)} sites are known to within {100 * SHARP:g} % of their loss; the time went to "
+        "those that are hardest to replace first, and a longer --time-limit narrows the others."
+    )
+
+
 def _tabulate_alternatives(
     siting: Siting,
+    network: Network,
     plan: Plan,
     chosen: np.ndarray,
     settings: WhySettings,
     limit_s: float,
     progress: Progress,
 ) -> Table:
-    problem = siting.problem
     others = find_alternatives(
-        problem, chosen, plan.budget_eur, settings.alternatives, settings.loss_share, limit_s, plan.seed,
-        progress,
+        siting.problem, chosen, plan.budget_eur, settings.alternatives, settings.loss_share, limit_s,
+        plan.seed, progress, network,
     )  # fmt: skip
     labels = label_sites(siting)
     rows = tuple(
@@ -190,10 +215,11 @@ def measure_land(siting: Siting, chosen: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class CurveSettings:
-    """What to trace: budgets in EUR (empty: shares of the planned one), the land front too, gap, seconds."""
+    """What to trace: budgets in EUR (empty: shares of the planned one), which fronts too, gap, seconds."""
 
     budgets_eur: tuple[float, ...] = ()
     land: bool = False
+    people: bool = False
     gap: float | None = None
     time_limit_s: float = 300.0
     seed: int | None = None
@@ -228,7 +254,9 @@ def read_budgets(text: str) -> tuple[float, ...]:
 
 
 def trace_study(folder: Path, settings: CurveSettings, progress: Progress) -> dict[str, Table]:
-    """Trace hours against budget, and against land take when asked; write plans/curve.csv, plans/land.csv.
+    """Trace hours against budget, and against land take or people near sites when asked.
+
+    Writes plans/curve.csv, plans/land.csv and plans/people.csv.
 
     Parameters
     ----------
@@ -238,7 +266,7 @@ def trace_study(folder: Path, settings: CurveSettings, progress: Progress) -> di
 
     Returns
     -------
-    Table `curve`, and table `land` when asked for.
+    Table `curve`, and tables `land` and `people` when asked for.
 
     Raises
     ------
@@ -249,18 +277,32 @@ def trace_study(folder: Path, settings: CurveSettings, progress: Progress) -> di
     planned_eur = chosen.budget_eur
     budgets = settings.budgets_eur or tuple(share * planned_eur for share in CURVE_SHARES)
     siting = site_study(study, mesh, progress)
-    limit_s = settings.time_limit_s / (2 if settings.land else 1)
-    points = trace_curve(siting.problem, budgets, chosen.gap, limit_s, chosen.seed, progress)
+    network = build_network(siting.problem)
+    limit_s = settings.time_limit_s / (1 + settings.land + settings.people)
+    points = trace_curve(siting.problem, budgets, chosen.gap, limit_s, chosen.seed, progress, network)
     rows = _describe_curve(siting, points)
     tables = {"curve": Table("Hours against budget", CURVE_COLUMNS, rows, _say_next_million(rows))}
     _write_table(study, "curve.csv", CURVE_COLUMNS, rows)
+    front = _Front(siting, network, points[-1], max(budgets), chosen.gap, limit_s, chosen.seed, progress)
+    with_budget = f"with a budget of EUR {max(budgets):,.0f}"
     if settings.land:
-        top_eur = max(budgets)
-        land_rows = _trace_land(siting, points[-1], top_eur, chosen.gap, limit_s, chosen.seed, progress)
-        title = f"Hours against land take with a budget of EUR {top_eur:,.0f}"
-        tables["land"] = Table(title, LAND_COLUMNS, land_rows)
-        _write_table(study, "land.csv", LAND_COLUMNS, land_rows)
+        land_m2 = np.array([option.land_take_m2 for option in siting.options])
+        rows = front.trace(land_m2, "land_limit_m2")
+        tables["land"] = Table(f"Hours against land take {with_budget}", LAND_COLUMNS, rows)
+        _write_table(study, "land.csv", LAND_COLUMNS, rows)
+    if settings.people:
+        rows = front.trace(count_people(mesh, study, siting), "people_limit", "people_near")
+        title = f"Hours against people near sites {with_budget}"
+        tables["people"] = Table(title, PEOPLE_COLUMNS, rows, PEOPLE_NOTE)
+        _write_table(study, "people.csv", PEOPLE_COLUMNS, rows)
     return tables
+
+
+def count_people(mesh: Mesh, study: Study, siting: Siting) -> np.ndarray:
+    """Count the people beside each option's site, float64[O]: those of the home cells along its edges."""
+    persons = np.where(mesh.mask_countries(study.home), mesh.population, 0.0)
+    near = {site.key: float(persons[find_cells_beside(mesh, site)].sum()) for site in siting.sites}
+    return np.array([near[option.site] for option in siting.options])
 
 
 def _describe_point(siting: Siting, point: CurvePoint) -> dict[str, Any]:
@@ -333,24 +375,38 @@ def _say_next_million(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _trace_land(
-    siting: Siting,
-    free: CurvePoint,
-    budget_eur: float,
-    gap: float,
-    limit_s: float,
-    seed: int,
-    progress: Progress,
-) -> tuple[dict[str, Any], ...]:
-    """Trace hours against the land that plans of one budget take, from none to what the free plan takes."""
-    land_m2 = np.array([option.land_take_m2 for option in siting.options])
-    most_m2 = measure_land(siting, free.chosen) if free.chosen is not None else float(land_m2.sum())
-    limits = [share * most_m2 for share in LAND_SHARES]
-    points = trace_front(siting.problem, budget_eur, land_m2, limits, gap, limit_s, seed, progress)
-    return tuple(
-        {"land_limit_m2": point.limit, "budget_eur": budget_eur, **_describe_point(siting, point)}
-        for point in points
-    )
+@dataclass(frozen=True)
+class _Front:
+    """Traces hours against something else that plans of one budget use; `free` is the plan without limit."""
+
+    siting: Siting
+    network: Network
+    free: CurvePoint
+    budget_eur: float
+    gap: float
+    limit_s: float
+    seed: int
+    progress: Progress
+
+    def trace(self, amounts: np.ndarray, limit_key: str, amount_key: str = "") -> tuple[dict[str, Any], ...]:
+        """Trace from none of the amounts float64[O] to what the free plan uses."""
+        free = self.free.chosen
+        most = math.fsum(amounts if free is None else amounts[free])
+        points = trace_front(
+            self.siting.problem, self.budget_eur, amounts, [share * most for share in FRONT_SHARES], self.gap,
+            self.limit_s, self.seed, self.progress, self.network, self.free,
+        )  # fmt: skip
+        rows = []
+        for point in points:
+            row = {
+                limit_key: point.limit,
+                "budget_eur": self.budget_eur,
+                **_describe_point(self.siting, point),
+            }
+            if amount_key and point.chosen is not None:
+                row[amount_key] = math.fsum(amounts[point.chosen])
+            rows.append(row)
+        return tuple(rows)
 
 
 def _write_table(study: Study, name: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from abatis.barrier.certificate import check_certificate
+from abatis.barrier.planning import count_parts, read_certificate
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import Progress, gap_of, solve_problem
 from abatis.barrier.textbook import Arcs, find_unit, read_arcs, round_bound
@@ -92,6 +93,46 @@ def interdict_arcs(
         certificate=certificate,
         reasons=reasons,
     )
+
+
+def check_interdiction(
+    path: Path, source: str, sink: str, budget: float | None, certificate: Path
+) -> dict[str, Any]:
+    """Check a kept certificate against its arc list again, without the solver.
+
+    Parameters
+    ----------
+    path, source, sink : the arc list and the names of its two ends.
+    budget : the resource that the plan was to keep to, or None to take the certificate's word for it.
+    certificate : file that `--certificate` wrote.
+
+    Returns
+    -------
+    JSON values `certificate, holds, value, bound, budget, chosen, paths, leaves, reasons`; value, bound and
+    chosen arcs are None unless it holds.
+
+    Raises
+    ------
+    InputError : a faulty arc list, or a file that is no certificate.
+    """
+    arcs = read_arcs(path, source, sink)
+    values = read_certificate(certificate)
+    unit = find_unit(arcs)
+    problem = arcs.make_problem(unit)
+    reasons = check_certificate(problem, values)
+    if not reasons and values.get("unit") != unit:
+        reasons.append(f"it counts in units of {values.get('unit')}, the arc list in units of {unit:g}")
+    if not reasons and budget is not None and values["budget_eur"] != budget:
+        reasons.append(f"it was made for a budget of {values['budget_eur']:g}, not {budget:g}")
+    answer: dict[str, Any] = dict.fromkeys(("value", "bound", "budget", "chosen"))
+    if not reasons:
+        bound = round_bound(problem, values["value_h"], values["bound_h"])
+        chosen = _list_chosen(arcs, [int(problem.option_edge[option]) for option in values["chosen"]])
+        answer = {"value": _shorten(values["value_h"] * unit), "bound": _shorten(bound * unit)}
+        answer |= {"budget": values["budget_eur"], "chosen": list(chosen)}
+    paths, leaves = count_parts(values)
+    kept = {"certificate": str(certificate), "holds": not reasons}
+    return {**kept, **answer, "paths": paths, "leaves": leaves, "reasons": reasons}
 
 
 def _shorten(value: float) -> float:

@@ -1,0 +1,198 @@
+"""Curves around a plan: value and bound against money or something else, and what one unit more buys."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from abatis.barrier.explain import add_limit
+from abatis.barrier.explain_rules import search_plan
+from abatis.barrier.network import Network, build_network
+from abatis.model.plan import Problem
+
+ROUNDING = 1e-9
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The best plan found at one limit (a budget, or an amount of something else), and what no plan beats.
+
+    `chosen` is None and `value_h` -inf when no plan was found; `bound_h` is -inf when none exists.
+    """
+
+    limit: float
+    chosen: np.ndarray | None
+    cost_eur: float
+    value_h: float
+    bound_h: float
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What one unit more buys between two limits of a curve: hours, as found, and at least and at most."""
+
+    from_limit: float
+    to_limit: float
+    found_h: float
+    low_h: float
+    high_h: float
+
+
+def trace_curve(
+    problem: Problem,
+    budgets_eur: Sequence[float],
+    gap: float = 0.01,
+    time_limit_s: float = 300.0,
+    seed: int = 1,
+    progress: Progress | None = None,
+    network: Network | None = None,
+) -> tuple[CurvePoint, ...]:
+    """Trace value and bound against the budget.
+
+    Parameters
+    ----------
+    problem : the problem.
+    budgets_eur : budgets, in any order.
+    gap : gap at which each search stops.
+    time_limit_s, seed : limit of all searches together, and their seed.
+    progress : called with a stage in words and the share done.
+    network : the compressed network of the problem, when one is at hand.
+
+    Returns
+    -------
+    One point per different budget, the smallest first; values and bounds never fall with the budget.
+
+    Formula: v_i = max(v_1 .. v_i), u_i = min(u_i .. u_n). In words: a plan for less money is a plan for more,
+    and what no plan can beat with more money it cannot beat with less. Each search starts from the plan of
+    the budget below; time that it leaves over goes to the budgets above.
+    """
+    budgets = sorted({float(one) for one in budgets_eur})
+    tasks = [(problem, budget) for budget in budgets]
+    network = build_network(problem) if network is None else network
+    stage = "searching along the budgets"
+    return _trace(tasks, budgets, network, gap, time_limit_s, seed, stage, progress)
+
+
+def trace_front(
+    problem: Problem,
+    budget_eur: float,
+    amounts: np.ndarray,
+    limits: Sequence[float],
+    gap: float = 0.01,
+    time_limit_s: float = 300.0,
+    seed: int = 1,
+    progress: Progress | None = None,
+    network: Network | None = None,
+    free: CurvePoint | None = None,
+) -> tuple[CurvePoint, ...]:
+    """Trace value and bound against the most of something else that the plan may use, under one budget.
+
+    Parameters
+    ----------
+    problem, budget_eur : the problem and the budget of every plan on the front.
+    amounts : what each option uses, float64[O], for example its land take in m2.
+    limits : the most that the chosen options may use together, in any order.
+    gap, time_limit_s, seed, progress, network : as in `trace_curve`.
+    free : plan and bound under the budget without the limit, when known: its bound holds for every limit, and
+        limits that its plan keeps need no search.
+
+    Returns
+    -------
+    One point per different limit, the smallest first; see `trace_curve`.
+    """
+    used = np.flatnonzero(amounts > 0).astype(np.int32)
+    scale = max(1.0, float(amounts.max(initial=0.0)))
+    every = sorted({float(one) for one in limits})
+    needed = math.inf
+    if free is not None and free.chosen is not None:
+        needed = math.fsum(amounts[free.chosen]) * (1 - ROUNDING)
+    ladder = [limit for limit in every if limit < needed]
+    tasks = [
+        (add_limit(problem, "civil limit", used, amounts[used] / scale, limit / scale), budget_eur)
+        for limit in ladder
+    ]
+    network = build_network(problem) if network is None else network
+    stage = "searching along the civil limits"
+    points = _trace(tasks, ladder, network, gap, time_limit_s, seed, stage, progress)
+    if free is None:
+        return points
+    if points and points[-1].value_h > free.value_h:
+        free = replace(points[-1], bound_h=max(free.bound_h, points[-1].value_h))
+    bound_h = free.bound_h
+    return (
+        *(replace(one, bound_h=min(one.bound_h, bound_h)) for one in points),
+        *(replace(free, limit=limit) for limit in every if limit >= needed),
+    )
+
+
+def _trace(
+    tasks: Sequence[tuple[Problem, float]],
+    limits: Sequence[float],
+    network: Network,
+    gap: float,
+    time_limit_s: float,
+    seed: int,
+    stage: str,
+    progress: Progress | None,
+) -> tuple[CurvePoint, ...]:
+    """Solve problems of which each allows all that the ones before allow, and carry plans and bounds over."""
+    deadline = time.monotonic() + time_limit_s
+    points: list[CurvePoint] = []
+    for place, ((problem, budget_eur), limit) in enumerate(zip(tasks, limits, strict=True)):
+        if progress is not None:
+            progress(stage, place / len(tasks))
+        left_s = max(0.0, deadline - time.monotonic()) / (len(tasks) - place)
+        start = points[-1].chosen if points else None
+        answer = search_plan(problem, budget_eur, gap, left_s, seed, network=network, start=start)
+        solution = answer.solution
+        point = CurvePoint(limit, None, math.nan, -math.inf, -math.inf if answer.proven else math.inf)
+        if solution is not None:
+            point = CurvePoint(limit, solution.chosen, solution.cost_eur, solution.value_h, solution.bound_h)
+        if points and points[-1].value_h > point.value_h:
+            before = points[-1]
+            point = replace(point, chosen=before.chosen, cost_eur=before.cost_eur, value_h=before.value_h)
+        points.append(replace(point, bound_h=max(point.bound_h, point.value_h)))
+    for place in range(len(points) - 2, -1, -1):
+        bound_h = min(points[place].bound_h, points[place + 1].bound_h)
+        points[place] = replace(points[place], bound_h=bound_h)
+    if progress is not None:
+        progress(stage, 1.0)
+    return tuple(points)
+
+
+def measure_slopes(points: Sequence[CurvePoint], unit: float = 1e6) -> tuple[Slope, ...]:
+    """Say what one more unit (a million EUR) buys between neighbours of a curve.
+
+    Formula: found = (v_b - v_a) / (b - a) x unit; at least max(0, v_b - u_a), at most u_b - v_a, likewise. In
+    words: the hours that the step adds, spread evenly; the true best plans lie between value and bound.
+    Steps from a limit without a plan are left out.
+
+    Examples
+    --------
+    >>> nothing = np.empty(0, np.int32)
+    >>> a, b = CurvePoint(0.0, nothing, 0.0, 4.0, 4.0), CurvePoint(2e6, nothing, 2e6, 5.0, 5.5)
+    >>> slope = measure_slopes((a, b))[0]
+    >>> slope.found_h, slope.low_h, slope.high_h
+    (0.5, 0.5, 0.75)
+    """
+    slopes = []
+    for a, b in itertools.pairwise(points):
+        if a.chosen is None or b.chosen is None:
+            continue
+        per = unit / (b.limit - a.limit)
+        slopes.append(
+            Slope(
+                from_limit=a.limit,
+                to_limit=b.limit,
+                found_h=(b.value_h - a.value_h) * per,
+                low_h=max(0.0, b.value_h - a.bound_h) * per,
+                high_h=(b.bound_h - a.value_h) * per,
+            )
+        )
+    return tuple(slopes)
