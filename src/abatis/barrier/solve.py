@@ -221,5 +221,6 @@ def explain_infeasible(problem: Problem, status: str) -> InfeasibleError:
     names = [rule.name for rule in problem.rules if rule.limit < 0]
     names += [problem.least_hours_names[k] for k in problem.least_hours]
     if status != "gap":
-        return InfeasibleError("no plan that keeps all rules was found in the time given", names)
+        text = "no plan that keeps all rules was found in the time given"
+        return InfeasibleError(text, names, proven=False)
     return InfeasibleError("no plan keeps these rules within the budget: " + "; ".join(names), names)
