@@ -282,9 +282,10 @@ def _add_cuts(model: highspy.Highs, pool: PathPool, finder: RouteFinder, choice:
     times = np.zeros(len(pool.network.graphs))
     for k in range(len(times)):
         times[k], route = finder.find_route(k)
-        path = None if route is None else pool.add_route(route, k)
-        if path is None:
-            continue
+        known = len(pool)
+        path = known if route is None else pool.add_route(route, k)
+        if path < known or len(pool) == known:
+            continue  # the model has this cut already
         part = slice(pool.start[path], pool.start[path + 1])
         index = np.append(pool.option[part], options + k).astype(np.int32)
         values = np.append(-pool.delay_h[part], 1.0)

@@ -299,20 +299,3 @@ def measure_all(
             if total < distance[other]:
                 distance[other] = total
                 size = push_heap(keys, items, size, total, other)
-
-
-@njit(cache=True)
-def sum_capped_delays(
-    candidate_start: np.ndarray,
-    candidate_option: np.ndarray,
-    candidate_delay_h: np.ndarray,
-    choice: np.ndarray,
-    cap_h: float,
-    out: np.ndarray,
-) -> None:
-    """Like `sum_delays` with every delay cut at `cap_h`: finds paths whose truncated rows are violated."""
-    for candidate in range(len(candidate_start) - 1):
-        total = 0.0
-        for entry in range(candidate_start[candidate], candidate_start[candidate + 1]):
-            total += min(cap_h, candidate_delay_h[entry]) * choice[candidate_option[entry]]
-        out[candidate] = total

@@ -10,7 +10,6 @@ from abatis.barrier._paths import (
     collect_all_legs,
     find_guided,
     measure_all,
-    sum_capped_delays,
     sum_delays,
 )
 from abatis.model.plan import Problem
@@ -280,18 +279,6 @@ class RouteFinder:
         network = self.network
         sum_delays(
             network.candidate_start, network.candidate_option, network.candidate_delay_h, choice, self.extra_h
-        )
-
-    def set_capped_choice(self, choice: np.ndarray, cap_h: float) -> None:
-        """Take the delays of `choice`, each cut at `cap_h` hours."""
-        network = self.network
-        sum_capped_delays(
-            network.candidate_start,
-            network.candidate_option,
-            network.candidate_delay_h,
-            choice,
-            cap_h,
-            self.extra_h,
         )
 
     def measure_time_h(self, approach: int) -> float:

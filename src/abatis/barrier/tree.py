@@ -349,7 +349,9 @@ class TreeSearch:
         floor = np.minimum(floor, box.high_h)
         if self.grain_h:
             floor = np.floor(floor / self.grain_h + 1e-9) * self.grain_h
-        gain = np.where(weight > 0, np.where(weight > 0, weight, 1.0) * (floor - box.low_h), -np.inf)
+        counts = weight > 0
+        gain = np.full(len(weight), -np.inf)
+        gain[counts] = weight[counts] * (floor - box.low_h)[counts]
         level = int(np.argmax(gain))
         least = max(1e-4 * abs(self.incumbent.value_h), self.levels.tolerance_h)
         if not np.isfinite(gain[level]) or gain[level] < (0.0 if self.grain_h else least):
