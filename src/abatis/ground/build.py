@@ -7,27 +7,22 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h3.api.numpy_int as h3
 import numpy as np
 import shapely
 
 from abatis.ground import _pixels as kernel
-from abatis.ground.bridges import Bridges, find_crossings, place_bridges
+from abatis.ground.cells import describe_cells
 from abatis.ground.composition import (
-    DEFAULT_COVER,
-    DEFAULT_SLOPE,
     DEFAULT_SOIL,
     CellCounts,
-    add_points,
-    compute_shares,
-    settle_places,
-    spread_zones,
 )
+from abatis.ground.edges import describe_edges, lay_bridges, lay_rivers
 from abatis.ground.gaps import SAMPLES, EdgeGeometry, compute_gaps, find_ends_in_pixels, find_joined
 from abatis.ground.hexgrid import HexGrid, build_hexgrid, cover_polygon, label_window
-from abatis.ground.outline import Ground, measure_border, read_ground
+from abatis.ground.layers import COVER_LAYERS, DEFAULT_ROAD, Layers, note_missing, read_layers
+from abatis.ground.outline import Ground, read_ground
 from abatis.ground.pixels import (
     UNKNOWN,
     WATER,
@@ -38,46 +33,31 @@ from abatis.ground.pixels import (
     prepare_cover,
     prepare_shapes,
 )
-from abatis.ground.rivers import RiverLines, compute_river_widths, split_rivers
+from abatis.ground.rivers import RiverLines
 from abatis.ground.roads import (
     Road,
     RoadStretches,
     burn_roads,
-    choose_stretches,
     join_roads,
     locate_along,
 )
-from abatis.ground.sources import Area, Findings, bound_places
+from abatis.ground.sources import Findings, bound_places
 from abatis.ground.sources.osm import forget_file
 from abatis.ground.sources.rasters import (
-    RasterFile,
     RasterReader,
-    list_rasters,
-    read_population_points,
 )
-from abatis.ground.sources.vectors import VectorLayer, empty_layer, read_vector_layer
-from abatis.ground.speeds import find_closed_rivers, find_passable, find_speeds, list_uses
+from abatis.ground.speeds import find_closed_rivers, find_passable
 from abatis.model.errors import SizeError
 from abatis.model.mesh import Mesh, freeze_mesh
 from abatis.model.study import Study, hash_mesh_inputs
-from abatis.model.words import COVER_WORDS, ROAD_WORDS, SLOPE_WORDS, SOIL_WORDS
+from abatis.model.words import COVER_WORDS, SOIL_WORDS
 
 Progress = Callable[[str, float], None]
 MOST_CELLS = 3_000_000
-DEFAULT_ROAD = "main"
-DEFAULT_FOREST = "open_forest"
-SMALLEST_PERCENT = 0.05
 # Fitted to builds of the embedded example on two busy cores: 21,479 cells 5.0 s 504 MiB; 150,405 cells 10.0 s
 # 569 MiB, with pixels of 40 m 37 s 597 MiB; 1,052,873 cells 42 s 1,243 MiB.
 FIXED_MIB, CELL_KIB, PIXEL_MIB = 500.0, 0.75, 1 / 8 / 2**20
 FIXED_MINUTES, CELL_MINUTES, PIXEL_MINUTES = 0.03, 5.8e-7, 4.5e-9
-COVER_LAYERS = (
-    ("landcover_areas", DEFAULT_COVER),
-    ("forest", DEFAULT_FOREST),
-    ("wetland", "wetland"),
-    ("built_up", "built_up"),
-    ("water", "water"),
-)
 
 
 @dataclass(frozen=True)
@@ -88,14 +68,6 @@ class SizePrediction:
     edges: int
     memory_mib: float
     minutes: float
-
-
-@dataclass(frozen=True)
-class _Layers:
-    """All layers as read."""
-
-    vectors: dict[str, VectorLayer]
-    rasters: dict[str, list[RasterFile]]
 
 
 def predict_size(study: Study) -> SizePrediction:
@@ -179,7 +151,7 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
     tell("reading borders", 0.0)
     findings = Findings()
     ground = read_ground(study, findings)
-    layers = _read_layers(study, ground.area if ground else bound_places(study), findings, tell)
+    layers = read_layers(study, ground.area if ground else bound_places(study), findings, tell)
     forget_file()
     findings.raise_faults()
     assert ground is not None
@@ -188,17 +160,17 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
     cells = cover_polygon(ground.outline, study.resolution)
     grid = build_hexgrid(cells)
     geometry = EdgeGeometry(grid)
-    notes = findings.notes + _note_missing(study, layers)
+    notes = findings.notes + note_missing(study, layers)
     spacing_m = float(geometry.distance_m.mean())
     tell("rivers and roads", 0.4)
-    rivers, river_m = _lay_rivers(layers, grid, geometry, spacing_m, notes)
+    rivers, river_m = lay_rivers(layers, grid, geometry, spacing_m, notes)
     roads = join_roads(layers.vectors["roads"], DEFAULT_ROAD)
     stretches = burn_roads(roads, grid, geometry.neighbor, geometry.edge, spacing_m)
     counted = _count_pixels(study, ground, layers, grid, geometry, rivers, roads, stretches, tell)
     tell("people, gaps and bridges", 0.9)
-    bridges = _lay_bridges(study, layers, roads, stretches, rivers, counted.water_m, spacing_m, notes)
-    edges = _describe_edges(study, stretches, bridges)
-    cell_columns = _describe_cells(study, ground, layers, grid, geometry, counted.counts, notes)
+    bridges = lay_bridges(study, layers, roads, stretches, rivers, counted.water_m, spacing_m, notes)
+    edges = describe_edges(study, stretches, bridges)
+    cell_columns = describe_cells(study, ground, layers, grid, geometry, counted.counts, notes)
     joined = find_joined(
         counted.bits, plan_grid(ground.area, study.pixel_m), grid, geometry, 0.577 * spacing_m, study.pixel_m
     )
@@ -227,94 +199,6 @@ def build_mesh(study: Study, progress: Progress | None = None) -> Mesh:
     )
 
 
-def _read_layers(study: Study, area: Area, findings: Findings, tell: Progress) -> _Layers:
-    names = [name for name in dict.fromkeys(study.sources["layer"]) if name != "borders"]
-    vectors: dict[str, VectorLayer] = {
-        name: empty_layer(name)
-        for name in (
-            *(layer for layer, _ in COVER_LAYERS),
-            "rivers",
-            "roads",
-            "bridges",
-            "places",
-            "population",
-            "protected",
-            "soil",
-        )
-    }
-    rasters: dict[str, list[RasterFile]] = {
-        name: [] for name in ("elevation", "landcover", "soil", "population")
-    }
-    for step, name in enumerate(names):
-        tell(f"reading {name}", 0.05 + 0.25 * step / len(names))
-        if name not in ("elevation", "landcover"):
-            vectors[name] = read_vector_layer(study, name, area, findings)
-        if name in rasters:
-            rasters[name] = list_rasters(study, name, area, findings)
-    _check_values(study, vectors, findings)
-    return _Layers(vectors, rasters)
-
-
-def _check_values(study: Study, vectors: dict[str, VectorLayer], findings: Findings) -> None:
-    """Ask for the attributes without which a layer says nothing."""
-    for layer, column, what in (
-        ("population", "value_column", "persons"),
-        ("landcover_areas", "class_column", "cover"),
-        ("soil", "class_column", "soil"),
-    ):
-        for number, row in study.source_rows(layer).iterrows():
-            name = str(row["file"]).rsplit("/", 1)[-1]
-            if vectors[layer].count and name in set(vectors[layer].files) and not row[column]:
-                findings.add_fault(
-                    f"names no attribute with the {what}",
-                    name,
-                    int(str(number)),
-                    column,
-                    f"name the attribute that holds the {what}",
-                )
-
-
-def _note_missing(study: Study, layers: _Layers) -> list[str]:
-    """Say in words which optional layers are missing and what is assumed instead."""
-    present = set(study.sources["layer"])
-    meaning = {
-        "elevation": f"no elevation: all ground is taken as {DEFAULT_SLOPE} % slope at 0 m",
-        "soil": f"no soil: all ground is taken as {DEFAULT_SOIL}",
-        "water": "no lakes: water is known from land cover and wide rivers only",
-        "rivers": "no rivers: no river slows or closes any edge",
-        "roads": "no roads: all movement is cross-country",
-        "bridges": "no bridges: every road is taken to cross every river on a bridge",
-        "protected": "no protected areas: no ground is taken as protected",
-        "population": "no population layer: people of places are put into built-up ground around them",
-    }
-    notes = [text for layer, text in meaning.items() if layer not in present]
-    if not present & {"landcover", "landcover_areas"}:
-        notes.append(f"no land cover: ground without another layer is taken as {DEFAULT_COVER}")
-    if layers.vectors["forest"].count and not np.all(layers.vectors["forest"].words != ""):
-        notes.append(f"forest without a class is taken as {DEFAULT_FOREST}")
-    if layers.vectors["roads"].count and not np.all(layers.vectors["roads"].words != ""):
-        notes.append(f"roads without a class are taken as {DEFAULT_ROAD}")
-    if study.tables["crossings"].empty and "rivers" in present:
-        notes.append("no rows in tables/crossings.csv: rivers are crossed at no cost")
-    return notes
-
-
-def _lay_rivers(
-    layers: _Layers,
-    grid: HexGrid,
-    geometry: EdgeGeometry,
-    spacing_m: float,
-    notes: list[str],
-) -> tuple[RiverLines, np.ndarray]:
-    lines, unknown = split_rivers(layers.vectors["rivers"])
-    if unknown:
-        notes.append(f"{unknown} rivers without a width are taken as 20 m wide")
-    river_m = compute_river_widths(
-        lines, grid, geometry.neighbor, geometry.edge, geometry.edge_a, geometry.edge_b, spacing_m
-    )
-    return lines, river_m
-
-
 @dataclass(frozen=True)
 class _Counted:
     """What one pass over the pixels counted: per cell, per edge boundary, per road stretch."""
@@ -329,7 +213,7 @@ class _Counted:
 def _count_pixels(
     study: Study,
     ground: Ground,
-    layers: _Layers,
+    layers: Layers,
     hexgrid: HexGrid,
     geometry: EdgeGeometry,
     rivers: RiverLines,
@@ -396,7 +280,7 @@ def _sample_stretches(
 
 
 def _stack_pixels(
-    study: Study, ground: Ground, layers: _Layers, grid: PixelGrid, rivers: RiverLines, stack: ExitStack
+    study: Study, ground: Ground, layers: Layers, grid: PixelGrid, rivers: RiverLines, stack: ExitStack
 ) -> PixelStack:
     vectors = layers.vectors
     cover = [prepare_cover(grid, vectors[name], word) for name, word in COVER_LAYERS if vectors[name].count]
@@ -442,151 +326,3 @@ def _widen_rivers(grid: PixelGrid, rivers: RiverLines, pixel_m: float) -> PixelS
         ),
     )
     return prepare_shapes(grid, degrees, np.full(len(degrees), WATER))
-
-
-def _lay_bridges(
-    study: Study,
-    layers: _Layers,
-    roads: list[Road],
-    stretches: RoadStretches,
-    rivers: RiverLines,
-    water_m: np.ndarray,
-    spacing_m: float,
-    notes: list[str],
-) -> Bridges:
-    layer = layers.vectors["bridges"]
-    crossings = find_crossings(roads, stretches, rivers)
-    bridges = place_bridges(
-        stretches, crossings, water_m, layer if layer.count else None, spacing_m, study.pixel_m
-    )
-    if bridges.assumed:
-        notes.append(f"{bridges.assumed} road crossings of water are taken to have a bridge or culvert")
-    if bridges.closed:
-        notes.append(
-            f"{bridges.closed} road crossings of rivers wider than 40 m have no bridge near them in the "
-            "bridge layer: the road is not continued over them"
-        )
-    return bridges
-
-
-@dataclass(frozen=True)
-class _EdgeRoads:
-    """The road kept on each edge that has one, and the names used."""
-
-    edge: np.ndarray
-    road_class: np.ndarray
-    road_m: np.ndarray
-    bridge_m: np.ndarray
-    road: tuple[str, ...]
-    bridge: tuple[str, ...]
-
-    def fill(self, edges: int) -> dict[str, Any]:
-        """Return the mesh's road columns for all edges."""
-        columns: dict[str, Any] = {}
-        for name, kind, nothing in (
-            ("road_class", np.int8, -1),
-            ("road_m", np.float32, 0),
-            ("bridge_m", np.float32, 0),
-        ):
-            column = np.full(edges, nothing, kind)
-            column[self.edge] = getattr(self, name)
-            columns[name] = column
-        for name, texts in (("road", self.road), ("bridge", self.bridge)):
-            known = sorted({text for text in texts if text})
-            index = {text: place for place, text in enumerate(known)}
-            column = np.full(edges, -1, np.int32)
-            column[self.edge] = [index.get(text, -1) for text in texts]
-            columns[f"{name}_name"] = column
-            columns[f"{name}_names"] = tuple(known)
-        return columns
-
-
-def _describe_edges(study: Study, stretches: RoadStretches, bridges: Bridges) -> _EdgeRoads:
-    speed = np.max(
-        [find_speeds(study, vehicle, season, "road", ROAD_WORDS) for vehicle, season in list_uses(study)],
-        axis=0,
-    )
-    chosen = choose_stretches(stretches, bridges.usable, speed)
-    return _EdgeRoads(
-        stretches.edge[chosen],
-        stretches.word[chosen],
-        np.maximum(stretches.length_m[chosen], 1.0),
-        bridges.bridge_m[chosen],
-        tuple(stretches.name[row] for row in chosen),
-        tuple(bridges.name[row] for row in chosen),
-    )
-
-
-def _describe_cells(
-    study: Study,
-    ground: Ground,
-    layers: _Layers,
-    grid: HexGrid,
-    geometry: EdgeGeometry,
-    counts: CellCounts,
-    notes: list[str],
-) -> dict[str, Any]:
-    cover = compute_shares(counts.cover, COVER_WORDS.index(DEFAULT_COVER))
-    _note_unknown(study, counts, notes)
-    people = _settle_people(study, layers, grid, geometry, counts, cover, notes)
-    country = np.where(counts.country.sum(axis=1) > 0, counts.country.argmax(axis=1), -1).astype(np.int8)
-    lost = np.flatnonzero(country < 0)
-    if lost.size:
-        centres = shapely.points(grid.lon[lost], grid.lat[lost])
-        near = np.stack([shapely.distance(centres, shape) for shape in ground.shapes], axis=1)
-        country[lost] = near.argmin(axis=1)
-    hostile = np.isin(country, np.arange(len(study.home), len(study.home) + len(study.hostile)))
-    return {
-        "country": country,
-        "area_km2": geometry.area_km2.astype(np.float32),
-        "cover": cover,
-        "slope": compute_shares(counts.slope, SLOPE_WORDS.index(DEFAULT_SLOPE)),
-        "soil": compute_shares(counts.soil, SOIL_WORDS.index(DEFAULT_SOIL)),
-        "elevation_m": (counts.height_sum / np.maximum(counts.height_count, 1)).astype(np.float32),
-        "population": people.astype(np.float32),
-        "protected": (counts.protected[:, 1] / np.maximum(counts.pixels[:, 0], 1)).astype(np.float32),
-        "border_km": measure_border(study, ground, grid, hostile),
-    }
-
-
-def _note_unknown(study: Study, counts: CellCounts, notes: list[str]) -> None:
-    """Say how much ground lies beyond the layers that are there; shares below 0.05 % go unsaid."""
-    present = set(study.sources["layer"])
-    pixels = max(1, int(counts.pixels.sum()))
-    stateless = 100 * counts.stateless_cover / pixels
-    unknown = 100 * counts.unknown_cover / pixels - stateless
-    flat = 100 - 100 * int(counts.height_count.sum()) / pixels
-    if unknown >= SMALLEST_PERCENT and present & {"landcover", "landcover_areas"}:
-        notes.append(f"cover of {unknown:.1f} % of the ground is unknown and taken as {DEFAULT_COVER}")
-    if stateless >= SMALLEST_PERCENT:
-        notes.append(
-            f"{stateless:.1f} % of the ground lies outside all borders and in no cover layer: it is taken as "
-            f"{DEFAULT_COVER}; where it is sea, add the sea to the layer water"
-        )
-    if "elevation" in present and flat >= SMALLEST_PERCENT:
-        notes.append(f"elevation of {flat:.1f} % of the ground is unknown: taken as {DEFAULT_SLOPE} % slope")
-
-
-def _settle_people(
-    study: Study,
-    layers: _Layers,
-    grid: HexGrid,
-    geometry: EdgeGeometry,
-    counts: CellCounts,
-    cover: np.ndarray,
-    notes: list[str],
-) -> np.ndarray:
-    zones, rasters = layers.vectors["population"], layers.rasters["population"]
-    if zones.count or rasters:
-        people = spread_zones(counts, zones, grid) if zones.count else np.zeros(len(grid.cells))
-        if rasters:
-            spacing_m = float(np.sqrt(geometry.area_km2.mean())) * 1000 / 4
-            area = Area(grid.lon.min(), grid.lat.min(), grid.lon.max(), grid.lat.max()).grow(0.05)
-            people = people + add_points(grid, *read_population_points(rasters, area, spacing_m))
-        return people
-    people, single = settle_places(study.tables["places"], grid, cover, geometry.area_km2)
-    if single:
-        notes.append(
-            f"{single} places have no built-up ground around them: their people are put into one cell"
-        )
-    return people

@@ -21,7 +21,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 from shapely.geometry.polygon import orient
 
-from abatis.ground.build import DEFAULT_ROAD
+from abatis.ground.layers import DEFAULT_ROAD
 from abatis.model.study import Study
 from abatis.model.words import COVER_WORDS
 from abatis.show.basemap import BaseMap

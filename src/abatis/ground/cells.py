@@ -1,0 +1,105 @@
+"""What lies in the cells of the mesh: country, cover, ground and people, from the pixels counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import shapely
+
+from abatis.ground.composition import (
+    DEFAULT_COVER,
+    DEFAULT_SLOPE,
+    DEFAULT_SOIL,
+    CellCounts,
+    add_points,
+    compute_shares,
+    settle_places,
+    spread_zones,
+)
+from abatis.ground.gaps import EdgeGeometry
+from abatis.ground.hexgrid import HexGrid
+from abatis.ground.layers import Layers
+from abatis.ground.outline import Ground, measure_border
+from abatis.ground.sources import Area
+from abatis.ground.sources.rasters import read_population_points
+from abatis.model.study import Study
+from abatis.model.words import COVER_WORDS, SLOPE_WORDS, SOIL_WORDS
+
+SMALLEST_PERCENT = 0.05
+
+
+def describe_cells(
+    study: Study,
+    ground: Ground,
+    layers: Layers,
+    grid: HexGrid,
+    geometry: EdgeGeometry,
+    counts: CellCounts,
+    notes: list[str],
+) -> dict[str, Any]:
+    """Return the mesh's cell columns; what is assumed goes into `notes`."""
+    cover = compute_shares(counts.cover, COVER_WORDS.index(DEFAULT_COVER))
+    _note_unknown(study, counts, notes)
+    people = _settle_people(study, layers, grid, geometry, counts, cover, notes)
+    country = np.where(counts.country.sum(axis=1) > 0, counts.country.argmax(axis=1), -1).astype(np.int8)
+    lost = np.flatnonzero(country < 0)
+    if lost.size:
+        centres = shapely.points(grid.lon[lost], grid.lat[lost])
+        near = np.stack([shapely.distance(centres, shape) for shape in ground.shapes], axis=1)
+        country[lost] = near.argmin(axis=1)
+    hostile = np.isin(country, np.arange(len(study.home), len(study.home) + len(study.hostile)))
+    return {
+        "country": country,
+        "area_km2": geometry.area_km2.astype(np.float32),
+        "cover": cover,
+        "slope": compute_shares(counts.slope, SLOPE_WORDS.index(DEFAULT_SLOPE)),
+        "soil": compute_shares(counts.soil, SOIL_WORDS.index(DEFAULT_SOIL)),
+        "elevation_m": (counts.height_sum / np.maximum(counts.height_count, 1)).astype(np.float32),
+        "population": people.astype(np.float32),
+        "protected": (counts.protected[:, 1] / np.maximum(counts.pixels[:, 0], 1)).astype(np.float32),
+        "border_km": measure_border(study, ground, grid, hostile),
+    }
+
+
+def _note_unknown(study: Study, counts: CellCounts, notes: list[str]) -> None:
+    """Say how much ground lies beyond the layers that are there; shares below 0.05 % go unsaid."""
+    present = set(study.sources["layer"])
+    pixels = max(1, int(counts.pixels.sum()))
+    stateless = 100 * counts.stateless_cover / pixels
+    unknown = 100 * counts.unknown_cover / pixels - stateless
+    flat = 100 - 100 * int(counts.height_count.sum()) / pixels
+    if unknown >= SMALLEST_PERCENT and present & {"landcover", "landcover_areas"}:
+        notes.append(f"cover of {unknown:.1f} % of the ground is unknown and taken as {DEFAULT_COVER}")
+    if stateless >= SMALLEST_PERCENT:
+        notes.append(
+            f"{stateless:.1f} % of the ground lies outside all borders and in no cover layer: it is taken as "
+            f"{DEFAULT_COVER}; where it is sea, add the sea to the layer water"
+        )
+    if "elevation" in present and flat >= SMALLEST_PERCENT:
+        notes.append(f"elevation of {flat:.1f} % of the ground is unknown: taken as {DEFAULT_SLOPE} % slope")
+
+
+def _settle_people(
+    study: Study,
+    layers: Layers,
+    grid: HexGrid,
+    geometry: EdgeGeometry,
+    counts: CellCounts,
+    cover: np.ndarray,
+    notes: list[str],
+) -> np.ndarray:
+    zones, rasters = layers.vectors["population"], layers.rasters["population"]
+    if zones.count or rasters:
+        people = spread_zones(counts, zones, grid) if zones.count else np.zeros(len(grid.cells))
+        if rasters:
+            spacing_m = float(np.sqrt(geometry.area_km2.mean())) * 1000 / 4
+            area = Area(grid.lon.min(), grid.lat.min(), grid.lon.max(), grid.lat.max()).grow(0.05)
+            people = people + add_points(grid, *read_population_points(rasters, area, spacing_m))
+        return people
+    people, single = settle_places(study.tables["places"], grid, cover, geometry.area_km2)
+    if single:
+        notes.append(
+            f"{single} places have no built-up ground around them: their people are put into one cell"
+        )
+    return people
