@@ -21,9 +21,10 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 from skimage.graph import MCP_Geometric
 
-from _raster import search_raster
 from abatis.examples.lithuania import write_example
+from abatis.ground._raster import search_raster
 from abatis.ground.build import build_mesh
+from abatis.ground.raster_times import find_nearest
 from abatis.ground.speeds import compute_edge_times, find_speed
 from abatis.model.mesh import Mesh
 from abatis.model.study import Study, read_study
@@ -181,12 +182,8 @@ def find_pixels(
         pixels = []
         for cell in block:
             row, column = int((transform.f - y[cell]) / RASTER_M), int((x[cell] - transform.c) / RASTER_M)
-            pixel = np.array([row, column])
-            window = road[row - reach : row + reach + 1, column - reach : column + reach + 1]
-            near = np.argwhere(window) - reach
-            if on_road and has_road[cell] and len(near):
-                pixel = pixel + near[np.argmin((near**2).sum(axis=1))]
-            pixels.append(pixel)
+            near = find_nearest(road, row, column, reach) if on_road and has_road[cell] else None
+            pixels.append(near or (row, column))
         found.append(np.array(pixels))
     return found
 

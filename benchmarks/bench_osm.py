@@ -15,7 +15,6 @@ import osmium
 from osmium.osm.mutable import Node, Relation, Way
 
 from abatis.ground.sources import Area
-from abatis.ground.sources import osm as osm_pass
 from abatis.ground.sources.osm import Want, read_osm_file
 
 WAYS = 60_000
@@ -88,7 +87,6 @@ def run() -> list[dict[str, Any]]:
         size = path.stat().st_size / 2**20
 
         def read() -> int:
-            osm_pass.forget_file()
             found = read_osm_file(path, wants, Area(23.0, 54.0, 27.0, 57.0))
             return sum(features.count for features in found.values())
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from abatis.barrier.lines import find_echelon_lines
-from abatis.barrier.options import list_options
+from abatis.barrier.options import find_protected_works, list_options
 from abatis.barrier.sites import (
     Removal,
     build_problem,
@@ -17,6 +17,8 @@ from abatis.barrier.sites import (
     site_study,
 )
 from abatis.model.errors import InputError
+from abatis.model.facilities import Facilities
+from abatis.model.words import FACILITY_WORDS
 
 CENTER = h3.latlng_to_cell(54.5, 24.5, 8)
 
@@ -289,6 +291,13 @@ def test_protected_works_and_nature_are_never_sites(bench, mesh, siting):
     roads = [e for e in mesh.edge[cell] if e >= 0 and mesh.road_class[e] >= 0 and e not in line_edges]
     expected = len(beside) + len(roads)
     assert Removal("in a cell with a dam or power station", expected) in removed
+    for word, bars in (("dam", True), ("nuclear_station", True), ("dyke", False), ("school", False)):
+        beside_mesh = Facilities(
+            np.array([FACILITY_WORDS.index(word)], np.int8), ("",), ("",), mesh.lon[[cell]], mesh.lat[[cell]],
+            np.array([cell], np.int32),
+        )  # fmt: skip
+        works = find_protected_works(bench.make_study(base), bench.change_mesh(mesh, facilities=beside_mesh))
+        assert np.flatnonzero(works).tolist() == ([cell] if bars else [])
     nature = np.zeros(mesh.cell_count, np.float32)
     nature[mesh.lat > 54.5] = 0.8
     wild = bench.change_mesh(mesh, protected=nature)

@@ -14,10 +14,11 @@ from shapely.ops import unary_union
 
 from abatis.examples.lithuania import is_example, write_example
 from abatis.examples.lithuania.relief import read_spot_heights, shape_relief, write_relief
+from abatis.ground.bearing import find_ground_factor
 from abatis.model.errors import InputError
 from abatis.model.fields import fields_of, read_table
 from abatis.model.study import OPTIONAL_TABLES, REQUIRED_TABLES, read_study
-from abatis.model.words import COVER_WORDS, ROAD_WORDS, SEASONS, SLOPE_WORDS, SOIL_WORDS
+from abatis.model.words import COVER_WORDS, ROAD_WORDS, SEASONS, SLOPE_WORDS, SOIL_WORDS, SURFACE_WORDS
 
 EXAMPLE = Path(__file__).parents[2] / "src/abatis/examples/lithuania"
 TABLES = EXAMPLE / "tables"
@@ -29,6 +30,8 @@ SPEED_WORDS = {
     "slope": SLOPE_WORDS,
     "soil": SOIL_WORDS,
     "road": ROAD_WORDS,
+    "surface": SURFACE_WORDS,
+    "structure": ("ford", "ferry"),
 }
 
 
@@ -141,7 +144,7 @@ def test_every_ground_word_has_exactly_one_speed():
                 ]
                 assert len(fitting) == 1, (vehicle, season, factor, word, len(fitting))
                 asked += 1
-    assert asked == len(vehicles) * 4 * (1 + 9 + 5 + 4 + 5)
+    assert asked == len(vehicles) * 4 * (1 + 9 + 5 + 4 + 5 + 3 + 2)
     assert {row["word"] for row in rows} == {word for words in SPEED_WORDS.values() for word in words}
 
 
@@ -320,3 +323,18 @@ def test_example_stays_small():
         if "__pycache__" not in path.parts and path.is_file()
     )
     assert size < 1_500_000
+
+
+def test_soils_flip_the_tank_on_peat_but_not_in_frost(study_folder):
+    """Drained bog bears 98 kPa, wet peat 24.5, a tank presses 87; hard clay never stops it in dry weather."""
+    study = read_study(study_folder)
+    unknown = np.array([np.nan])
+    factor = {
+        (ground, season): float(find_ground_factor(study, "tracked", season, ground, unknown)[0])
+        for ground in ("peat", "clay")
+        for season in SEASONS
+    }
+    assert 0 < factor["peat", "dry"] < 0.2
+    assert factor["peat", "mud"] == factor["peat", "thaw"] == 0
+    assert factor["peat", "frozen"] == factor["clay", "frozen"] == factor["clay", "dry"] == 1
+    assert 0 < factor["clay", "thaw"] < factor["clay", "mud"] < 1

@@ -18,6 +18,8 @@ from abatis.model.study import Study, read_study
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from fetch_cases import fetch, no_proxy, server, study_folder  # noqa: F401
+
 HEADER = "layer,file,sublayer,class_column,name_column,value_column,licence,source,tag"
 COVER = (
     "cropland 0.6 grass 0.7 shrub 0.5 open_forest 0.25 dense_forest 0 wetland 0 built_up 0.4 bare 0.8 water 0"

@@ -1,16 +1,12 @@
-"""The yardstick of the fidelity benchmark: least times over a raster with 8, 16 and 32 directions."""
+"""The yardstick of travel times: least times over a raster with 8, 16 and 32 directions."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from skimage.graph import MCP_Geometric
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-from _raster import cut_moves, list_moves, search_raster
+from abatis.ground._raster import cut_moves, list_moves, search_raster
 
 
 @pytest.fixture(scope="module")

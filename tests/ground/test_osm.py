@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
@@ -10,12 +13,14 @@ from osm_cases import Scene, corners, draw_scene
 from abatis.ground.build import build_mesh
 from abatis.ground.sources import LAYER_WORDS, Area, Findings
 from abatis.ground.sources import osm as osm_pass
-from abatis.ground.sources.osm import Want, read_osm_file
+from abatis.ground.sources.osm import OsmFiles, Want, read_osm_file
 from abatis.ground.sources.osm_tags import list_layers, read_rules
 from abatis.ground.sources.vectors import read_facility_layer, read_vector_layer
+from abatis.ground.speeds import compute_edge_times, find_road_speeds
 from abatis.model.errors import InputError
+from abatis.model.mesh import read_mesh, write_mesh
 from abatis.model.study import read_study
-from abatis.model.words import ROAD_WORDS, TAG_MEANINGS
+from abatis.model.words import FACILITY_WORDS, ROAD_WORDS, STRUCTURE_WORDS, TAG_MEANINGS
 
 AREA = Area(24.0, 55.0, 24.4, 55.1)
 LAYERS = ("roads", "rivers", "bridges", "water", "forest", "wetland", "built_up")
@@ -34,9 +39,9 @@ def make_osm_study(make_study):
     return make
 
 
-def read(study, layer):
+def read(study, layer, files=None):
     findings = Findings()
-    found = read_vector_layer(study, layer, AREA, findings)
+    found = read_vector_layer(study, layer, AREA, findings, files)
     return found, [str(one) for one in findings.faults], findings.notes
 
 
@@ -148,17 +153,18 @@ def test_every_format_gives_the_same_layers(make_osm_study, suffix):
 
 def test_the_file_is_read_once_for_all_layers(make_osm_study, monkeypatch):
     study = make_osm_study(draw_scene())
-    reads = []
-    first = osm_pass._read_once
-    monkeypatch.setattr(osm_pass, "_read_once", lambda *given: reads.append(given) or first(*given))
+    reads, files = [], OsmFiles()
+    monkeypatch.setattr(
+        osm_pass, "read_osm_file", lambda *given: reads.append(given) or read_osm_file(*given)
+    )
     for layer in LAYERS:
-        read(study, layer)
-    read_facility_layer(study, AREA, Findings())
+        read(study, layer, files)
+    read_facility_layer(study, AREA, Findings(), files)
     assert len(reads) == 1
     scene = draw_scene()
     scene.way(70, [(24.0, 55.01), (24.01, 55.01)], highway="motorway")
     scene.write(study.folder / "sources" / "map.osm.pbf")
-    assert "motorway" in read(study, "roads")[0].words
+    assert "motorway" in read(study, "roads", files)[0].words
     assert len(reads) == 2
 
 
@@ -293,6 +299,118 @@ def test_a_study_is_built_from_one_file(make_osm_study):
     assert mesh.road_m[roads].sum() == pytest.approx(16_780 - 900, rel=0.05)
     assert any("taken by kind" in note for note in mesh.assumptions)
     assert any("density of 1 forests" in note for note in mesh.assumptions)
+
+
+def write_vehicles(study, rows):
+    text = "vehicle,name,weight_t,source,tag\n" + "".join(f"{one},{one},{t},s,G\n" for one, t in rows)
+    (study.folder / "tables" / "vehicles.csv").write_text(text)
+    return read_study(study.folder)
+
+
+def test_a_posted_limit_bars_heavier_vehicles_from_the_bridge(make_osm_study):
+    study = write_vehicles(make_osm_study(draw_scene()), [("tracked", 60), ("light", 12), ("any_t", "")])
+    mesh = build_mesh(study)
+    bridge = np.flatnonzero(mesh.bridge_m > 0)
+    assert mesh.max_weight_t[bridge].tolist() == [12.0]
+    assert STRUCTURE_WORDS[mesh.structure[bridge[0]]] == "bridge"
+    for vehicle, open_to in (("tracked", False), ("light", True), ("any_t", True)):
+        assert np.isfinite(compute_edge_times(study, mesh, vehicle, "dry").road_h[bridge[0]]) == open_to
+    free = (mesh.road_class >= 0) & np.isinf(mesh.max_weight_t)
+    assert free.sum() > 10
+    assert np.all(np.isfinite(compute_edge_times(study, mesh, "tracked", "dry").road_h[free]))
+    assert any("posted weight limits bar heavier vehicles" in note for note in mesh.assumptions)
+    assert mesh.surface[free].max() >= 0
+
+
+@pytest.mark.parametrize(("word", "tags"), [("ford", {"ford": "yes"}), ("tunnel", {"tunnel": "yes"})])
+def test_fords_and_tunnels_are_no_bridges(make_osm_study, word, tags):
+    scene = draw_scene()
+    at = next(row for row, way in enumerate(scene.ways) if way[0] == 11)
+    scene.ways[at] = (11, scene.ways[at][1], {"highway": "primary", "ref": "A5", **tags})
+    study = make_osm_study(scene)
+    mesh = build_mesh(study)
+    crossing = (mesh.river_m > 40) & (mesh.road_class >= 0)
+    assert crossing.sum() == 1
+    assert [STRUCTURE_WORDS[one] for one in mesh.structure[crossing]] == [word]
+    assert np.all(mesh.bridge_m == 0)
+    assert np.isfinite(compute_edge_times(study, mesh, "tracked", "thaw").road_h[crossing]).all()
+    assert any(f"1 {word} crossings of roads are no bridges" in note for note in mesh.assumptions)
+    with (study.folder / "tables" / "speeds.csv").open("a") as table:
+        table.write(f"any,thaw,structure,{word},0,0,0,s,G\nany,dry,structure,{word},0.5,0.5,0.5,s,G\n")
+    slow = read_study(study.folder)
+    assert np.isinf(compute_edge_times(slow, mesh, "tracked", "thaw").road_h[crossing]).all()
+    dry = [compute_edge_times(one, mesh, "tracked", "dry").road_h[crossing][0] for one in (study, slow)]
+    assert dry[1] == pytest.approx(2 * dry[0])
+
+
+def test_a_ferry_is_closed_until_the_table_opens_it(make_osm_study):
+    scene = draw_scene()
+    scene.way(61, [(24.075, 55.03), (24.125, 55.03)], route="ferry", name="Cable")
+    study = make_osm_study(scene)
+    mesh = build_mesh(study)
+    ferry = mesh.structure == STRUCTURE_WORDS.index("ferry")
+    assert ferry.sum() >= 2
+    assert np.any(ferry & (mesh.river_m > 40))
+    assert np.all(mesh.bridge_m[ferry] == 0)
+    assert np.isinf(compute_edge_times(study, mesh, "tracked", "dry").road_h[ferry]).all()
+    with (study.folder / "tables" / "speeds.csv").open("a") as table:
+        table.write("any,any,structure,ferry,0.1,0.1,0.1,s,G\n")
+    opened = read_study(study.folder)
+    assert np.isfinite(compute_edge_times(opened, mesh, "tracked", "dry").road_h[ferry]).all()
+
+
+def test_only_a_surface_other_than_the_usual_one_slows(make_osm_study):
+    """Factor of gravel 0.8, soft 0.5: a gravel main road 0.8, a soft track 1, a gravel track 0.8 / 0.5."""
+    study = make_osm_study(draw_scene())
+    with (study.folder / "tables" / "speeds.csv").open("a") as table:
+        table.write("any,any,surface,gravel,0.8,0.8,0.8,s,G\nany,any,surface,soft,0.5,0.5,0.5,s,G\n")
+    study = read_study(study.folder)
+    main, track = ROAD_WORDS.index("main"), ROAD_WORDS.index("track")
+    road = np.array([main, main, main, track, track, track])
+    surface = np.array([-1, 0, 1, 2, 1, -1])
+    speed = find_road_speeds(study, "tracked", "dry", road, surface, np.full(6, -1), np.full(6, np.inf))
+    assert speed == pytest.approx([36, 36, 36 * 0.8, 20, 20 * 1.6, 20])
+
+
+def test_facilities_stand_beside_the_mesh(make_osm_study, tmp_path):
+    scene = draw_scene()
+    scene.point((24.12, 55.02), **{"power": "plant", "plant:source": "nuclear", "name": "Ina"})
+    scene.way(60, [(24.05, 55.03), (24.05, 55.04)], man_made="dyke")
+    mesh = build_mesh(make_osm_study(scene))
+    found = mesh.facilities
+    names = [FACILITY_WORDS[kind] for kind in found.kind]
+    assert sorted(set(names)) == [
+        "crossing", "dam", "dyke", "hospital", "nuclear_station", "power_station", "school",
+    ]  # fmt: skip
+    protected = {word for word, works in zip(names, found.mask_protected(), strict=True) if works}
+    assert protected == {"dam", "dyke", "nuclear_station"}
+    assert np.all(
+        np.hypot((mesh.lon[found.cell] - found.lon) * 0.57, mesh.lat[found.cell] - found.lat) < 0.006
+    )
+    assert any("protected by Additional Protocol I" in note for note in mesh.assumptions)
+    write_mesh(mesh, tmp_path)
+    again = read_mesh(tmp_path).facilities
+    for field in dataclasses.fields(found):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(found, field.name))
+    shown = gpd.read_parquet(tmp_path / "mesh" / "facilities.parquet")
+    assert shown.crs.name.startswith("WGS 84")
+    assert shown.geometry.x.tolist() == found.lon.tolist()
+    (tmp_path / "mesh" / "facilities.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="is damaged"):
+        read_mesh(tmp_path)
+
+
+def test_facilities_of_other_files_need_a_kind(make_study):
+    shape = [shapely.Point(24.1, 55.05), shapely.box(24.05, 55.02, 24.06, 55.03)]
+    frame = gpd.GeoDataFrame({"kind": ["hospital", "dam"]}, geometry=shape, crs="EPSG:4326")
+    mesh = build_mesh(make_study({"facilities": (frame, {"class_column": "kind"})}))
+    assert sorted(FACILITY_WORDS[kind] for kind in mesh.facilities.kind) == ["dam", "hospital"]
+    assert set(mesh.facilities.source) == {"facilities.gpkg"}
+    with pytest.raises(InputError, match="names no attribute with the kind"):
+        build_mesh(make_study({"facilities": (frame, {})}))
+    frame["kind"] = "castle"
+    with pytest.raises(InputError, match="means 'castle', which is not one of its words"):
+        build_mesh(make_study({"facilities": (frame, {"class_column": "kind"})}))
 
 
 def test_borders_come_from_relations(make_osm_study):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rasterio.features import rasterize
 
 from abatis.ground.build import build_mesh
-from abatis.ground.pixels import PixelGrid, metres_per_degree, plan_grid, prepare_shapes
+from abatis.ground.pixels import PixelGrid, PixelWindow, metres_per_degree, plan_grid, prepare_shapes
 from abatis.ground.sources import Area
 from abatis.model.words import COVER_WORDS
 
@@ -30,10 +30,12 @@ def test_burning_agrees_with_gdal_and_with_itself_in_tiles(points, height):
     grid = PixelGrid(0.0, 30.0, 1.0, 1.0, 30, 40)
     shapes = prepare_shapes(grid, np.array([shapely.multipolygons(parts)]), np.array([3]))
     whole = np.zeros((30, 40), np.uint8)
-    shapes.burn(whole, 0)
+    shapes.cut(PixelWindow(0, 0, 30, 40)).burn(whole, 0, 0)
     tiled = np.zeros((30, 40), np.uint8)
     for row0 in range(0, 30, height):
-        shapes.burn(tiled[row0 : row0 + height], row0)
+        for column0 in range(0, 40, height):
+            part = tiled[row0 : row0 + height, column0 : column0 + height]
+            shapes.cut(PixelWindow(row0, column0, *part.shape)).burn(part, row0, column0)
     assert np.array_equal(whole, tiled)
     peer = rasterize([shapely.multipolygons(parts)], (30, 40), transform=grid.transform(0), default_value=3)
     y, x = np.nonzero(whole != peer)
@@ -45,7 +47,7 @@ def test_holes_stay_open():
     ring = shapely.Polygon(shapely.box(2, 2, 8, 8).exterior, [shapely.box(4, 4, 6, 6).exterior])
     out = np.zeros((10, 10), np.uint8)
     grid = PixelGrid(0.0, 10.0, 1.0, 1.0, 10, 10)
-    prepare_shapes(grid, np.array([ring]), np.array([1])).burn(out, 0)
+    prepare_shapes(grid, np.array([ring]), np.array([1])).cut(PixelWindow(0, 0, 10, 10)).burn(out, 0, 0)
     assert out.sum() == 36 - 4
     assert out[5, 5] == 0
 

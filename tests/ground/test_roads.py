@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import geopandas as gpd
 import h3.api.basic_int as h3
 import numpy as np
@@ -16,8 +18,17 @@ from abatis.ground.build import build_mesh
 from abatis.ground.gaps import EdgeGeometry, measure_m
 from abatis.ground.hexgrid import build_hexgrid, label_points
 from abatis.ground.rivers import compute_river_widths, split_rivers
-from abatis.ground.roads import Road, burn_roads, choose_stretches, join_roads, measure_along
+from abatis.ground.roads import (
+    Road,
+    StretchMarks,
+    burn_roads,
+    choose_stretches,
+    join_roads,
+    mark_stretches,
+    measure_along,
+)
 from abatis.ground.sources.vectors import VectorLayer
+from abatis.model.words import SURFACE_WORDS
 
 GEOD = Geod(ellps="WGS84")
 CELLS = np.array(sorted(h3.grid_disk(h3.latlng_to_cell(55.05, 24.1, 8), 8)), np.uint64)
@@ -101,7 +112,7 @@ def test_chains_keep_the_true_length(steps):
     points = np.array([(24.1 + x, 55.05 + y) for x, y in sorted(steps)])
     if np.any(np.hypot(*np.diff(points, axis=0).T) < 1e-4):
         return
-    road = Road(points, ("",) * (len(points) - 1), 1)
+    road = Road(points, ("",) * (len(points) - 1), 1, np.zeros(len(points) - 1, np.int64))
     if np.any(label_points(GRID, *points.T) < 0):
         return
     stretches = burn_roads([road], GRID, GEOMETRY.neighbor, GEOMETRY.edge, SPACING)
@@ -125,9 +136,10 @@ def test_the_faster_of_two_parallel_roads_is_kept():
     neighbor = GEOMETRY.neighbor[MIDDLE]
     line = shapely.LineString([centre(MIDDLE), centre(neighbor[0])])
     _, stretches = burn(lines([line, line], ["slow", "fast"], ["local", "motorway"]))
-    chosen = choose_stretches(stretches, np.ones(2, bool), np.array([80.0, 60, 50, 40, 20]))
+    speed = np.array([80.0, 60, 50, 40, 20])[stretches.word]
+    chosen = choose_stretches(stretches, np.ones(2, bool), speed)
     assert [stretches.name[row] for row in chosen] == ["fast"]
-    closed = choose_stretches(stretches, np.array([s != "fast" for s in stretches.name]), np.full(5, 50.0))
+    closed = choose_stretches(stretches, np.array([s != "fast" for s in stretches.name]), np.full(2, 50.0))
     assert [stretches.name[row] for row in closed] == ["slow"]
 
 
@@ -165,14 +177,17 @@ def test_a_bend_that_returns_separates_nothing():
     assert widths(lines([bend], values=[30.0])).max() == 0
 
 
-def bridge_case(width, bridges):
+def bridge_case(width, bridges, told=""):
     road = shapely.LineString([(24.07, 55.03), (24.13, 55.07)])
     rivers, _ = split_rivers(lines([shapely.LineString([(23.5, 55.05), (24.7, 55.0501)])], values=[width]))
     roads, stretches = burn(lines([road]))
     crossings = find_crossings(roads, stretches, rivers)
     assert len(crossings.stretch) == 1
-    none = np.zeros(len(stretches.edge))
-    return place_bridges(stretches, crossings, none, bridges, SPACING, 50.0), int(crossings.stretch[0])
+    count = len(stretches.edge)
+    placed = place_bridges(
+        stretches, crossings, np.array([told]), np.full(count, -1), np.zeros(count), bridges, SPACING, 50.0
+    )
+    return placed, int(crossings.stretch[0])
 
 
 @pytest.mark.parametrize("bend", [55.051, 55.05, 55.049])
@@ -208,6 +223,62 @@ def test_bridges_are_found_assumed_or_missed():
     assert small.usable.all()
     assumed, at = bridge_case(90.0, None)
     assert (assumed.bridge_m[at], assumed.assumed, assumed.closed) == (90.0, 1, 0)
+
+
+def test_what_the_road_says_goes_before_the_bridge_layer():
+    """A ford is no bridge though one is near; a bridge of the road needs no bridge layer to stand."""
+    near = lines([shapely.Point(24.103, 55.0505)], ["Old bridge"], ["bridge"], [120.0])
+    far = lines([shapely.Point(24.05, 55.05)], ["Far"], [""], [120.0])
+    for word, index in (("ford", 2), ("tunnel", 1), ("ferry", 3)):
+        other, at = bridge_case(90.0, near, word)
+        assert (other.bridge_m[at], other.structure[at], other.name[at]) == (0.0, index, "")
+        assert other.usable.all()
+        assert other.assumed == other.closed == 0
+    told, at = bridge_case(90.0, far, "bridge")
+    assert (told.bridge_m[at], told.structure[at], told.assumed, told.closed) == (90.0, 0, 0, 0)
+    ford = lines([shapely.Point(24.103, 55.0505)], ["Wade"], ["ford"])
+    waded, at = bridge_case(90.0, ford)
+    assert (waded.bridge_m[at], waded.structure[at]) == (0.0, 2)
+    # A ford beside the road's own bridge takes nothing from it.
+    both, at = bridge_case(90.0, ford, "bridge")
+    assert (both.bridge_m[at], both.structure[at]) == (90.0, 0)
+
+
+def mark_turned(layer, stretches):
+    """Marks of the same road drawn the other way round, in the order of the stretches given."""
+    back = dataclasses.replace(layer, geometry=shapely.reverse(layer.geometry))
+    roads, turned = burn(back)
+    marks = mark_stretches(roads, turned, back)
+    rows = [turned.edge.tolist().index(edge) for edge in stretches.edge]
+    return StretchMarks(marks.surface[rows], marks.max_weight_t[rows], marks.structure[rows])
+
+
+def test_marks_take_the_lowest_limit_and_the_surface_of_most_of_the_way():
+    a, b = np.array(centre(MIDDLE)), np.array(centre(GEOMETRY.neighbor[MIDDLE][0]))
+    c = np.array(centre(GEOMETRY.neighbor[MIDDLE][3]))
+    parts = [c, a, a + 0.3 * (b - a), a + 0.4 * (b - a), b]
+    drawn = lines([shapely.LineString([parts[k], parts[k + 1]]) for k in range(4)], ["A"] * 4)
+    marked = {
+        "surface": np.array(["gravel", "paved", "gravel", "soft"], dtype=object),
+        "structure": np.array(["", "", "ford", "bridge"], dtype=object),
+        "max_weight_t": np.array([44.0, np.nan, 12.0, 30.0]),
+    }
+    layer = dataclasses.replace(drawn, attributes=marked)
+    roads, stretches = burn(layer)
+    marks = mark_stretches(roads, stretches, layer)
+    near = stretches.edge == edge_between(MIDDLE, GEOMETRY.neighbor[MIDDLE][0])
+    assert len(near) == 2
+    for one in (marks, mark_turned(layer, stretches)):
+        assert one.max_weight_t[near].tolist() == [12.0]
+        assert SURFACE_WORDS[one.surface[near][0]] == "soft"
+        assert one.structure[near].tolist() == [2]
+        # The road runs from centre to centre: the other stretch ends where the paved piece begins.
+        assert one.max_weight_t[~near].tolist() == [44.0]
+        assert SURFACE_WORDS[one.surface[~near][0]] == "gravel"
+        assert one.structure[~near].tolist() == [-1]
+    plain = mark_stretches(roads, stretches, drawn)
+    assert np.all(np.isinf(plain.max_weight_t))
+    assert np.all(plain.surface == -1)
 
 
 def test_mesh_notes_roads_without_bridges(make_study):

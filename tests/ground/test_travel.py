@@ -1,4 +1,4 @@
-"""Times, routes, avenues and chokepoints on small meshes that can be checked."""
+"""Times and routes on small meshes that can be checked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from abatis.ground.travel import (
     MOST_RATIO,
     EdgeTimes,
     compute_times,
-    find_avenues,
-    find_chokepoints,
     find_isochrones,
     find_route,
     list_edges,
@@ -83,48 +81,6 @@ def test_isochrones() -> None:
         find_isochrones(np.array([0.0]), (2.0, 1.0))
 
 
-def test_avenues_keep_apart() -> None:
-    mesh, x, y = make_plane(30)
-    time_h = np.full(mesh.edge_count, 0.1)
-    # Three fast lanes from west to east, 20 km apart.
-    for lane, hours in ((0.0, 0.02), (17.5, 0.025), (-17.5, 0.03)):
-        on = np.abs(y - lane) < 0.6
-        time_h[on[mesh.edge_a] & on[mesh.edge_b]] = hours
-    front = np.flatnonzero(x < -20.0)
-    target = int(np.argmin(np.hypot(x - 29, y)))
-    avenues = find_avenues(mesh, time_h, front, target, 3, separation_km=5.0)
-    assert len(avenues) == 3
-    times = compute_times(mesh, time_h, np.array([target]))
-    assert avenues[0].time_h == pytest.approx(times[front].min(), rel=1e-12)
-    assert [a.time_h for a in avenues] == sorted(a.time_h for a in avenues)
-    lanes = {round(float(np.median(y[a.cells])) / 17.5) for a in avenues}
-    assert lanes == {-1, 0, 1}
-    for avenue in avenues:
-        assert avenue.cells[0] in front and avenue.cells[-1] == target
-        assert time_h[list_edges(mesh, avenue.cells)].sum() == pytest.approx(avenue.time_h)
-        assert avenue.apart >= 0.5
-    with pytest.raises(InputError) as caught:
-        find_avenues(mesh, time_h, front, target, 0, penalty=-1.0, separation_km=0.0)
-    assert len(caught.value.faults) == 3
-
-
-def test_chokepoint_between_two_rooms_has_share_one() -> None:
-    mesh, x, _ = make_plane(8)
-    time_h = np.full(mesh.edge_count, 0.1)
-    wall = (x[mesh.edge_a] > 0.1) != (x[mesh.edge_b] > 0.1)
-    door = np.flatnonzero(wall)[3]
-    time_h[wall] = np.inf
-    time_h[door] = 0.1
-    front = np.flatnonzero(x < -5)
-    target = int(np.argmax(x))
-    share = find_chokepoints(mesh, time_h, front, target, slack=10.0)
-    assert share[door] == pytest.approx(1.0)
-    assert share.max() == pytest.approx(1.0)
-    assert (share[wall] > 0).sum() == 1
-    # All routes leave the front and enter the target.
-    assert share[mesh.edge[target][mesh.edge[target] >= 0]].sum() == pytest.approx(1.0)
-
-
 def test_faults_name_what_is_wrong() -> None:
     mesh = make_disc(2)
     with pytest.raises(InputError, match="2 edges have no valid time, the first is edge 1"):
@@ -136,10 +92,6 @@ def test_faults_name_what_is_wrong() -> None:
     with pytest.raises(InputError, match="19 cells"):
         compute_times(mesh, np.ones(mesh.edge_count), np.array([19]))
     closed = np.full(mesh.edge_count, np.inf)
-    with pytest.raises(InputError, match="no way"):
-        find_avenues(mesh, closed, np.array([0]), 5, 2)
-    with pytest.raises(InputError, match="no way"):
-        find_chokepoints(mesh, closed, np.array([0]), 5)
     times = compute_times(mesh, closed, np.array([0]))
     with pytest.raises(InputError, match="cannot be reached"):
         find_route(mesh, closed, times, 5)

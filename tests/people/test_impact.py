@@ -42,9 +42,11 @@ def mesh() -> Mesh:
         cells=np.arange(6, dtype=np.uint64), lon=lon, lat=np.array([0.1, 0.1, 0.1, 0.0, 0.0, 0.0]),
         country=np.array([0, 0, 0, 0, 1, 0], np.int8), area_km2=ones, cover=cover, slope=np.zeros((6, 5)),
         soil=np.zeros((6, 4)), elevation_m=ones, population=np.array([0.0, 10.0, 20.0, 40.0, 80.0, 160.0]),
-        protected=np.array([0.0, 0.0, 0.5, 0.0, 0.0, 0.0]), border_km=ones, neighbor=neighbor, edge=edge,
+        protected=np.array([0.0, 0.0, 0.5, 0.0, 0.0, 0.0]), border_km=ones, clay_percent=np.nan * ones,
+        neighbor=neighbor, edge=edge,
         edge_a=np.array([a for a, _ in ENDS]), edge_b=np.array([b for _, b in ENDS]), length_m=500.0 * ones,
         distance_m=1000.0 * ones, gap_m=500.0 * ones, road_class=np.zeros(6, np.int8), road_m=1000.0 * ones,
+        surface=np.full(6, -1), structure=np.full(6, -1), max_weight_t=np.inf * ones,
         bridge_m=0.0 * ones, river_m=0.0 * ones, road_name=np.full(6, -1), bridge_name=np.full(6, -1),
         country_codes=("HOME", "OTHER"), road_names=(), bridge_names=(), assumptions=(), study_hash="",
     )  # fmt: skip

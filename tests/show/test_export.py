@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import sqlite3
 import xml.etree.ElementTree as ElementTree
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from abatis.model.errors import InputError
+from abatis.model.facilities import Facilities
+from abatis.model.words import FACILITY_WORDS
 from abatis.show.export import write_geopackage
 
 LAYERS = ("cells", "lines", "sites", "routes", "places")
@@ -110,3 +113,20 @@ def test_failed_writing_keeps_the_earlier_file_and_leaves_nothing(results, tmp_p
         write_geopackage(path, results)
     assert [one.name for one in tmp_path.iterdir()] == ["plan.gpkg"]
     assert path.read_text() == "earlier"
+
+
+def test_facilities_are_a_layer_of_their_own(results, tmp_path):
+    mesh = results.mesh
+    cells = np.array([0, 5], np.int32)
+    dam, school = FACILITY_WORDS.index("dam"), FACILITY_WORDS.index("school")
+    found = Facilities(
+        np.array([dam, school], np.int8), ("Weir", ""), ("m.pbf way 1", "m.pbf way 2"),
+        mesh.lon[cells].copy(), mesh.lat[cells].copy(), cells,
+    )  # fmt: skip
+    with_works = dataclasses.replace(results, mesh=dataclasses.replace(mesh, facilities=found))
+    write_geopackage(tmp_path / "plan.gpkg", with_works)
+    shown = gpd.read_file(tmp_path / "plan.gpkg", layer="facilities")
+    assert shown["kind"].tolist() == ["dam", "school"]
+    assert shown["protected_work"].tolist() == [True, False]
+    assert shown.geometry.x.tolist() == pytest.approx(mesh.lon[cells])
+    assert "facilities" not in set(gpd.list_layers(results.study.folder / "plans/base/plan.gpkg")["name"])

@@ -26,41 +26,77 @@ def find_side(neighbor: np.ndarray, cell: int, other: int) -> int:
 
 
 @njit(cache=True)
-def number_corners(neighbor: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return int32[N, 6] corner numbers shared between cells (-1 for cells without any), and their count."""
+def restrict_ground(
+    neighbor: np.ndarray, edge: np.ndarray, ground: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return copies of `neighbor` and `edge` int32[N, 6] with -1 wherever a cell is off `ground` bool[N]."""
     cells = len(neighbor)
-    least = np.empty(cells * 6, np.int64)
+    near = np.full((cells, 6), -1, np.int32)
+    over = np.full((cells, 6), -1, np.int32)
     for cell in range(cells):
+        if not ground[cell]:
+            continue
         for side in range(6):
-            best = cell * 6 + side
-            first = neighbor[cell, side]
-            if first >= 0:
-                best = min(best, first * 6 + (find_side(neighbor, first, cell) + 5) % 6)
-            second = neighbor[cell, (side + 1) % 6]
-            if second >= 0:
-                best = min(best, second * 6 + find_side(neighbor, second, cell))
-            least[cell * 6 + side] = best
-    corner = np.empty((cells, 6), np.int32)
-    count = 0
-    for cell in range(cells):
-        for side in range(6):
-            best = least[cell * 6 + side]
-            if best == cell * 6 + side:
-                corner[cell, side] = count
-                count += 1
-            else:
-                corner[cell, side] = corner[best // 6, best % 6]
-    return corner, count
+            other = neighbor[cell, side]
+            if other >= 0 and ground[other]:
+                near[cell, side] = other
+                over[cell, side] = edge[cell, side]
+    return near, over
 
 
 @njit(cache=True)
-def _join(to: np.ndarray, via: np.ndarray, first: int, second: int, edge: int) -> None:
-    for start, end in ((first, second), (second, first)):
-        for slot in range(3):
-            if to[start, slot] < 0:
-                to[start, slot] = end
-                via[start, slot] = edge
-                break
+def weigh_edges(
+    edge_a: np.ndarray,
+    edge_b: np.ndarray,
+    cost_eur: np.ndarray,
+    length_m: np.ndarray,
+    label: np.ndarray,
+    ground: np.ndarray,
+    cent: int,
+    bits: int,
+    step_m: float,
+) -> tuple[np.ndarray, float, float]:
+    """Return int64[E], cents above `bits` bits of length (-1: no line may run), dearest cost, longest edge."""
+    weight = np.full(len(edge_a), -1, np.int64)
+    dearest = 0.0
+    longest = 0.0
+    for row in range(len(edge_a)):
+        a, b = edge_a[row], edge_b[row]
+        longest = max(longest, float(length_m[row]))
+        if not (ground[a] and ground[b]) or (label[a] == label[b] and label[a] > 0):
+            continue
+        if not np.isfinite(cost_eur[row]):
+            continue
+        dearest = max(dearest, cost_eur[row])
+        steps = max(np.int64(np.rint(np.float64(length_m[row]) / step_m)), 1)
+        weight[row] = (np.int64(np.rint(cost_eur[row] * cent)) << bits) + steps
+    return weight, dearest, longest
+
+
+@njit(cache=True)
+def number_corners(neighbor: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return int32[N, 6] corner numbers shared between cells, and their count.
+
+    A corner whose three cells have the same `label` int8[N] above 0 gets none (-1): no line comes there.
+    """
+    cells = len(neighbor)
+    corner = np.full((cells, 6), -1, np.int32)
+    count = 0
+    for cell in range(cells):
+        own = label[cell]
+        for side in range(6):
+            if corner[cell, side] >= 0:
+                continue
+            first, second = neighbor[cell, side], neighbor[cell, (side + 1) % 6]
+            if own > 0 and first >= 0 and second >= 0 and label[first] == own and label[second] == own:
+                continue
+            corner[cell, side] = count
+            if first >= 0:
+                corner[first, (find_side(neighbor, first, cell) + 5) % 6] = count
+            if second >= 0:
+                corner[second, find_side(neighbor, second, cell)] = count
+            count += 1
+    return corner, count
 
 
 @njit(cache=True)
@@ -70,12 +106,20 @@ def build_dual(
     """Return `to`, `via` int32[C, 3]: end corner (-1 none) and mesh edge (-1 rim) of each dual edge."""
     to = np.full((count, 3), -1, np.int32)
     via = np.full((count, 3), -1, np.int32)
+    used = np.zeros(count, np.int8)
     for cell in range(len(neighbor)):
         for side in range(6):
             other = neighbor[cell, side]
-            if other < 0 or cell < other:
-                crossed = edge[cell, side] if other >= 0 else -1
-                _join(to, via, corner[cell, (side + 5) % 6], corner[cell, side], crossed)
+            first, second = corner[cell, (side + 5) % 6], corner[cell, side]
+            if first < 0 or second < 0 or (other >= 0 and cell > other):
+                continue
+            crossed = edge[cell, side] if other >= 0 else -1
+            to[first, used[first]] = second
+            via[first, used[first]] = crossed
+            used[first] += 1
+            to[second, used[second]] = first
+            via[second, used[second]] = crossed
+            used[second] += 1
     return to, via
 
 

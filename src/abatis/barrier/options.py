@@ -11,7 +11,7 @@ import numpy as np
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.study import Study
-from abatis.model.words import COVER_WORDS
+from abatis.model.words import COVER_WORDS, FACILITY_WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,7 +155,11 @@ def _share_cover(mesh: Mesh, edges: np.ndarray, words: Sequence[str]) -> np.ndar
 
 
 def find_protected_works(study: Study, mesh: Mesh) -> np.ndarray:
-    """Return bool[N]: cells that hold a dam or a power station (Additional Protocol I, art. 56)."""
+    """Return bool[N]: cells that hold a dam or a power station (Additional Protocol I, art. 56).
+
+    In words: dams and power stations of tables/places.csv, dams and nuclear power stations of the facilities
+    beside the mesh. Dykes are listed there too but bar nothing: they follow whole rivers.
+    """
     places = study.tables["places"]
     works = places[places["kind"].isin(PROTECTED_WORKS)]
     found = np.zeros(mesh.cell_count, bool)
@@ -163,6 +167,8 @@ def find_protected_works(study: Study, mesh: Mesh) -> np.ndarray:
         cell = find_cell(mesh, float(lon), float(lat))
         if cell >= 0:
             found[cell] = True
+    kinds = [FACILITY_WORDS.index(word) for word in ("dam", "nuclear_station")]
+    found[mesh.facilities.cell[np.isin(mesh.facilities.kind, kinds)]] = True
     return found
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from abatis.barrier.lines import Line, find_echelon_lines
 from abatis.barrier.options import EARTH_RADIUS_KM, SiteOption, find_protected_works, list_options
+from abatis.ground.avenues import find_avenues
 from abatis.ground.fronts import find_front_cells, find_objective_cell
 from abatis.ground.speeds import compute_edge_times
-from abatis.ground.travel import EdgeTimes, find_avenues
+from abatis.ground.travel import EdgeTimes
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Problem, Rule

@@ -90,6 +90,67 @@ def place_points(
 
 
 @njit(cache=True)
+def label_point(
+    lon: float,
+    lat: float,
+    normal: np.ndarray,
+    axis_a: np.ndarray,
+    axis_b: np.ndarray,
+    extent: np.ndarray,
+    coarse: np.ndarray,
+    fine: np.ndarray,
+) -> int:
+    """Return the row of the cell that holds a point (degrees), or -1."""
+    if not (math.isfinite(lon) and math.isfinite(lat)):
+        return -1
+    u = math.radians(lon)
+    v = math.radians(lat)
+    c = math.cos(v)
+    px, py, pz = c * math.cos(u), c * math.sin(u), math.sin(v)
+    f = _find_face(px, py, pz, normal)
+    w = 1.0 / (px * normal[f, 0] + py * normal[f, 1] + pz * normal[f, 2])
+    qa = (px * axis_a[f, 0] + py * axis_a[f, 1] + pz * axis_a[f, 2]) * w
+    qb = (px * axis_b[f, 0] + py * axis_b[f, 1] + pz * axis_b[f, 2]) * w
+    a, b = _round_hexagon(qa, qb)
+    return _look_up(f, a, b, extent, coarse, fine)
+
+
+@njit(cache=True)
+def label_point_and_room(
+    lon: float,
+    lat: float,
+    normal: np.ndarray,
+    axis_a: np.ndarray,
+    axis_b: np.ndarray,
+    outward: np.ndarray,
+    reach: float,
+    extent: np.ndarray,
+    coarse: np.ndarray,
+    fine: np.ndarray,
+) -> tuple[int, float]:
+    """Return the row of the cell that holds a point, or -1, and how far the cell's rim is in lattice units.
+
+    The distance is 0 where the next face is near: its lattice may cut the cell otherwise.
+    """
+    u = math.radians(lon)
+    v = math.radians(lat)
+    c = math.cos(v)
+    px, py, pz = c * math.cos(u), c * math.sin(u), math.sin(v)
+    f = _find_face(px, py, pz, normal)
+    w = 1.0 / (px * normal[f, 0] + py * normal[f, 1] + pz * normal[f, 2])
+    qa = (px * axis_a[f, 0] + py * axis_a[f, 1] + pz * axis_a[f, 2]) * w
+    qb = (px * axis_b[f, 0] + py * axis_b[f, 1] + pz * axis_b[f, 2]) * w
+    a, b = _round_hexagon(qa, qb)
+    row = _look_up(f, a, b, extent, coarse, fine)
+    if _room_inside(px, py, pz, f, normal, axis_a, axis_b, outward, reach) < 2.0:
+        return row, 0.0
+    # Along each of the three directions to neighbours the rim lies half a unit from the centre.
+    da, db = qa - a, qb - b
+    along = max(abs(da + 0.5 * db), abs(0.5 * da + db), abs(0.5 * (da - db)))
+    return row, max(0.0, 0.5 - along)
+
+
+@njit(cache=True)
 def label_points_kernel(
     lon: np.ndarray,
     lat: np.ndarray,
@@ -103,19 +164,7 @@ def label_points_kernel(
 ) -> None:
     """Write the row of the cell that holds every point, or -1."""
     for m in range(lon.size):
-        if not (math.isfinite(lon[m]) and math.isfinite(lat[m])):
-            out[m] = -1
-            continue
-        u = math.radians(lon[m])
-        v = math.radians(lat[m])
-        c = math.cos(v)
-        px, py, pz = c * math.cos(u), c * math.sin(u), math.sin(v)
-        f = _find_face(px, py, pz, normal)
-        w = 1.0 / (px * normal[f, 0] + py * normal[f, 1] + pz * normal[f, 2])
-        qa = (px * axis_a[f, 0] + py * axis_a[f, 1] + pz * axis_a[f, 2]) * w
-        qb = (px * axis_b[f, 0] + py * axis_b[f, 1] + pz * axis_b[f, 2]) * w
-        a, b = _round_hexagon(qa, qb)
-        out[m] = _look_up(f, a, b, extent, coarse, fine)
+        out[m] = label_point(lon[m], lat[m], normal, axis_a, axis_b, extent, coarse, fine)
 
 
 @njit(cache=True)

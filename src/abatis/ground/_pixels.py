@@ -14,64 +14,62 @@ def _rows_of(y0: float, y1: float, first: int, last: int) -> tuple[int, int]:
 
 
 @njit(cache=True)
-def burn_shapes(
-    out: np.ndarray,
-    row0: int,
-    x: np.ndarray,
-    y: np.ndarray,
-    ring_start: np.ndarray,
-    shape_start: np.ndarray,
-    row_low: np.ndarray,
-    row_high: np.ndarray,
-    values: np.ndarray,
+def burn_pieces(
+    out: np.ndarray, row0: int, column0: int, pieces: np.ndarray, start: np.ndarray, values: np.ndarray
 ) -> None:
     """Write each shape's value into the pixels whose centre lies inside it (even-odd rule), in order.
 
-    `x`, `y` are pixel units of the whole grid; `out` holds the rows from `row0` on.
+    `pieces` f8[S, 4]: x0, y0, x1, y1 in pixel units of the whole grid; those of shape k stand from start[k] to
+    start[k + 1]; `out` holds the pixels from `row0`, `column0` on.
     """
     rows, columns = out.shape
     for shape in range(len(values)):
-        first = max(row_low[shape], row0)
-        last = min(row_high[shape], row0 + rows - 1)
-        if first > last:
-            continue
-        start = np.zeros(last - first + 2, np.int64)
-        for ring in range(shape_start[shape], shape_start[shape + 1]):
-            for k in range(ring_start[ring], ring_start[ring + 1] - 1):
-                low, high = _rows_of(y[k], y[k + 1], first, last)
-                for row in range(low, high + 1):
-                    start[row - first + 1] += 1
-        for row in range(last - first + 1):
-            start[row + 1] += start[row]
-        cut = np.empty(start[-1])
-        fill = start[:-1].copy()
-        for ring in range(shape_start[shape], shape_start[shape + 1]):
-            for k in range(ring_start[ring], ring_start[ring + 1] - 1):
-                low, high = _rows_of(y[k], y[k + 1], first, last)
-                for row in range(low, high + 1):
-                    share = (row + 0.5 - y[k]) / (y[k + 1] - y[k])
-                    cut[fill[row - first]] = x[k] + share * (x[k + 1] - x[k])
-                    fill[row - first] += 1
-        for row in range(last - first + 1):
-            line = np.sort(cut[start[row] : start[row + 1]])
+        own = pieces[start[shape] : start[shape + 1]]
+        count = np.zeros(rows + 1, np.int64)
+        for k in range(len(own)):
+            low, high = _rows_of(own[k, 1], own[k, 3], row0, row0 + rows - 1)
+            for row in range(low, high + 1):
+                count[row - row0 + 1] += 1
+        for row in range(rows):
+            count[row + 1] += count[row]
+        cut = np.empty(count[-1])
+        fill = count[:-1].copy()
+        for k in range(len(own)):
+            x0, y0, x1, y1 = own[k]
+            low, high = _rows_of(y0, y1, row0, row0 + rows - 1)
+            for row in range(low, high + 1):
+                cut[fill[row - row0]] = x0 + (row + 0.5 - y0) / (y1 - y0) * (x1 - x0)
+                fill[row - row0] += 1
+        for row in range(rows):
+            if count[row] == count[row + 1]:
+                continue
+            line = np.sort(cut[count[row] : count[row + 1]])
             for pair in range(0, len(line) - 1, 2):
-                left = max(0, int(np.ceil(line[pair] - 0.5)))
-                right = min(columns, int(np.ceil(line[pair + 1] - 0.5)))
+                left = max(0, int(np.ceil(line[pair] - 0.5)) - column0)
+                right = min(columns, int(np.ceil(line[pair + 1] - 0.5)) - column0)
                 for column in range(left, right):
-                    out[first + row - row0, column] = values[shape]
+                    out[row, column] = values[shape]
 
 
 @njit(cache=True)
 def classify_slope(
-    height: np.ndarray, east_m: np.ndarray, north_m: float, limits: np.ndarray, unknown: int, out: np.ndarray
+    height: np.ndarray,
+    east_m: np.ndarray,
+    north_m: np.ndarray,
+    limits: np.ndarray,
+    unknown: int,
+    out: np.ndarray,
 ) -> None:
-    """Write the slope class of each row of `out`; `height` has one more row above and below."""
+    """Write the slope class of every pixel; `height` has one more pixel on every side.
+
+    `east_m`, `north_m` f8[rows]: metres from a pixel to the next.
+    """
     rows, columns = out.shape
     for i in range(rows):
+        across, down = 0.5 / east_m[i], 0.5 / north_m[i]
         for j in range(columns):
-            west, east = max(0, j - 1), min(columns - 1, j + 1)
-            dx = (height[i + 1, east] - height[i + 1, west]) / (max(1, east - west) * east_m[i])
-            dy = (height[i, j] - height[i + 2, j]) / (2.0 * north_m)
+            dx = (height[i + 1, j + 2] - height[i + 1, j]) * across
+            dy = (height[i, j + 1] - height[i + 2, j + 1]) * down
             percent = 100.0 * np.sqrt(dx * dx + dy * dy)
             if np.isnan(percent):
                 out[i, j] = unknown
@@ -84,14 +82,23 @@ def classify_slope(
 
 @njit(cache=True)
 def count_classes(labels: np.ndarray, classes: np.ndarray, counts: np.ndarray) -> None:
-    """Add the pixels of each class to the cell they lie in; classes beyond the table are left out."""
-    most = counts.shape[1]
+    """Add the pixels of each class to the cell they lie in; cells and classes beyond the table are left out."""
+    cells, most = counts.shape
     for i in range(labels.shape[0]):
         for j in range(labels.shape[1]):
             cell = labels[i, j]
             word = classes[i, j]
-            if cell >= 0 and 0 <= word < most:
+            if 0 <= cell < cells and 0 <= word < most:
                 counts[cell, word] += 1
+
+
+@njit(cache=True)
+def count_cells(labels: np.ndarray, counts: np.ndarray) -> None:
+    """Add the pixels of each cell to `counts` int32[N, 1]; labels beyond the table are left out."""
+    for i in range(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            if 0 <= labels[i, j] < len(counts):
+                counts[labels[i, j], 0] += 1
 
 
 @njit(cache=True)
@@ -100,28 +107,35 @@ def sum_heights(labels: np.ndarray, height: np.ndarray, total: np.ndarray, count
     for i in range(labels.shape[0]):
         for j in range(labels.shape[1]):
             cell = labels[i, j]
-            if cell >= 0 and not np.isnan(height[i, j]):
+            if 0 <= cell < len(total) and not np.isnan(height[i, j]):
                 total[cell] += height[i, j]
                 count[cell] += 1
 
 
 @njit(cache=True)
 def sample_edges(
-    ends: np.ndarray, samples: int, passable: np.ndarray, row0: int, passed: np.ndarray, seen: np.ndarray
+    ends: np.ndarray,
+    samples: int,
+    passable: np.ndarray,
+    cover: np.ndarray,
+    slope: np.ndarray,
+    row0: int,
+    column0: int,
+    passed: np.ndarray,
+    seen: np.ndarray,
 ) -> None:
-    """Count the passable samples along each edge's boundary that fall on the rows held.
+    """Count the samples along each edge's boundary and those of them on passable ground.
 
-    `ends` f8[E, 4]: x0, y0, x1, y1 of the boundary in pixel units of the whole grid.
+    `ends` f8[E, 4]: x0, y0, x1, y1 of the boundary in pixel units of the whole grid; `passable` bool[cover,
+    slope]; `cover`, `slope` are the pixels from `row0`, `column0` on.
     """
-    rows, columns = passable.shape
+    rows, columns = cover.shape
     for edge in range(len(ends)):
         x0, y0, x1, y1 = ends[edge]
-        if max(y0, y1) < row0 or min(y0, y1) >= row0 + rows:
-            continue
         for k in range(samples):
             share = (k + 0.5) / samples
             row = int(np.floor(y0 + share * (y1 - y0))) - row0
-            column = int(np.floor(x0 + share * (x1 - x0)))
+            column = int(np.floor(x0 + share * (x1 - x0))) - column0
             if 0 <= row < rows and 0 <= column < columns:
                 seen[edge] += 1
-                passed[edge] += passable[row, column]
+                passed[edge] += passable[cover[row, column], slope[row, column]]

@@ -387,22 +387,6 @@ def repair_longer(
 
 
 @njit(cache=True)
-def add_up(
-    neighbor: np.ndarray,
-    edge: np.ndarray,
-    slot: np.ndarray,
-    order: np.ndarray,
-    weight: np.ndarray,
-    share: np.ndarray,
-) -> None:
-    """Carry the weights of cells along the forest; `order` lists cells from the farthest to the nearest."""
-    for cell in order:
-        if slot[cell] >= 0:
-            share[edge[cell, slot[cell]]] += weight[cell]
-            weight[neighbor[cell, slot[cell]]] += weight[cell]
-
-
-@njit(cache=True)
 def follow(neighbor: np.ndarray, slot: np.ndarray, start: int) -> np.ndarray:
     """Return int32[], the cells from `start` along the forest to its root."""
     count = 1

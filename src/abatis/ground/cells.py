@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from abatis.ground.bearing import note_bearing
 from abatis.ground.composition import (
     DEFAULT_COVER,
     DEFAULT_SLOPE,
@@ -18,15 +19,17 @@ from abatis.ground.composition import (
     spread_zones,
 )
 from abatis.ground.gaps import EdgeGeometry
-from abatis.ground.hexgrid import HexGrid
+from abatis.ground.hexgrid import HexGrid, label_points
 from abatis.ground.layers import Layers
 from abatis.ground.outline import Ground, measure_border
 from abatis.ground.sources import Area
-from abatis.ground.sources.rasters import read_population_points
+from abatis.ground.sources.rasters import iterate_raster_points, read_population_points
+from abatis.model.facilities import Facilities
 from abatis.model.study import Study
-from abatis.model.words import COVER_WORDS, SLOPE_WORDS, SOIL_WORDS
+from abatis.model.words import COVER_WORDS, FACILITY_WORDS, SLOPE_WORDS, SOIL_WORDS
 
 SMALLEST_PERCENT = 0.05
+G_PER_KG_IN_PERCENT = 10.0
 
 
 def describe_cells(
@@ -40,6 +43,9 @@ def describe_cells(
 ) -> dict[str, Any]:
     """Return the mesh's cell columns; what is assumed goes into `notes`."""
     cover = compute_shares(counts.cover, COVER_WORDS.index(DEFAULT_COVER))
+    soil = compute_shares(counts.soil, SOIL_WORDS.index(DEFAULT_SOIL))
+    clay = _average_clay(layers, grid, geometry)
+    notes += note_bearing(study, cover, soil, clay)
     _note_unknown(study, counts, notes)
     people = _settle_people(study, layers, grid, geometry, counts, cover, notes)
     country = np.where(counts.country.sum(axis=1) > 0, counts.country.argmax(axis=1), -1).astype(np.int8)
@@ -54,12 +60,54 @@ def describe_cells(
         "area_km2": geometry.area_km2.astype(np.float32),
         "cover": cover,
         "slope": compute_shares(counts.slope, SLOPE_WORDS.index(DEFAULT_SLOPE)),
-        "soil": compute_shares(counts.soil, SOIL_WORDS.index(DEFAULT_SOIL)),
+        "soil": soil,
         "elevation_m": (counts.height_sum / np.maximum(counts.height_count, 1)).astype(np.float32),
         "population": people.astype(np.float32),
         "protected": (counts.protected[:, 1] / np.maximum(counts.pixels[:, 0], 1)).astype(np.float32),
         "border_km": measure_border(study, ground, grid, hostile),
+        "clay_percent": clay,
     }
+
+
+def _average_clay(layers: Layers, grid: HexGrid, geometry: EdgeGeometry) -> np.ndarray:
+    """Mean clay content of each cell in %, f4[N], NaN where the rasters say nothing (0 is nothing)."""
+    total, count = np.zeros(len(grid.cells)), np.zeros(len(grid.cells))
+    area = Area(grid.lon.min(), grid.lat.min(), grid.lon.max(), grid.lat.max()).grow(0.05)
+    spacing_m = float(np.sqrt(geometry.area_km2.mean())) * 1000 / 4
+    for lon, lat, values, _ in iterate_raster_points(layers.rasters["clay"], area, spacing_m):
+        rows = label_points(grid, lon, lat)
+        inside = rows >= 0
+        total += np.bincount(rows[inside], weights=values[inside], minlength=len(total))
+        count += np.bincount(rows[inside], minlength=len(count))
+    mean = total / np.maximum(count, 1) / G_PER_KG_IN_PERCENT
+    return np.where(count > 0, mean, np.nan).astype(np.float32)
+
+
+def place_facilities(layers: Layers, grid: HexGrid, notes: list[str]) -> Facilities:
+    """Return the facilities that stand in cells of the mesh; protected works are counted in `notes`."""
+    layer = layers.vectors["facilities"]
+    if not layer.count:
+        return Facilities.empty()
+    lon, lat = shapely.get_x(layer.geometry), shapely.get_y(layer.geometry)
+    cell = label_points(grid, lon, lat)
+    rows = np.flatnonzero(cell >= 0)
+    sources = layer.attributes.get("osm_id", np.full(layer.count, ""))
+    found = Facilities(
+        np.array([FACILITY_WORDS.index(layer.words[row]) for row in rows], np.int8),
+        tuple(str(layer.names[row]) for row in rows),
+        tuple(f"{layer.files[row]} {sources[row]}".strip() for row in rows),
+        lon[rows],
+        lat[rows],
+        cell[rows].astype(np.int32),
+    )
+    works = found.mask_protected()
+    if works.any():
+        notes.append(
+            f"dams, dykes or nuclear power stations stand in {len(set(found.cell[works].tolist()))} cells: "
+            "works protected by Additional Protocol I, article 56; no site goes into a cell with a dam or "
+            "nuclear station, dykes are only listed (mesh/facilities.parquet)"
+        )
+    return found
 
 
 def _note_unknown(study: Study, counts: CellCounts, notes: list[str]) -> None:

@@ -9,9 +9,8 @@ import pandas as pd
 import shapely
 from scipy.spatial import cKDTree
 
-from abatis.ground import _pixels as kernel
 from abatis.ground.hexgrid import HexGrid, label_points
-from abatis.ground.pixels import UNKNOWN, PixelTile, metres_per_degree
+from abatis.ground.pixels import metres_per_degree
 from abatis.ground.sources.vectors import VectorLayer
 from abatis.model.words import COVER_WORDS, SLOPE_WORDS, SOIL_WORDS
 
@@ -26,8 +25,9 @@ BUILT_UP = COVER_WORDS.index("built_up")
 class CellCounts:
     """Pixels counted per cell (N cells): cover [N, 9], slope [N, 5], soil [N, 4], country [N, C], ...
 
-    `unknown_cover` pixels that no cover layer says anything about; `stateless_cover` those of them outside
-    all borders.
+    `zone`, `zone_cell`, `zone_pixels` int64[Z] are pixels per population polygon and cell (-1: outside the
+    mesh); `unknown_cover` pixels that no cover layer says anything about; `stateless_cover` those of them
+    outside all borders.
     """
 
     cover: np.ndarray
@@ -38,7 +38,9 @@ class CellCounts:
     protected: np.ndarray
     height_sum: np.ndarray
     height_count: np.ndarray
-    zone_pixels: dict[tuple[int, int], int]
+    zone: np.ndarray
+    zone_cell: np.ndarray
+    zone_pixels: np.ndarray
     unknown_cover: int = 0
     stateless_cover: int = 0
 
@@ -54,37 +56,29 @@ class CellCounts:
             np.zeros((cells, 2), np.int32),
             np.zeros(cells),
             np.zeros(cells, np.int32),
-            {},
+            *(np.zeros(0, np.int64) for _ in range(3)),
         )
 
-    def add_tile(self, labels: np.ndarray, tile: PixelTile) -> None:
-        """Add one tile; unknown cover becomes the default in the tile itself and is counted."""
-        unknown = tile.cover == UNKNOWN
-        lost = unknown & (labels >= 0)
-        self.unknown_cover += int(np.count_nonzero(lost))
-        self.stateless_cover += int(np.count_nonzero(lost & (tile.country == UNKNOWN)))
-        tile.cover[unknown] = COVER_WORDS.index(DEFAULT_COVER)
-        kernel.count_classes(labels, tile.cover, self.cover)
-        kernel.count_classes(labels, tile.country, self.country)
-        kernel.count_classes(labels, np.zeros(labels.shape, np.uint8), self.pixels)
-        if tile.slope is not None:
-            kernel.count_classes(labels, tile.slope, self.slope)
-        if tile.soil is not None:
-            kernel.count_classes(labels, tile.soil, self.soil)
-        if tile.protected is not None:
-            kernel.count_classes(labels, tile.protected, self.protected)
-        if tile.elevation_m is not None:
-            kernel.sum_heights(labels, tile.elevation_m, self.height_sum, self.height_count)
-        if tile.zone is not None:
-            self._count_zones(labels, tile.zone)
+    def put(self, rows: np.ndarray, part: CellCounts) -> None:
+        """Take over the counts of some cells but not the zones; each cell is counted in one part only."""
+        for name in PER_CELL:
+            getattr(self, name)[rows] = getattr(part, name)
+        self.unknown_cover += part.unknown_cover
+        self.stateless_cover += part.stateless_cover
 
-    def _count_zones(self, labels: np.ndarray, zone: np.ndarray) -> None:
-        inside = zone >= 0
-        pairs = (zone[inside].astype(np.int64) << 32) + labels[inside] + 1
-        keys, counts = np.unique(pairs, return_counts=True)
-        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            pair = (key >> 32, (key & 0xFFFFFFFF) - 1)
-            self.zone_pixels[pair] = self.zone_pixels.get(pair, 0) + count
+    def list_zones(self, rows: np.ndarray) -> np.ndarray:
+        """Return int64[Z, 3]: zone, cell, pixels, with the cells' numbers replaced by `rows`, -1 kept."""
+        cell = np.where(self.zone_cell < 0, -1, rows[np.maximum(self.zone_cell, 0)])
+        return np.column_stack([self.zone, cell, self.zone_pixels])
+
+    def put_zones(self, parts: list[np.ndarray]) -> None:
+        """Take over the zones of all parts, in an order that does not depend on theirs."""
+        pairs = np.concatenate([np.zeros((0, 3), np.int64), *parts])
+        pairs = pairs[np.lexsort((pairs[:, 2], pairs[:, 1], pairs[:, 0]))]
+        self.zone, self.zone_cell, self.zone_pixels = np.ascontiguousarray(pairs.T)
+
+
+PER_CELL = ("cover", "slope", "soil", "country", "pixels", "protected", "height_sum", "height_count")
 
 
 def compute_shares(counts: np.ndarray, default: int) -> np.ndarray:
@@ -119,11 +113,10 @@ def spread_zones(counts: CellCounts, layer: VectorLayer, grid: HexGrid) -> np.nd
     """
     people = np.zeros(len(grid.cells))
     total = np.zeros(layer.count, np.int64)
-    for (zone, _), count in counts.zone_pixels.items():
-        total[zone] += count
-    for (zone, cell), count in sorted(counts.zone_pixels.items()):
-        if cell >= 0:
-            people[cell] += layer.values[zone] * count / total[zone]
+    np.add.at(total, counts.zone, counts.zone_pixels)
+    inside = counts.zone_cell >= 0
+    zone, cell, count = (part[inside] for part in (counts.zone, counts.zone_cell, counts.zone_pixels))
+    np.add.at(people, cell, layer.values[zone] * count / total[zone])
     small = np.flatnonzero(total == 0)
     if small.size:
         inner = shapely.point_on_surface(layer.geometry[small])

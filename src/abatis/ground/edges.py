@@ -12,10 +12,16 @@ from abatis.ground.gaps import EdgeGeometry
 from abatis.ground.hexgrid import HexGrid
 from abatis.ground.layers import Layers
 from abatis.ground.rivers import RiverLines, compute_river_widths, split_rivers
-from abatis.ground.roads import Road, RoadStretches, choose_stretches
-from abatis.ground.speeds import find_speeds, list_uses
+from abatis.ground.roads import Road, RoadStretches, StretchMarks, choose_stretches
+from abatis.ground.speeds import find_road_speeds, list_uses
 from abatis.model.study import Study
-from abatis.model.words import ROAD_WORDS
+from abatis.model.words import STRUCTURE_WORDS
+
+_MEANING = {
+    "ford": "the road goes on through the water",
+    "tunnel": "the road goes on below the water",
+    "ferry": "closed unless tables/speeds.csv gives the structure a speed factor",
+}
 
 
 def lay_rivers(
@@ -40,6 +46,7 @@ def lay_bridges(
     layers: Layers,
     roads: list[Road],
     stretches: RoadStretches,
+    marks: StretchMarks,
     rivers: RiverLines,
     water_m: np.ndarray,
     spacing_m: float,
@@ -48,9 +55,21 @@ def lay_bridges(
     """Find where roads cross water and which bridge carries each; guesses go into `notes`."""
     layer = layers.vectors["bridges"]
     crossings = find_crossings(roads, stretches, rivers)
+    told = layers.vectors["roads"].attributes.get("structure")
     bridges = place_bridges(
-        stretches, crossings, water_m, layer if layer.count else None, spacing_m, study.pixel_m
+        stretches,
+        crossings,
+        np.full(len(crossings.stretch), "") if told is None else told[crossings.feature],
+        marks.structure,
+        water_m,
+        layer if layer.count else None,
+        spacing_m,
+        study.pixel_m,
     )
+    for index, word in enumerate(STRUCTURE_WORDS[1:], start=1):
+        count = int(np.sum(bridges.structure == index))
+        if count:
+            notes.append(f"{count} {word} crossings of roads are no bridges: {_MEANING[word]}")
     if bridges.assumed:
         notes.append(f"{bridges.assumed} road crossings of water are taken to have a bridge or culvert")
     if bridges.closed:
@@ -69,6 +88,9 @@ class EdgeRoads:
     road_class: np.ndarray
     road_m: np.ndarray
     bridge_m: np.ndarray
+    surface: np.ndarray
+    structure: np.ndarray
+    max_weight_t: np.ndarray
     road: tuple[str, ...]
     bridge: tuple[str, ...]
 
@@ -79,6 +101,9 @@ class EdgeRoads:
             ("road_class", np.int8, -1),
             ("road_m", np.float32, 0),
             ("bridge_m", np.float32, 0),
+            ("surface", np.int8, -1),
+            ("structure", np.int8, -1),
+            ("max_weight_t", np.float32, np.inf),
         ):
             column = np.full(edges, nothing, kind)
             column[self.edge] = getattr(self, name)
@@ -93,18 +118,53 @@ class EdgeRoads:
         return columns
 
 
-def describe_edges(study: Study, stretches: RoadStretches, bridges: Bridges) -> EdgeRoads:
-    """Keep the fastest usable road of each edge, by the best speed of any approach."""
-    speed = np.max(
-        [find_speeds(study, vehicle, season, "road", ROAD_WORDS) for vehicle, season in list_uses(study)],
+def describe_edges(
+    study: Study, stretches: RoadStretches, marks: StretchMarks, bridges: Bridges, notes: list[str]
+) -> EdgeRoads:
+    """Keep the fastest usable road of each edge, by the best speed of any approach; guesses go into `notes`.
+
+    In words: a road that no vehicle of the approaches may or can use in its season is left out where another
+    one serves the edge.
+    """
+    speed_kmh = np.max(
+        [
+            find_road_speeds(
+                study,
+                vehicle,
+                season,
+                stretches.word,
+                marks.surface,
+                bridges.structure,
+                marks.max_weight_t,
+            )
+            for vehicle, season in list_uses(study)
+        ],
         axis=0,
     )
-    chosen = choose_stretches(stretches, bridges.usable, speed)
+    chosen = choose_stretches(stretches, bridges.usable, speed_kmh)
+    _note_limits(study, marks.max_weight_t[chosen], notes)
     return EdgeRoads(
         stretches.edge[chosen],
         stretches.word[chosen],
         np.maximum(stretches.length_m[chosen], 1.0),
         bridges.bridge_m[chosen],
+        marks.surface[chosen],
+        bridges.structure[chosen],
+        marks.max_weight_t[chosen],
         tuple(stretches.name[row] for row in chosen),
         tuple(bridges.name[row] for row in chosen),
+    )
+
+
+def _note_limits(study: Study, limit_t: np.ndarray, notes: list[str]) -> None:
+    count = int(np.isfinite(limit_t).sum())
+    if not count:
+        return
+    vehicles = study.tables["vehicles"]
+    used = vehicles[vehicles["vehicle"].isin(study.tables["approaches"]["vehicle"])]
+    light = used[used["weight_t"].isna()]["vehicle"].tolist()
+    told = f"; vehicles without weight_t pass them all: {', '.join(light)}" if light else ""
+    notes.append(
+        f"posted weight limits bar heavier vehicles from the roads of {count} edges: a limit is taken as "
+        f"what the road bears{told}"
     )

@@ -15,13 +15,14 @@ class EdgeGeometry:
     """Cells' neighbours and the edges between them (N cells, E edges).
 
     `neighbor`, `edge` int32[N, 6]; `edge_a`, `edge_b` int32[E]; `ends` f8[E, 4] lon, lat of the two corners;
-    `length_m`, `distance_m` f8[E]; `area_km2` f8[N].
+    `length_m`, `distance_m` f8[E]; `area_km2` f8[N]; `corners` f8[C, 2] lon, lat, `cell_corner` int32[N, 6].
     """
 
     def __init__(self, grid: HexGrid) -> None:
         self.neighbor = find_neighbors(grid)
         self.edge, self.edge_a, self.edge_b = number_edges(self.neighbor)
         corners, cell_corner = find_corners(grid, self.neighbor)
+        self.corners, self.cell_corner = corners, cell_corner
         side = np.empty(len(self.edge_a), np.int64)
         for k in range(6):
             own = (self.edge[:, k] >= 0) & (self.neighbor[:, k] > np.arange(len(grid.cells)))
@@ -69,53 +70,65 @@ def find_ends_in_pixels(geometry: EdgeGeometry, grid: PixelGrid) -> np.ndarray:
 
 
 @njit(cache=True)
-def _is_open(bits: np.ndarray, columns: int, x: float, y: float) -> bool:
-    row, column = int(np.floor(y)), int(np.floor(x))
-    if row < 0 or column < 0 or row >= bits.shape[0] or column >= columns:
+def _is_open(ground: np.ndarray, row0: int, column0: int, x: float, y: float) -> bool:
+    row, column = int(np.floor(y)) - row0, int(np.floor(x)) - column0
+    if row < 0 or column < 0 or row >= ground.shape[0] or column >= ground.shape[1]:
         return False
-    return bool((bits[row, column >> 3] >> (7 - (column & 7))) & 1)
+    return bool(ground[row, column])
 
 
 @njit(cache=True)
-def _is_leg_open(bits: np.ndarray, columns: int, x0: float, y0: float, x1: float, y1: float) -> bool:
+def _is_leg_open(
+    ground: np.ndarray, row0: int, column0: int, x0: float, y0: float, x1: float, y1: float
+) -> bool:
     steps = int(np.ceil(2 * np.hypot(x1 - x0, y1 - y0))) + 1
     for k in range(steps + 1):
         share = k / steps
-        if not _is_open(bits, columns, x0 + share * (x1 - x0), y0 + share * (y1 - y0)):
+        if not _is_open(ground, row0, column0, x0 + share * (x1 - x0), y0 + share * (y1 - y0)):
             return False
     return True
 
 
 @njit(cache=True)
-def _move_to_open(bits: np.ndarray, columns: int, reach: float, x: np.ndarray, y: np.ndarray) -> None:
+def _move_to_open(
+    ground: np.ndarray, row0: int, column0: int, reach: float, x: np.ndarray, y: np.ndarray
+) -> None:
     """Move points on closed ground to the nearest open pixel within reach (pixels), or to -1."""
     most = int(np.ceil(reach))
     for cell in range(len(x)):
         x0, y0 = x[cell], y[cell]
-        if _is_open(bits, columns, x0, y0):
+        if _is_open(ground, row0, column0, x0, y0):
             continue
         best, x[cell], y[cell] = reach * reach, -1.0, -1.0
         for down in range(-most, most + 1):
             for right in range(-most, most + 1):
                 x1, y1 = np.floor(x0) + right + 0.5, np.floor(y0) + down + 0.5
                 apart = (x1 - x0) ** 2 + (y1 - y0) ** 2
-                if apart < best and _is_open(bits, columns, x1, y1):
+                if apart < best and _is_open(ground, row0, column0, x1, y1):
                     best, x[cell], y[cell] = apart, x1, y1
 
 
 @njit(cache=True)
 def _is_flooded(
-    bits: np.ndarray, columns: int, xa: float, ya: float, xb: float, yb: float, ends: np.ndarray, reach: float
+    ground: np.ndarray,
+    row0: int,
+    column0: int,
+    places: np.ndarray,
+    ends: np.ndarray,
+    reach: float,
 ) -> bool:
-    """Walk open pixels, side by side, from `a` to `b` within reach of the two centres `ends` (x, y, x, y)."""
+    """Walk open pixels, side by side, from `a` to `b` within reach of the two centres `ends` (x, y, x, y).
+
+    `places` are xa, ya, xb, yb.
+    """
     left = int(np.floor(min(ends[0], ends[2]) - reach)) - 1
     top = int(np.floor(min(ends[1], ends[3]) - reach)) - 1
     wide = int(np.ceil(max(ends[0], ends[2]) + reach)) + 2 - left
     high = int(np.ceil(max(ends[1], ends[3]) + reach)) + 2 - top
     seen = np.zeros((high, wide), np.bool_)
     stack = np.empty(high * wide, np.int64)
-    start = (int(np.floor(ya)) - top, int(np.floor(xa)) - left)
-    goal = (int(np.floor(yb)) - top, int(np.floor(xb)) - left)
+    start = (int(np.floor(places[1])) - top, int(np.floor(places[0])) - left)
+    goal = (int(np.floor(places[3])) - top, int(np.floor(places[2])) - left)
     seen[start] = True
     stack[0], size = start[0] * wide + start[1], 1
     while size:
@@ -129,7 +142,7 @@ def _is_flooded(
                 continue
             x, y = left + j + 0.5, top + i + 0.5
             near = min(np.hypot(x - ends[0], y - ends[1]), np.hypot(x - ends[2], y - ends[3]))
-            if near <= reach and _is_open(bits, columns, x, y):
+            if near <= reach and _is_open(ground, row0, column0, x, y):
                 seen[i, j] = True
                 stack[size] = i * wide + j
                 size += 1
@@ -138,8 +151,9 @@ def _is_flooded(
 
 @njit(cache=True)
 def _join_centres(
-    bits: np.ndarray,
-    columns: int,
+    ground: np.ndarray,
+    row0: int,
+    column0: int,
     edge_a: np.ndarray,
     edge_b: np.ndarray,
     centre: np.ndarray,
@@ -148,44 +162,60 @@ def _join_centres(
     reach: float,
     joined: np.ndarray,
 ) -> None:
-    ends = np.empty(4)
+    ends, places = np.empty(4), np.empty(4)
     for edge in range(len(edge_a)):
         a, b = edge_a[edge], edge_b[edge]
         if x[a] < 0 or x[b] < 0:
             continue
-        if _is_leg_open(bits, columns, x[a], y[a], x[b], y[b]):
+        if _is_leg_open(ground, row0, column0, x[a], y[a], x[b], y[b]):
             joined[edge] = True
             continue
         ends[0], ends[1], ends[2], ends[3] = centre[a, 0], centre[a, 1], centre[b, 0], centre[b, 1]
-        joined[edge] = _is_flooded(bits, columns, x[a], y[a], x[b], y[b], ends, reach + 1.0)
+        places[0], places[1], places[2], places[3] = x[a], y[a], x[b], y[b]
+        joined[edge] = _is_flooded(ground, row0, column0, places, ends, reach + 1.0)
 
 
 def find_joined(
-    bits: np.ndarray, grid: PixelGrid, cells: HexGrid, geometry: EdgeGeometry, reach_m: float, pixel_m: float
+    ground: np.ndarray,
+    row0: int,
+    column0: int,
+    centre: np.ndarray,
+    edge_a: np.ndarray,
+    edge_b: np.ndarray,
+    reach: float,
 ) -> np.ndarray:
     """Return bool[E]: edges whose two centres are joined over open ground inside the two cells.
 
     Parameters
     ----------
-    bits : open pixels, eight to a byte, uint8[rows, ceil(columns / 8)] (numpy.packbits along the rows).
-    grid : the pixels.
-    cells, geometry : the mesh's cells and edges.
-    reach_m : radius of a cell (centre to corner).
-    pixel_m : size of the pixels.
+    ground : open pixels, bool[rows, columns], those from `row0`, `column0` of the grid on.
+    row0, column0 : first row and column of `ground`.
+    centre : the cells' centres, f8[N, 2] x, y in pixel units of the whole grid.
+    edge_a, edge_b : the cells of each edge [E], rows of `centre`.
+    reach : radius of a cell (centre to corner) in pixels; `ground` must reach that far around every centre.
 
     Formula: joined = a chain of open pixels, side by side, leads from centre a to centre b and stays within
     reach of the two centres. A centre on closed ground is moved to the nearest open pixel within reach; where
     there is none the cell's edges are not joined.
     In words: water that runs through the two cells from rim to rim separates their centres though most of the
     boundary between them is dry; a pond that one can pass on either side does not.
+
+    Examples
+    --------
+    Two centres in one row of pixels; closed ground between them.
+
+    >>> ground, centre = np.ones((9, 12), bool), np.array([[3.5, 4.5], [8.5, 4.5]])
+    >>> one, other = np.array([0]), np.array([1])
+    >>> find_joined(ground, 0, 0, centre, one, other, 3.0).tolist()
+    [True]
+    >>> ground[:, 6] = False
+    >>> find_joined(ground, 0, 0, centre, one, other, 3.0).tolist()
+    [False]
     """
-    x, y = grid.to_pixels(cells.lon, cells.lat)
-    centre = np.column_stack([x, y])
-    x, y = x.copy(), y.copy()
-    reach = reach_m / pixel_m
-    _move_to_open(bits, grid.columns, reach, x, y)
-    joined = np.zeros(len(geometry.edge_a), dtype=bool)
-    _join_centres(bits, grid.columns, geometry.edge_a, geometry.edge_b, centre, x, y, reach, joined)
+    x, y = centre[:, 0].copy(), centre[:, 1].copy()
+    _move_to_open(ground, row0, column0, reach, x, y)
+    joined = np.zeros(len(edge_a), dtype=bool)
+    _join_centres(ground, row0, column0, edge_a, edge_b, centre, x, y, reach, joined)
     return joined
 
 

@@ -165,14 +165,48 @@ def label_window(
         faults.append(Fault(f"out is {out.dtype}{out.shape}", remedy=f"give int32 ({rows}, {columns})"))
     if faults:
         raise InputError(faults)
-    lon = np.radians(west + (np.arange(columns) + 0.5) * dlon)
-    lat = np.radians(north - (np.arange(rows) + 0.5) * dlat)
+    lon = west + (np.arange(columns) + 0.5) * dlon
+    lat = north - (np.arange(rows) + 0.5) * dlat
+    label_centres(grid, lon, lat, dlon, out)
+
+
+def label_centres(grid: HexGrid, lon: np.ndarray, lat: np.ndarray, dlon: float, out: np.ndarray) -> None:
+    """Write the row of the cell that holds each pixel centre of a window into `out`, -1 outside the mesh.
+
+    Parameters
+    ----------
+    lon, lat : float64[columns], float64[rows], places of the centres in degrees.
+    dlon : distance between columns in degrees.
+    out : int32[rows, columns], C order, written in place.
+
+    In words: as `label_window`, for a window that names its centres itself; a part of a larger window then
+    gets the very same labels.
+    """
+    lon, lat = np.radians(lon), np.radians(lat)
     f = grid.frames
     stacked = np.ascontiguousarray(np.stack([f.normal, f.axis_a, f.axis_b], axis=1))
     kernel.label_window_kernel(
         np.cos(lon), np.sin(lon), np.cos(lat), np.sin(lat), math.radians(dlon), stacked,
         f.normal, f.axis_a, f.axis_b, f.outward, f.reach, grid.extent, grid.coarse, grid.fine, out,
     )  # fmt: skip
+
+
+def take_cells(grid: HexGrid, rows: np.ndarray) -> HexGrid:
+    """Return a grid of some of the cells, in the order of `rows` int64[M]; labels are then 0 to M - 1.
+
+    Examples
+    --------
+    >>> import h3.api.numpy_int as h3
+    >>> grid = build_hexgrid(np.sort(h3.grid_disk(h3.latlng_to_cell(55.0, 24.0, 8), 1)))
+    >>> part = take_cells(grid, np.array([5, 3]))
+    >>> label_points(part, np.array([24.0]), np.array([55.0])).tolist()
+    [1]
+    """
+    face, a, b = grid.face[rows], grid.a[rows], grid.b[rows]
+    tables = _build_tables(face, a, b, grid.frames)
+    return HexGrid(
+        grid.cells[rows], grid.resolution, grid.lon[rows], grid.lat[rows], face, a, b, *tables, grid.frames
+    )
 
 
 def find_neighbors(grid: HexGrid) -> np.ndarray:

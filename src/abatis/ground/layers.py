@@ -9,13 +9,20 @@ import numpy as np
 
 from abatis.ground.composition import DEFAULT_COVER, DEFAULT_SLOPE, DEFAULT_SOIL
 from abatis.ground.sources import Area, Findings
+from abatis.ground.sources.osm import OsmFiles
 from abatis.ground.sources.rasters import RasterFile, list_rasters
-from abatis.ground.sources.vectors import VectorLayer, empty_layer, read_vector_layer
+from abatis.ground.sources.vectors import (
+    CLASS_DEFAULTS,
+    VectorLayer,
+    empty_layer,
+    read_facility_layer,
+    read_vector_layer,
+)
 from abatis.model.study import Study
 
 Progress = Callable[[str, float], None]
-DEFAULT_ROAD = "main"
-DEFAULT_FOREST = "open_forest"
+DEFAULT_ROAD = CLASS_DEFAULTS["roads"]
+DEFAULT_FOREST = CLASS_DEFAULTS["forest"]
 COVER_LAYERS = (
     ("landcover_areas", DEFAULT_COVER),
     ("forest", DEFAULT_FOREST),
@@ -35,7 +42,8 @@ class Layers:
 
 def read_layers(study: Study, area: Area, findings: Findings, tell: Progress) -> Layers:
     """Read every layer of a study but the borders within an area; faults go into `findings`."""
-    names = [name for name in dict.fromkeys(study.sources["layer"]) if name != "borders"]
+    names = [name for name in dict.fromkeys(study.sources["layer"]) if name not in ("borders", "facilities")]
+    osm = OsmFiles()
     vectors: dict[str, VectorLayer] = {
         name: empty_layer(name)
         for name in (
@@ -50,14 +58,15 @@ def read_layers(study: Study, area: Area, findings: Findings, tell: Progress) ->
         )
     }
     rasters: dict[str, list[RasterFile]] = {
-        name: [] for name in ("elevation", "landcover", "soil", "population")
+        name: [] for name in ("elevation", "landcover", "soil", "population", "clay")
     }
     for step, name in enumerate(names):
         tell(f"reading {name}", 0.05 + 0.25 * step / len(names))
-        if name not in ("elevation", "landcover"):
-            vectors[name] = read_vector_layer(study, name, area, findings)
+        if name not in ("elevation", "landcover", "clay"):
+            vectors[name] = read_vector_layer(study, name, area, findings, osm)
         if name in rasters:
             rasters[name] = list_rasters(study, name, area, findings)
+    vectors["facilities"] = read_facility_layer(study, area, findings, osm)
     _check_values(study, vectors, findings)
     return Layers(vectors, rasters)
 

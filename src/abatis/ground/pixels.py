@@ -1,4 +1,4 @@
-"""The working pixels: all layers on one grid of degrees, tile by tile, so that memory stays bounded."""
+"""The working pixels: one grid of degrees for all layers, windows of it, and polygons in its units."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from rasterio import Affine
 
 from abatis.ground import _pixels as kernel
 from abatis.ground.sources import Area
-from abatis.ground.sources.rasters import RasterReader
 from abatis.ground.sources.vectors import VectorLayer
-from abatis.model.words import COVER_WORDS, SLOPE_LIMITS_PERCENT
+from abatis.model.words import COVER_WORDS
 
 UNKNOWN = 255
-TILE_PIXELS = 4_000_000
+BAND_PIXELS = 4_000_000
 EARTH_A_M = 6_378_137.0
 EARTH_E2 = 0.006_694_379_990_14
 WATER = COVER_WORDS.index("water")
@@ -57,15 +56,45 @@ class PixelGrid:
         """Return x (columns) and y (rows) in pixel units."""
         return (lon - self.west) / self.dlon, (self.north - lat) / self.dlat
 
-    def transform(self, row0: int) -> Affine:
-        """Return the affine transform of a tile that starts at row `row0`."""
-        return Affine(self.dlon, 0.0, self.west, 0.0, -self.dlat, self.north - row0 * self.dlat)
+    def transform(self, row0: int, column0: int = 0) -> Affine:
+        """Return the affine transform of the pixels from row `row0` and column `column0` on."""
+        west, north = self.west + column0 * self.dlon, self.north - row0 * self.dlat
+        return Affine(self.dlon, 0.0, west, 0.0, -self.dlat, north)
 
-    def iterate_tiles(self, tile_pixels: int = TILE_PIXELS) -> Iterator[tuple[int, int]]:
-        """Yield (first row, rows) of each tile."""
-        height = max(1, tile_pixels // self.columns)
+    def iterate_tiles(self) -> Iterator[tuple[int, int]]:
+        """Yield (first row, rows) of bands of the grid, each of bounded size."""
+        height = max(1, BAND_PIXELS // self.columns)
         for row0 in range(0, self.rows, height):
             yield row0, min(height, self.rows - row0)
+
+    def place_centres(self, window: PixelWindow) -> tuple[np.ndarray, np.ndarray]:
+        """Return lon f8[columns] and lat f8[rows] of the pixel centres of a window, degrees."""
+        columns = window.column0 + np.arange(window.columns)
+        rows = window.row0 + np.arange(window.rows)
+        return self.west + (columns + 0.5) * self.dlon, self.north - (rows + 0.5) * self.dlat
+
+
+@dataclass(frozen=True)
+class PixelWindow:
+    """A part of the grid: first row and column, and how many there are.
+
+    Examples
+    --------
+    >>> PixelWindow(0, 10, 20, 20).grow(3, PixelGrid(24.0, 55.0, 1e-3, 1e-3, 22, 100))
+    PixelWindow(row0=0, column0=7, rows=22, columns=26)
+    """
+
+    row0: int
+    column0: int
+    rows: int
+    columns: int
+
+    def grow(self, pixels: int, grid: PixelGrid) -> PixelWindow:
+        """Return the window grown on all sides, as far as the grid goes."""
+        row0, column0 = max(0, self.row0 - pixels), max(0, self.column0 - pixels)
+        row1 = min(grid.rows, self.row0 + self.rows + pixels)
+        column1 = min(grid.columns, self.column0 + self.columns + pixels)
+        return PixelWindow(row0, column0, row1 - row0, column1 - column0)
 
 
 def plan_grid(area: Area, pixel_m: float) -> PixelGrid:
@@ -85,30 +114,63 @@ def plan_grid(area: Area, pixel_m: float) -> PixelGrid:
 
 
 @dataclass(frozen=True)
+class ShapePieces:
+    """Straight pieces of shapes, ready to be burnt: `pieces` f8[S, 4], `start` int64[F + 1], `values` [F]."""
+
+    pieces: np.ndarray
+    start: np.ndarray
+    values: np.ndarray
+
+    def burn(self, out: np.ndarray, row0: int, column0: int) -> None:
+        """Write the values into the pixels from `row0`, `column0` on, later shapes over earlier ones."""
+        kernel.burn_pieces(out, row0, column0, self.pieces, self.start, self.values)
+
+
+@dataclass(frozen=True)
 class PixelShapes:
-    """Polygons in pixel units, ready to be burnt: flat coordinates, ring and shape starts, rows touched."""
+    """Polygons in pixel units: flat coordinates, ring and shape starts, `limits` f8[F, 4], values.
+
+    `limits` are the least and the largest x, then y, of each shape.
+    """
 
     x: np.ndarray
     y: np.ndarray
     ring_start: np.ndarray
     shape_start: np.ndarray
-    row_low: np.ndarray
-    row_high: np.ndarray
+    limits: np.ndarray
     values: np.ndarray
 
-    def burn(self, out: np.ndarray, row0: int) -> None:
-        """Write the values into a tile, later shapes over earlier ones."""
-        kernel.burn_shapes(
-            out,
-            row0,
-            self.x,
-            self.y,
-            self.ring_start,
-            self.shape_start,
-            self.row_low,
-            self.row_high,
-            self.values,
+    def cut(self, window: PixelWindow) -> ShapePieces:
+        """Return what a window needs: pieces beside its rows of the shapes that reach it."""
+        left, right, top, bottom = self.limits.T
+        row1, column1 = window.row0 + window.rows, window.column0 + window.columns
+        near = np.flatnonzero(
+            (right >= window.column0) & (left <= column1) & (bottom >= window.row0) & (top <= row1)
         )
+        ring = list_ranges(self.shape_start[near], self.shape_start[near + 1])
+        first, stop = self.ring_start[ring], self.ring_start[ring + 1] - 1
+        k = list_ranges(first, stop)
+        rings = self.shape_start[near + 1] - self.shape_start[near]
+        owner = np.repeat(np.repeat(np.arange(len(near)), rings), stop - first)
+        low, high = np.minimum(self.y[k], self.y[k + 1]), np.maximum(self.y[k], self.y[k + 1])
+        kept = (high > window.row0) & (low < row1) & (low < high)
+        k, owner = k[kept], owner[kept]
+        pieces = np.column_stack([self.x[k], self.y[k], self.x[k + 1], self.y[k + 1]])
+        start = np.searchsorted(owner, np.arange(len(near) + 1))
+        return ShapePieces(pieces, start, self.values[near])
+
+
+def list_ranges(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Return int64[], the whole numbers from each start up to its stop, one range after the other.
+
+    Examples
+    --------
+    >>> list_ranges(np.array([3, 7]), np.array([5, 8])).tolist()
+    [3, 4, 7]
+    """
+    count = np.maximum(stop - start, 0)
+    before = np.cumsum(count) - count
+    return np.asarray(np.arange(count.sum()) + np.repeat(start - before, count), np.int64)
 
 
 def prepare_shapes(grid: PixelGrid, geometry: np.ndarray, values: np.ndarray) -> PixelShapes:
@@ -131,108 +193,17 @@ def prepare_shapes(grid: PixelGrid, geometry: np.ndarray, values: np.ndarray) ->
     x, y = grid.to_pixels(coordinates[:, 0], coordinates[:, 1])
     ring_start = np.searchsorted(point_of, np.arange(len(rings) + 1))
     shape_start = np.searchsorted(ring_of, np.arange(len(geometry) + 1))
-    low = np.zeros(len(geometry), np.int64)
-    high = np.full(len(geometry), -1, np.int64)
+    limits = np.tile([np.inf, -np.inf, np.inf, -np.inf], (len(geometry), 1))
     filled = np.flatnonzero(np.diff(shape_start) > 0)
     if filled.size:
         first = ring_start[shape_start[filled]]
-        low[filled] = np.floor(np.minimum.reduceat(y, first)).astype(np.int64)
-        high[filled] = np.ceil(np.maximum.reduceat(y, first)).astype(np.int64)
-    return PixelShapes(x, y, ring_start, shape_start, low, high, np.asarray(values, np.int64))
+        for column, places in ((0, x), (2, y)):
+            limits[filled, column] = np.minimum.reduceat(places, first)
+            limits[filled, column + 1] = np.maximum.reduceat(places, first)
+    return PixelShapes(x, y, ring_start, shape_start, limits, np.asarray(values, np.int64))
 
 
 def prepare_cover(grid: PixelGrid, layer: VectorLayer, default: str) -> PixelShapes:
     """Bring a layer of cover polygons to pixel units; features without a word get the default."""
     index = [COVER_WORDS.index(word or default) for word in layer.words]
     return prepare_shapes(grid, layer.geometry, np.array(index, np.int64))
-
-
-@dataclass(frozen=True)
-class PixelTile:
-    """Rows of the grid with all layers; `UNKNOWN` (255) where a layer says nothing.
-
-    `country` uint8 (index of the country codes), `cover`, `slope`, `soil` uint8, `protected` uint8 0/1,
-    `elevation_m` float32 (NaN unknown), `zone` int32 (population polygon, -1 none); None for absent layers.
-    """
-
-    row0: int
-    country: np.ndarray
-    cover: np.ndarray
-    slope: np.ndarray | None
-    soil: np.ndarray | None
-    protected: np.ndarray | None
-    elevation_m: np.ndarray | None
-    zone: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class PixelStack:
-    """All layers of the study in pixel units; `read_tile` burns one tile.
-
-    `cover` are burnt in order over the land-cover raster; the other layers are None when absent.
-    """
-
-    grid: PixelGrid
-    country: PixelShapes
-    cover: tuple[PixelShapes, ...]
-    landcover: RasterReader | None
-    elevation: RasterReader | None
-    soil: PixelShapes | None
-    soil_raster: RasterReader | None
-    protected: PixelShapes | None
-    zones: PixelShapes | None
-
-    def read_tile(self, row0: int, rows: int) -> PixelTile:
-        """Burn all layers for the rows from `row0` on."""
-        columns = self.grid.columns
-        transform = self.grid.transform(row0)
-        country = np.full((rows, columns), UNKNOWN, np.uint8)
-        self.country.burn(country, row0)
-        if self.landcover is None:
-            cover = np.full((rows, columns), UNKNOWN, np.uint8)
-        else:
-            cover = self.landcover.read_classes(transform, rows, columns, UNKNOWN)
-        for shapes in self.cover:
-            shapes.burn(cover, row0)
-        slope, elevation = self._read_relief(row0, rows)
-        soil = self._burn_optional(self.soil, row0, rows, np.uint8, UNKNOWN)
-        if self.soil_raster is not None:
-            raster = self.soil_raster.read_classes(transform, rows, columns, UNKNOWN)
-            soil = raster if soil is None else np.where(soil == UNKNOWN, raster, soil)
-        return PixelTile(
-            row0,
-            country,
-            cover,
-            slope,
-            soil,
-            self._burn_optional(self.protected, row0, rows, np.uint8, 0),
-            elevation,
-            self._burn_optional(self.zones, row0, rows, np.int32, -1),
-        )
-
-    def _burn_optional(
-        self, shapes: PixelShapes | None, row0: int, rows: int, kind: type[np.generic], nothing: int
-    ) -> np.ndarray | None:
-        if shapes is None:
-            return None
-        out = np.full((rows, self.grid.columns), nothing, kind)
-        shapes.burn(out, row0)
-        return out
-
-    def _read_relief(self, row0: int, rows: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-        if self.elevation is None:
-            return None, None
-        grid = self.grid
-        height = self.elevation.read_numbers(grid.transform(row0 - 1), rows + 2, grid.columns)
-        lat = grid.north - (row0 + np.arange(rows) + 0.5) * grid.dlat
-        east_m, north_m = metres_per_degree(lat)
-        slope = np.empty((rows, grid.columns), np.uint8)
-        kernel.classify_slope(
-            height,
-            east_m * grid.dlon,
-            float(north_m.mean() * grid.dlat),
-            np.array(SLOPE_LIMITS_PERCENT),
-            UNKNOWN,
-            slope,
-        )
-        return slope, height[1:-1]

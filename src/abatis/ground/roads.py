@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import shapely
 
+from abatis.ground import _roads as kernel
 from abatis.ground.gaps import measure_m
-from abatis.ground.hexgrid import HexGrid, label_points
+from abatis.ground.hexgrid import HexGrid
 from abatis.ground.sources.vectors import VectorLayer
-from abatis.model.words import ROAD_WORDS
+from abatis.model.words import ROAD_WORDS, STRUCTURE_WORDS, SURFACE_WORDS
 
 SAMPLES_PER_CELL = 30
 BISECTIONS = 12
 LOOP_CELLS = 1.5
+# Neighbouring centres are 0.75 to 1.3 of the mean apart within any country; what is left is for certainty.
+LEAST_STEP = 0.6
 
 
 @dataclass(frozen=True)
 class Road:
-    """A road: `points` f8[P, 2] lon, lat; `names` of its P - 1 pieces; `word`, index of its class."""
+    """A road: `points` f8[P, 2] lon, lat; `names` of its P - 1 pieces; `word`, index of its class.
+
+    `feature` int64[P - 1] says which feature of the layer each piece comes from.
+    """
 
     points: np.ndarray
     names: tuple[str, ...]
     word: int
+    feature: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,7 @@ class RoadStretches:
     """Road stretches between two neighbouring cells (K stretches).
 
     `edge` int64[K]; `length_m` f8[K]; `road` int64[K], index of the road; `start_m`, `stop_m` f8[K], where
-    on the
-    road; `word` int64[K], class; `name` (K texts); `spur` bool[K], true for kinks beside the chain.
+    on the road; `word` int64[K], class; `name` (K texts); `spur` bool[K], true for kinks beside the chain.
     """
 
     edge: np.ndarray
@@ -58,74 +63,61 @@ def join_roads(layer: VectorLayer, default: str) -> list[Road]:
     In words: at each end point features of one class are paired, first by equal name, then by the straightest
     way through; so a road is not cut where another one meets it.
     """
-    pieces: list[tuple[np.ndarray, str, int]] = []
-    for geometry, word, name in zip(layer.geometry, layer.words, layer.names, strict=True):
-        for part in shapely.get_parts(geometry):
-            points = shapely.get_coordinates(part)
-            moved = np.any(np.diff(points, axis=0) != 0, axis=1)
-            points = points[np.concatenate([[True], moved])]
-            if len(points) > 1:
-                pieces.append((points, name, ROAD_WORDS.index(word or default)))
-    return _walk_pieces(pieces, _pair_ends(pieces))
+    points, first, owner = _list_features(layer)
+    words = np.array([ROAD_WORDS.index(word or default) for word in layer.words.tolist()], np.int64)
+    partner = _pair_ends(points, first, words[owner], pd.factorize(layer.names)[0][owner], layer.names[owner])
+    walk, road_start = np.empty(len(owner), np.int64), np.empty(len(owner) + 1, np.int64)
+    roads = kernel.walk_features(partner, walk, road_start)
+    road_start = road_start[: roads + 1]
+    order, piece = np.empty(len(points), np.int64), np.empty(len(points), np.int64)
+    point_start = np.empty(roads + 1, np.int64)
+    count = kernel.list_points(walk, road_start, first, order, piece, point_start)
+    points, feature = points[order[:count]], owner[piece[:count]]
+    names = layer.names[feature].tolist()
+    joined = []
+    for k, low, high in zip(range(roads), point_start[:-1].tolist(), point_start[1:].tolist(), strict=True):
+        word = int(words[owner[walk[road_start[k]] >> 1]])
+        joined.append(Road(points[low:high], tuple(names[low : high - 1]), word, feature[low : high - 1]))
+    return joined
 
 
-def _pair_ends(pieces: list[tuple[np.ndarray, str, int]]) -> dict[tuple[int, int], tuple[int, int]]:
-    """Pair piece ends (piece, 0 start or 1 stop) that continue each other."""
-    nodes: dict[tuple[int, float, float], list[tuple[int, int]]] = defaultdict(list)
-    for index, (points, _, word) in enumerate(pieces):
-        for end, point in ((0, points[0]), (1, points[-1])):
-            nodes[(word, round(float(point[0]), 6), round(float(point[1]), 6))].append((index, end))
-    paired: dict[tuple[int, int], tuple[int, int]] = {}
-    for ends in nodes.values():
-        if len(ends) < 2:
-            continue
-        ways = [_find_heading(pieces[index][0], end) for index, end in ends]
-        options = []
-        for i in range(len(ends)):
-            for j in range(i + 1, len(ends)):
-                one, other = pieces[ends[i][0]][1], pieces[ends[j][0]][1]
-                named = bool(one) and one == other
-                turn = float(ways[i] @ ways[j])
-                if ends[i][0] != ends[j][0] and (turn < 0 or len(ends) == 2 or named):
-                    options.append((not named, turn, i, j))
-        for _, _, i, j in sorted(options):
-            if ends[i] not in paired and ends[j] not in paired:
-                paired[ends[i]], paired[ends[j]] = ends[j], ends[i]
-    return paired
+def _list_features(layer: VectorLayer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the points f8[P, 2] of all lines, where each starts int64[L + 1], and its feature int64[L].
+
+    Points that repeat the one before and lines of one point are left out.
+    """
+    lines, feature = shapely.get_parts(layer.geometry, return_index=True)
+    points, line = shapely.get_coordinates(lines, return_index=True)
+    kept = np.ones(len(points), dtype=bool)
+    kept[1:] = np.any(points[1:] != points[:-1], axis=1) | (line[1:] != line[:-1])
+    points, line = points[kept], line[kept]
+    long = np.bincount(line, minlength=len(lines)) > 1
+    points, line = points[long[line]], line[long[line]]
+    first = np.searchsorted(line, np.append(np.flatnonzero(long), len(lines)))
+    return points, first.astype(np.int64), feature[long].astype(np.int64)
 
 
-def _find_heading(points: np.ndarray, end: int) -> np.ndarray:
-    """Unit vector from an end of a piece into it."""
-    origin, inner = (points[0], points[1]) if end == 0 else (points[-1], points[-2])
-    way = (inner - origin) * np.array([np.cos(np.radians(origin[1])), 1.0])
-    return np.asarray(way / max(float(np.hypot(*way)), 1e-15))
-
-
-def _walk_pieces(
-    pieces: list[tuple[np.ndarray, str, int]], paired: dict[tuple[int, int], tuple[int, int]]
-) -> list[Road]:
-    used = [False] * len(pieces)
-    starts = [(i, end) for i in range(len(pieces)) for end in (0, 1) if (i, end) not in paired]
-    starts += [(i, 0) for i in range(len(pieces))]
-    roads = []
-    for index, end in starts:
-        if used[index]:
-            continue
-        points: list[np.ndarray] = []
-        names: list[str] = []
-        word = pieces[index][2]
-        while True:
-            used[index] = True
-            own, name, _ = pieces[index]
-            own = own if end == 0 else own[::-1]
-            points.append(own if not points else own[1:])
-            names += [name] * (len(own) - 1)
-            follower = paired.get((index, 1 - end))
-            if follower is None or used[follower[0]]:
-                break
-            index, end = follower
-        roads.append(Road(np.concatenate(points), tuple(names), word))
-    return roads
+def _pair_ends(
+    points: np.ndarray, first: np.ndarray, word: np.ndarray, name: np.ndarray, text: np.ndarray
+) -> np.ndarray:
+    """Return int64[2 L], the end that continues each end (2 k the start, 2 k + 1 the stop of line k), or -1."""
+    count = len(word)
+    partner = np.full(2 * count, -1, np.int64)
+    if count == 0:
+        return partner
+    end = np.column_stack([first[:-1], first[1:] - 1]).ravel()
+    inner = np.column_stack([first[:-1] + 1, first[1:] - 2]).ravel()
+    origin = points[end]
+    way = points[inner] - origin
+    way[:, 0] *= np.cos(np.radians(origin[:, 1]))
+    way /= np.maximum(np.hypot(way[:, 0], way[:, 1]), 1e-15)[:, None]
+    # Ends of one class meet where they agree to a millionth of a degree.
+    east, north = np.rint((origin + [180.0, 90.0]) * 1e6).astype(np.int64).T
+    key = (np.repeat(word, 2) << 58) + (east << 28) + north
+    order = np.argsort(key, kind="stable")
+    node_start = np.flatnonzero(np.concatenate([[True], np.diff(key[order]) != 0, [True]]))
+    kernel.pair_ends(order, node_start, way, np.where(text == "", -1, name), partner)
+    return partner
 
 
 def measure_along(points: np.ndarray) -> np.ndarray:
@@ -134,95 +126,13 @@ def measure_along(points: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(pieces)])
 
 
-@dataclass(frozen=True)
-class _Runs:
-    """Runs of one road in one cell: `cell` (-1 outside the mesh), `start_m`, `stop_m` along the road."""
-
-    cell: list[int]
-    start_m: list[float]
-    stop_m: list[float]
-
-
-def _find_runs(roads: list[Road], grid: HexGrid, spacing_m: float) -> list[_Runs]:
-    """Cut every road at the cells' boundaries (found to about a centimetre by halving)."""
-    step_m = spacing_m / SAMPLES_PER_CELL
-    along = [measure_along(road.points) for road in roads]
-    places = [
-        np.union1d(line, np.linspace(0.0, line[-1], max(2, int(np.ceil(line[-1] / step_m)) + 1)))
-        for line in along
-    ]
-    labels = np.split(
-        _label_places(roads, along, places, grid), np.cumsum([len(place) for place in places])[:-1]
-    )
-    changes = [np.flatnonzero(label[1:] != label[:-1]) for label in labels]
-    low = [place[change] for place, change in zip(places, changes, strict=True)]
-    high = [place[change + 1] for place, change in zip(places, changes, strict=True)]
-    left = np.concatenate([label[change] for label, change in zip(labels, changes, strict=True)])
-    cuts = np.cumsum([len(change) for change in changes])[:-1]
-    for _ in range(BISECTIONS):
-        middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
-        stays = np.split(_label_places(roads, along, middle, grid) == left, cuts)
-        low = [np.where(stay, m, a) for stay, m, a in zip(stays, middle, low, strict=True)]
-        high = [np.where(stay, b, m) for stay, m, b in zip(stays, middle, high, strict=True)]
-    found = []
-    for line, label, change, a, b in zip(along, labels, changes, low, high, strict=True):
-        border = ((a + b) / 2).tolist()
-        cells = label[np.concatenate([change, [len(label) - 1]])].tolist()
-        found.append(_Runs(cells, [0.0, *border], [*border, float(line[-1])]))
-    return found
-
-
-def _label_places(
-    roads: list[Road], along: list[np.ndarray], places: list[np.ndarray], grid: HexGrid
-) -> np.ndarray:
-    lon = [np.interp(p, a, road.points[:, 0]) for p, a, road in zip(places, along, roads, strict=True)]
-    lat = [np.interp(p, a, road.points[:, 1]) for p, a, road in zip(places, along, roads, strict=True)]
-    return label_points(grid, np.concatenate(lon), np.concatenate(lat))
-
-
-def _chain_runs(runs: _Runs, loop_m: float) -> list[tuple[int, int, float, float, bool]]:
-    """Turn the runs of a road into steps (cell, next cell, from m, to m, spur).
-
-    A road that leaves a cell and soon comes back stays one run of that cell; the cells of the kink become
-    spurs.
-    """
-    steps: list[tuple[int, int, float, float, bool]] = []
-    stack: list[list[float]] = []
-    total = runs.stop_m[-1]
-    for cell, start, stop in zip(runs.cell, runs.start_m, runs.stop_m, strict=True):
-        if cell < 0:
-            steps += _close_chain(stack, total)
-            stack = []
-            continue
-        back = next(
-            (
-                k
-                for k in range(len(stack) - 1, -1, -1)
-                if stack[k][0] == cell and start - stack[k][2] <= loop_m
-            ),
-            None,
-        )
-        if back is None:
-            stack.append([cell, start, stop])
-            continue
-        kink = [*stack[back:], [cell, start, stop]]
-        for one, two in pairwise(kink):
-            steps.append((int(one[0]), int(two[0]), (one[1] + one[2]) / 2, (two[1] + two[2]) / 2, True))
-        stack[back][2] = stop
-        del stack[back + 1 :]
-    return steps + _close_chain(stack, total)
-
-
-def _close_chain(stack: list[list[float]], total: float) -> list[tuple[int, int, float, float, bool]]:
-    """Steps of one unbroken chain; where the road itself begins or ends, up to its very end."""
-    steps = []
-    for k in range(len(stack) - 1):
-        one, two = stack[k], stack[k + 1]
-        start = one[1] if k == 0 and one[1] == 0.0 else (one[1] + one[2]) / 2
-        last = k + 1 == len(stack) - 1 and two[2] == total
-        stop = two[2] if last else (two[1] + two[2]) / 2
-        steps.append((int(one[0]), int(two[0]), start, stop, False))
-    return steps
+def measure_roads(points: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Distance of each point from the start of its road, metres; road k has the points from first[k] on."""
+    along = np.zeros(len(points))
+    if len(points):
+        step_m = measure_m(points[:-1, 0], points[:-1, 1], points[1:, 0], points[1:, 1])
+        kernel.sum_along(np.append(step_m, 0.0), first, along)
+    return along
 
 
 def burn_roads(
@@ -246,33 +156,30 @@ def burn_roads(
     a half cell widths stays in the cell, and the cells it visits hang on it as spurs. Longer loops are
     walked step by step: keeping them would charge the loop to traffic that leaves where it begins.
     """
-    steps: list[tuple[int, int, float, float, bool]] = []
-    road_of: list[int] = []
-    name: list[str] = []
-    runs = _find_runs(roads, grid, spacing_m) if roads else []
-    for index, (road, own) in enumerate(zip(roads, runs, strict=True)):
-        along = measure_along(road.points)
-        for step in _chain_runs(own, LOOP_CELLS * spacing_m):
-            piece = int(np.searchsorted(along, (step[2] + step[3]) / 2)) - 1
-            steps.append(step)
-            road_of.append(index)
-            name.append(road.names[min(max(piece, 0), len(road.names) - 1)])
-    table = np.array(steps, dtype=np.float64).reshape(-1, 5)
+    f = grid.frames
+    points = np.concatenate([np.zeros((0, 2)), *(road.points for road in roads)])
+    first = np.cumsum([0, *(len(road.points) for road in roads)])
+    table, road_of, point = kernel.step_roads(
+        points, measure_roads(points, first), first, spacing_m / SAMPLES_PER_CELL, LEAST_STEP * spacing_m,
+        BISECTIONS, LOOP_CELLS * spacing_m, f.normal, f.axis_a, f.axis_b, f.outward, f.reach, grid.extent, grid.coarse, grid.fine,
+    )  # fmt: skip
     a, b = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
     hit = neighbor[a] == b[:, None]
-    real = hit.any(axis=1)
-    edge = cell_edge[a, hit.argmax(axis=1)].astype(np.int64)
-    road_array = np.array(road_of, dtype=np.int64)
-    word = np.array([road.word for road in roads], dtype=np.int64)[road_array]
+    real = np.flatnonzero(hit.any(axis=1))
+    edge = cell_edge[a[real], hit[real].argmax(axis=1)].astype(np.int64)
+    table, road_of, point = table[real], road_of[real], point[real]
+    word = np.array([road.word for road in roads], dtype=np.int64)[road_of]
+    # One name for each piece; a road's last point begins none.
+    names = [name for road in roads for name in (*road.names, "")]
     return RoadStretches(
-        edge[real],
-        (table[:, 3] - table[:, 2])[real],
-        road_array[real],
-        table[:, 2][real],
-        table[:, 3][real],
-        word[real],
-        tuple(one for one, good in zip(name, real, strict=True) if good),
-        table[:, 4][real] > 0,
+        edge,
+        table[:, 3] - table[:, 2],
+        road_of,
+        table[:, 2],
+        table[:, 3],
+        word,
+        tuple(names[place] for place in point.tolist()),
+        table[:, 4] > 0,
     )
 
 
@@ -283,10 +190,9 @@ def choose_stretches(stretches: RoadStretches, usable: np.ndarray, speed_kmh: np
     ----------
     stretches : all stretches [K].
     usable : bool[K].
-    speed_kmh : reference speed of each road class.
+    speed_kmh : reference speed on each stretch [K].
 
-    In words: a stretch of a chain goes before a spur, then the fastest class is kept, then the longest
-    stretch:
+    In words: a stretch of a chain goes before a spur, then the fastest is kept, then the longest stretch:
     the corner that a parallel road clips would be a shortcut for the traffic of both.
     """
     rows = np.flatnonzero(usable)
@@ -294,7 +200,7 @@ def choose_stretches(stretches: RoadStretches, usable: np.ndarray, speed_kmh: np
         (
             rows,
             -stretches.length_m[rows],
-            -speed_kmh[stretches.word[rows]],
+            -speed_kmh[rows],
             stretches.spur[rows],
             stretches.edge[rows],
         )
@@ -309,3 +215,76 @@ def locate_along(road: Road, place_m: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Return lon, lat of places along a road (metres from its start)."""
     along = measure_along(road.points)
     return np.interp(place_m, along, road.points[:, 0]), np.interp(place_m, along, road.points[:, 1])
+
+
+@dataclass(frozen=True)
+class StretchMarks:
+    """What the data say about road stretches (K).
+
+    `surface` int8[K] (index into SURFACE_WORDS, -1 unknown), the surface of most of the length known;
+    `max_weight_t` f8[K], the lowest weight limit on the way (inf none); `structure` int8[K] (index into
+    STRUCTURE_WORDS, -1 none): a ferry, ford or tunnel on the way, in this order.
+    """
+
+    surface: np.ndarray
+    max_weight_t: np.ndarray
+    structure: np.ndarray
+
+
+def mark_stretches(roads: list[Road], stretches: RoadStretches, layer: VectorLayer) -> StretchMarks:
+    """Find surface, weight limit and structures of every stretch.
+
+    Parameters
+    ----------
+    roads, stretches : joined roads and their stretches.
+    layer : the layer they come from; `surface`, `max_weight_t`, `structure` are read from its attributes.
+
+    In words: the pieces of all roads are laid end to end on one axis; a stretch is an interval of it.
+    """
+    count = len(stretches.edge)
+    unknown = np.full(count, -1, np.int8)
+    if not roads or not count or not layer.attributes:
+        return StretchMarks(unknown, np.full(count, np.inf), unknown.copy())
+    along = [measure_along(road.points) for road in roads]
+    offset = np.concatenate([[0.0], np.cumsum([line[-1] + 1.0 for line in along])[:-1]])
+    axis = np.concatenate([line + start for line, start in zip(along, offset, strict=True)])
+    first_point = np.cumsum([0, *(len(line) for line in along[:-1])])
+    # One piece starts at each point; the last point of a road starts the gap to the next.
+    feature = np.full(len(axis), -1, np.int64)
+    for start, road in zip(first_point.tolist(), roads, strict=True):
+        feature[start : start + len(road.feature)] = road.feature
+    low = offset[stretches.road] + np.minimum(stretches.start_m, stretches.stop_m)
+    high = offset[stretches.road] + np.maximum(stretches.start_m, stretches.stop_m)
+    begin = np.searchsorted(axis, low, side="right") - 1
+    end = np.maximum(np.searchsorted(axis, high, side="left"), begin + 1)
+    surface = _find_longest(axis, _number_words(layer, "surface", SURFACE_WORDS)[feature], low, high)
+    limit = np.append(layer.attributes.get("max_weight_t", np.full(layer.count, np.nan)), np.nan)
+    lowest = _reduce_ranges(np.minimum, np.where(np.isnan(limit), np.inf, limit)[feature], begin, end)
+    kind = _number_words(layer, "structure", STRUCTURE_WORDS)
+    # Bridges are known by the rivers they cross; a bridge over rails is none here.
+    kind[kind == STRUCTURE_WORDS.index("bridge")] = -1
+    structure = _reduce_ranges(np.maximum, kind[feature], begin, end)
+    return StretchMarks(surface, lowest, structure.astype(np.int8))
+
+
+def _number_words(layer: VectorLayer, attribute: str, words: tuple[str, ...]) -> np.ndarray:
+    """Index of each feature's word, -1 for none; one more -1 at the end serves where there is no feature."""
+    given = layer.attributes.get(attribute, np.full(layer.count, "", dtype=object))
+    known = {word: index for index, word in enumerate(words)}
+    return np.array([*(known.get(word, -1) for word in given), -1], np.int64)
+
+
+def _find_longest(axis: np.ndarray, word: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return int8[K]: the word that holds most of the length between low and high, -1 when none is known."""
+    long_m = np.diff(axis, append=axis[-1])
+    share = np.empty((len(SURFACE_WORDS), len(low)))
+    for index in range(len(SURFACE_WORDS)):
+        done = np.concatenate([[0.0], np.cumsum(np.where(word == index, long_m, 0.0))[:-1]])
+        share[index] = np.interp(high, axis, done) - np.interp(low, axis, done)
+    return np.where(share.max(axis=0) > 0, share.argmax(axis=0), -1).astype(np.int8)
+
+
+def _reduce_ranges(how: np.ufunc, values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Reduce values[begin:end] for every pair (never empty)."""
+    padded = np.append(values, values[-1])
+    return np.asarray(how.reduceat(padded, np.column_stack([begin, end]).ravel())[::2])

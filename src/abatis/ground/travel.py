@@ -1,4 +1,4 @@
-"""Travel: least times over the mesh, routes, isochrones, avenues of approach and chokepoints."""
+"""Travel: least times over the mesh, routes and isochrones."""
 
 from __future__ import annotations
 
@@ -55,19 +55,6 @@ class EdgeTimes:
     def time_h(self) -> np.ndarray:
         """The smaller of the two, float64[E]."""
         return np.asarray(np.minimum(self.open_h, self.road_h))
-
-
-@dataclass(frozen=True)
-class Avenue:
-    """A fast route: `cells` int32[] from front to objective, its true `time_h`, and `apart`.
-
-    `apart` is the share of its cells that lie farther than the asked separation from every avenue found
-    before it (1 for the first).
-    """
-
-    cells: np.ndarray
-    time_h: float
-    apart: float
 
 
 def check_times(time_h: np.ndarray, column: str = "time_h") -> None:
@@ -192,64 +179,6 @@ def find_isochrones(times: np.ndarray, hours: tuple[float, ...]) -> np.ndarray:
     return band
 
 
-def find_avenues(
-    mesh: Mesh,
-    time_h: np.ndarray,
-    sources: np.ndarray,
-    target: int,
-    count: int,
-    penalty: float = 0.5,
-    separation_km: float = 5.0,
-    least_apart: float = 0.5,
-) -> list[Avenue]:
-    """Find up to `count` fast routes from the sources to the target that keep apart from each other.
-
-    Parameters
-    ----------
-    penalty : share by which edges within the separation of a found route become slower before the next
-        search.
-    separation_km : distance that counts as apart.
-    least_apart : a route is kept when at least this share of its cells is apart from every route kept.
-
-    In words: take the fastest route, make its surroundings slower, search again; each route is reported with
-    its true time. The first avenue is the least-time route; the others are good, not proven best (penalty
-    method). Fewer than `count` come back where the ground holds no more. Sorted by true time.
-
-    Raises
-    ------
-    InputError : a penalty, separation or count that is not positive, cells outside the mesh, or no way at
-        all.
-    """
-    faults = [
-        Fault(f"is {value}", column=name, remedy="give a positive number")
-        for name, value in (("penalty", penalty), ("separation_km", separation_km), ("count", count))
-        if not value > 0
-    ]
-    if faults:
-        raise InputError(faults)
-    sources = check_cells(sources, mesh.cell_count, "sources")
-    time_h = _check_length(mesh, time_h)
-    guide = compute_times(mesh, time_h, np.array([target]))
-    if not np.isfinite(guide[sources]).any():
-        raise InputError([Fault("no way leads from the sources to the target", column="target")])
-    slowed = time_h.copy()
-    near_any = np.zeros(mesh.cell_count, np.bool_)
-    came = np.empty(mesh.cell_count, np.int8)
-    found: list[Avenue] = []
-    for _ in range(8 * count):
-        _, last, _ = search.search_to(mesh.neighbor, mesh.edge, slowed, sources, guide, came)
-        cells = search.trace_back(mesh.neighbor, came, last)
-        apart = float(1.0 - near_any[cells].mean()) if found else 1.0
-        near = _mark_near(mesh, cells, separation_km)
-        if apart >= least_apart or not found:
-            found.append(Avenue(cells, float(time_h[list_edges(mesh, cells)].sum()), apart))
-            near_any |= near
-        if len(found) == count:
-            break
-        slowed[near[mesh.edge_a] | near[mesh.edge_b]] *= 1.0 + penalty
-    return sorted(found, key=lambda avenue: avenue.time_h)
-
-
 def list_edges(mesh: Mesh, cells: np.ndarray) -> np.ndarray:
     """Return int32[], the edges between successive cells of a route.
 
@@ -261,52 +190,6 @@ def list_edges(mesh: Mesh, cells: np.ndarray) -> np.ndarray:
     if not match.any(axis=1).all():
         raise InputError([Fault("successive cells of the route are not neighbours", column="cells")])
     return np.asarray(mesh.edge[cells[:-1]][np.arange(len(cells) - 1), match.argmax(axis=1)])
-
-
-def find_chokepoints(
-    mesh: Mesh, time_h: np.ndarray, sources: np.ndarray, target: int, slack: float = 0.25
-) -> np.ndarray:
-    """Return float64[E], the share of near-fastest routes that use each edge.
-
-    Parameters
-    ----------
-    sources : rows of the cells where movement starts.
-    slack : a source counts when its time to the target is at most (1 + slack) of the least.
-
-    Formula: share(e) = number of counted sources whose least-time route uses e / number of counted sources.
-    In words: an edge that every near-fastest route must use has share 1; the shares add up along the forest
-    of least-time routes from its leaves to the target.
-
-    Raises
-    ------
-    InputError : cells outside the mesh, or no way at all.
-    """
-    sources = check_cells(sources, mesh.cell_count, "sources")
-    time_h = _check_length(mesh, time_h)
-    times = compute_times(mesh, time_h, np.array([target]))
-    least = times[sources].min()
-    if not math.isfinite(least):
-        raise InputError([Fault("no way leads from the sources to the target", column="target")])
-    counted = np.unique(sources[times[sources] <= (1.0 + slack) * least])
-    slot = search.point_back(mesh.neighbor, mesh.edge, time_h, times)
-    weight = np.zeros(mesh.cell_count)
-    weight[counted] = 1.0 / counted.size
-    share = np.zeros(mesh.edge_count)
-    reached = np.flatnonzero(np.isfinite(times))
-    search.add_up(
-        mesh.neighbor, mesh.edge, slot, reached[np.argsort(-times[reached], kind="stable")], weight, share
-    )
-    return share
-
-
-def _mark_near(mesh: Mesh, cells: np.ndarray, distance_km: float) -> np.ndarray:
-    """Return bool[N], the cells within a distance of a route."""
-    metres = np.maximum(np.asarray(mesh.distance_m, dtype=np.float64), 1.0)
-    slot_m = search.gather_times(mesh.edge, metres)
-    away = np.empty(mesh.cell_count)
-    width = search.find_bucket_width(metres)
-    search.search_all(mesh.neighbor, slot_m, cells, 1000.0 * distance_km * HEX_DETOUR, width, away)
-    return np.isfinite(away)
 
 
 def _check_length(mesh: Mesh, time_h: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ KEYED_TABLES = {
     "approaches": ("approach",),
     "vehicles": ("vehicle",),
     "speeds": ("vehicle", "season", "factor", "word"),
+    "soils": ("ground", "season"),
     "crossings": ("vehicle", "season", "from_m"),
     "measures": ("measure",),
     "options": ("option",),
@@ -91,8 +92,8 @@ def fields_of(table: str) -> tuple[Field, ...]:
 
     Examples
     --------
-    >>> [field.column for field in fields_of("vehicles")]
-    ['vehicle', 'name', 'source', 'tag']
+    >>> [field.column for field in fields_of("fronts")][:3]
+    ['front', 'name', 'countries']
     """
     found = tuple(field for field in read_fields() if field.table == table)
     if not found:

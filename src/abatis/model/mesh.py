@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abatis.model.errors import Fault, InputError
+from abatis.model.facilities import Facilities, read_facility_file, write_facility_file
 from abatis.model.storage import write_folder_whole
 from abatis.model.words import COVER_WORDS, SLOPE_WORDS, SOIL_WORDS
 
@@ -23,13 +24,19 @@ class Mesh:
     Per cell: `cells` uint64[N]; `lon`, `lat` float64[N] (EPSG:4326, centre); `country` int8[N] (index into
     `country_codes`); `area_km2`; shares `cover` [N, 9], `slope` [N, 5], `soil` [N, 4] in the order of
     `model/words.py`; `elevation_m`; `population` (persons); `protected` (share); `border_km` (distance from
-    the cell's centre to the nearest hostile ground, 0 in hostile cells).
+    the cell's centre to the nearest hostile ground, 0 in hostile cells); `clay_percent` of the fine soil (NaN
+    unknown).
     `neighbor` and `edge` int32[N, 6], counter-clockwise, -1 where there is none.
 
     Per edge: rows `edge_a` < `edge_b`; `length_m` of the shared boundary; `distance_m` between the centres;
     `gap_m`, the trafficable width (0 where nature closes it); `road_class` int8 (index into ROAD_WORDS, -1
-    none); `road_m`, true length of the road from centre to centre; `bridge_m` (0 none); `river_m`, width of
-    the widest river between the centres (0 none); `road_name`, `bridge_name` (index into the names, -1 none).
+    none); `road_m`, true length of the road from centre to centre; `surface` int8 (index into SURFACE_WORDS,
+    -1 unknown); `structure` int8, on what the road passes water (index into STRUCTURE_WORDS, -1 none);
+    `max_weight_t`, weight limit of the road (inf none); `bridge_m` (0 none; fords, tunnels and ferries are no
+    bridges); `river_m`, width of the widest river between the centres (0 none); `road_name`, `bridge_name`
+    (index into the names, -1 none).
+
+    Beside them: `facilities`, what must be spared or kept reachable.
     """
 
     cells: np.ndarray
@@ -44,6 +51,7 @@ class Mesh:
     population: np.ndarray
     protected: np.ndarray
     border_km: np.ndarray
+    clay_percent: np.ndarray
     neighbor: np.ndarray
     edge: np.ndarray
     edge_a: np.ndarray
@@ -53,6 +61,9 @@ class Mesh:
     gap_m: np.ndarray
     road_class: np.ndarray
     road_m: np.ndarray
+    surface: np.ndarray
+    structure: np.ndarray
+    max_weight_t: np.ndarray
     bridge_m: np.ndarray
     river_m: np.ndarray
     road_name: np.ndarray
@@ -62,6 +73,7 @@ class Mesh:
     bridge_names: tuple[str, ...]
     assumptions: tuple[str, ...]
     study_hash: str
+    facilities: Facilities = field(default_factory=Facilities.empty)
 
     @property
     def cell_count(self) -> int:
@@ -89,6 +101,7 @@ _CELL_COLUMNS = (
     "population",
     "protected",
     "border_km",
+    "clay_percent",
 )
 _SHARE_COLUMNS = {"cover": COVER_WORDS, "slope": SLOPE_WORDS, "soil": SOIL_WORDS}
 _EDGE_COLUMNS = (
@@ -99,6 +112,9 @@ _EDGE_COLUMNS = (
     "gap_m",
     "road_class",
     "road_m",
+    "surface",
+    "structure",
+    "max_weight_t",
     "bridge_m",
     "river_m",
     "road_name",
@@ -108,7 +124,7 @@ _WORD_COLUMNS = ("country_codes", "road_names", "bridge_names", "assumptions", "
 
 
 def write_mesh(mesh: Mesh, folder: Path) -> None:
-    """Write `mesh/cells.parquet` and `mesh/edges.parquet` of a study folder, whole or not at all."""
+    """Write cells, edges and facilities (GeoParquet) into `mesh/` of a study folder, whole or not at all."""
     notes = json.dumps({name: getattr(mesh, name) for name in _WORD_COLUMNS}, sort_keys=True)
     cells = {"h3" if name == "cells" else name: getattr(mesh, name) for name in _CELL_COLUMNS}
     for name, words in _SHARE_COLUMNS.items():
@@ -123,6 +139,7 @@ def write_mesh(mesh: Mesh, folder: Path) -> None:
             table = pa.table({key: np.ascontiguousarray(value) for key, value in columns.items()})
             table = table.replace_schema_metadata({"abatis": notes})
             pq.write_table(table, temporary / f"{name}.parquet", compression="zstd")
+        write_facility_file(mesh.facilities, temporary / "facilities.parquet")
 
 
 def read_mesh(folder: Path) -> Mesh:
@@ -130,7 +147,8 @@ def read_mesh(folder: Path) -> Mesh:
 
     Raises
     ------
-    InputError : when there is none or a file is damaged.
+    InputError : when there is none, a file is damaged, or an older abatis wrote it without columns that are
+        needed now.
     """
     tables = {}
     for name in ("cells", "edges"):
@@ -146,6 +164,7 @@ def read_mesh(folder: Path) -> Mesh:
                 [Fault(f"is damaged: {error}", str(path), remedy=f"run: abatis build {folder}")]
             ) from error
     cells, edges = tables["cells"], tables["edges"]
+    _check_columns(folder, cells, edges)
     notes = json.loads(cells.schema.metadata[b"abatis"])
     values: dict[str, Any] = {
         name: _column(cells, "h3" if name == "cells" else name) for name in _CELL_COLUMNS
@@ -156,17 +175,37 @@ def read_mesh(folder: Path) -> Mesh:
         values[name] = np.column_stack([_column(cells, f"{name}_{side}") for side in range(6)])
     values |= {name: _column(edges, name) for name in _EDGE_COLUMNS}
     listed: dict[str, Any] = {name: tuple(notes[name]) for name in _WORD_COLUMNS[:-1]}
-    return freeze_mesh(Mesh(**values, **listed, study_hash=notes["study_hash"]))
+    facilities = read_facility_file(folder / "mesh" / "facilities.parquet", f"run: abatis build {folder}")
+    return freeze_mesh(Mesh(**values, **listed, study_hash=notes["study_hash"], facilities=facilities))
+
+
+def _check_columns(folder: Path, cells: pa.Table, edges: pa.Table) -> None:
+    """Refuse a mesh that lacks columns: it cannot be guessed what roads or ground it was built from."""
+    wanted = {
+        "cells": {"h3" if name == "cells" else name for name in _CELL_COLUMNS}
+        | {f"{name}_{word}" for name, words in _SHARE_COLUMNS.items() for word in words}
+        | {f"{name}_{side}" for name in ("neighbor", "edge") for side in range(6)},
+        "edges": set(_EDGE_COLUMNS),
+    }
+    faults = []
+    for name, table in (("cells", cells), ("edges", edges)):
+        lost = sorted(wanted[name] - set(table.column_names))
+        if lost:
+            shown = str(folder / "mesh" / f"{name}.parquet")
+            problem = f"was written by an older abatis and has no column {', '.join(lost)}"
+            faults.append(Fault(problem, shown, remedy=f"run: abatis build {folder}"))
+    if faults:
+        raise InputError(faults)
 
 
 def freeze_mesh(mesh: Mesh) -> Mesh:
     """Make every array of a mesh contiguous and read-only."""
-    for field in fields(mesh):
-        value = getattr(mesh, field.name)
+    for column in fields(mesh):
+        value = getattr(mesh, column.name)
         if isinstance(value, np.ndarray):
             value = np.ascontiguousarray(value)
             value.setflags(write=False)
-            object.__setattr__(mesh, field.name, value)
+            object.__setattr__(mesh, column.name, value)
     return mesh
 
 

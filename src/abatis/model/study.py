@@ -13,7 +13,15 @@ import pandas as pd
 
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.fields import empty_table, fields_of, parse_value, read_table
-from abatis.model.words import COVER_WORDS, ROAD_WORDS, SEASONS, SLOPE_WORDS, SOIL_WORDS
+from abatis.model.words import (
+    COVER_WORDS,
+    ROAD_WORDS,
+    SEASONS,
+    SLOPE_WORDS,
+    SOIL_WORDS,
+    STRUCTURE_WORDS,
+    SURFACE_WORDS,
+)
 
 REQUIRED_TABLES = (
     "places",
@@ -25,15 +33,18 @@ REQUIRED_TABLES = (
     "options",
     "budget",
 )
-OPTIONAL_TABLES = ("crossings", "rules", "facts", "classes")
-MESH_TABLES = ("places", "approaches", "vehicles", "speeds", "crossings", "classes")
+OPTIONAL_TABLES = ("soils", "crossings", "rules", "facts", "classes")
+MESH_TABLES = ("places", "approaches", "vehicles", "speeds", "soils", "crossings", "classes")
 SPEED_WORDS = {
     "base": ("open",),
     "cover": COVER_WORDS,
     "slope": SLOPE_WORDS,
     "soil": SOIL_WORDS,
     "road": ROAD_WORDS,
+    "surface": SURFACE_WORDS,
+    "structure": STRUCTURE_WORDS,
 }
+OPTIONAL_FACTORS = ("surface", "structure")
 
 
 @dataclass(frozen=True)
@@ -153,9 +164,9 @@ def _read_study(folder: Path, complete: bool) -> Study:
         sources = empty_table("sources")
     if complete:
         faults += _check_sources(folder, sources)
-    faults += _check_references(tables) + _check_numbers(tables)
+    faults += _check_references(tables) + _check_numbers(tables) + _check_soils(tables["soils"])
     if not faults:
-        faults += _check_countries(settings, tables) + _check_speed_cover(tables)
+        faults += _check_countries(settings, tables) + check_speed_cover(tables)
     if faults:
         raise InputError(faults)
     return Study(folder=folder, tables=tables, sources=sources, **settings)
@@ -381,6 +392,36 @@ def _check_numbers(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
     return faults
 
 
+def _check_soils(soils: pd.DataFrame) -> list[Fault]:
+    """Each row gives a bearing or a moisture, not both, with its range around it and clay with moisture."""
+    faults = []
+    for row, soil in soils.iterrows():
+        given = {}
+        for column, name in (("bearing", "bearing_{}kpa"), ("moisture", "moisture_{}percent")):
+            values = [soil[name.format(part)] for part in ("low_", "", "high_")]
+            given[column] = sum(not pd.isna(value) for value in values)
+            if given[column] == 3 and values != sorted(values):
+                faults.append((row, name.format(""), "low, likely and high do not rise", "order the three"))
+            elif given[column] not in (0, 3):
+                faults.append(
+                    (row, name.format(""), "is given without its range", "give low, likely and high")
+                )
+        if given["bearing"] and given["moisture"]:
+            faults.append((row, "moisture_percent", "stands beside a bearing", "keep one of the two"))
+        elif not given["bearing"] and not given["moisture"]:
+            faults.append((row, "bearing_kpa", "is missing, and moisture too", "give one of the two"))
+        elif given["moisture"] and pd.isna(soil["clay_percent"]):
+            faults.append((row, "clay_percent", "is missing beside moisture", "give the clay content in %"))
+        elif given["moisture"] and soil["ground"] in ("peat", "wetland"):
+            faults.append(
+                (row, "moisture_percent", f"says nothing about {soil['ground']}", "give its bearing in kPa")
+            )
+    return [
+        Fault(problem, "tables/soils.csv", int(str(row)), column, remedy)
+        for row, column, problem, remedy in faults
+    ]
+
+
 def _check_countries(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
     faults = [
         Fault(
@@ -407,14 +448,16 @@ def _check_countries(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFr
     return faults
 
 
-def _check_speed_cover(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
-    """Name the speeds that an approach needs and no row of speeds.csv gives."""
+def check_speed_cover(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
+    """Return the faults of speeds that an approach needs and no row of speeds.csv gives."""
     speeds = tables["speeds"]
     given = set(zip(speeds["vehicle"], speeds["season"], speeds["factor"], speeds["word"], strict=True))
     used = tables["approaches"][["vehicle", "season"]].drop_duplicates()
     faults = []
     for vehicle, season in used.itertuples(index=False):
         for factor, words in SPEED_WORDS.items():
+            if factor in OPTIONAL_FACTORS:
+                continue
             missing = [
                 word
                 for word in words

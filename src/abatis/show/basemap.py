@@ -13,6 +13,7 @@ from shapely.ops import substring
 
 from abatis.ground.hexgrid import HexGrid, build_hexgrid, find_corners, label_points
 from abatis.ground.sources import Area, Findings
+from abatis.ground.sources.osm import OsmFiles
 from abatis.ground.sources.vectors import read_vector_layer
 from abatis.model.mesh import Mesh
 from abatis.model.study import Study
@@ -146,11 +147,11 @@ def _read_background(
     area = Area(
         float(mesh.lon.min()), float(mesh.lat.min()), float(mesh.lon.max()), float(mesh.lat.max())
     ).grow(0.5)
-    findings = Findings()
+    findings, osm = Findings(), OsmFiles()
     layers: dict[str, np.ndarray] = {}
     classes: dict[str, np.ndarray] = {}
     for name in ("borders", "water", "forest", "rivers", "roads"):
-        layer = read_vector_layer(study, name, area, findings)
+        layer = read_vector_layer(study, name, area, findings, osm)
         shapes = shapely.force_2d(layer.geometry)
         words = layer.words
         if len(shapes):

@@ -46,13 +46,19 @@ def show_version(
 def make_new(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder to make")],
     example: Annotated[str, typer.Option(help="copy a packaged example: lithuania")] = "",
+    country: Annotated[
+        str, typer.Option(metavar="CODE", help="a country whose data abatis fetch gets, e.g. LT")
+    ] = "",
+    hostile: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="where movement starts, may be repeated")
+    ] = None,
 ) -> None:
-    """Make a study folder: a small runnable template, or a copy of an example."""
-    from abatis.show.new import write_new_study
+    """Make a study folder: a small runnable template, a copy of an example, or a country to fetch."""
+    from abatis.show.new import write_study
 
-    write_new_study(folder, example)
+    write_study(folder, example, country, tuple(hostile or ()))
     print_message(f"Study written to {folder}.", "green")
-    print_message(f"Next: abatis check {folder}")
+    print_message(f"Next: abatis {'fetch' if country else 'check'} {folder}")
 
 
 @app.command("fields")
@@ -109,10 +115,8 @@ def fetch(
     from abatis.show.fetch import fetch_layers, list_fetch
 
     layers = tuple(layer or ())
-    show_tables(
-        list_fetch(study, layers, mirror) if dry_run else fetch_layers(study, layers, mirror, speed, yes),
-        as_json,
-    )
+    tables = list_fetch(study, layers, mirror) if dry_run else fetch_layers(study, layers, mirror, speed, yes)
+    show_tables({name: table for name, table in tables.items() if table.rows or as_json}, as_json)
 
 
 @app.command("check")
@@ -146,12 +150,22 @@ def check_study(study: StudyFolder, as_json: AsJson = False) -> None:
 
 
 @app.command("build")
-def build(study: StudyFolder, as_json: AsJson = False) -> None:
+def build(
+    study: StudyFolder,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="processes that count")] = 1,
+    cluster: Annotated[bool, typer.Option("--cluster", help="count on a Dask cluster, a local one")] = False,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="with --cluster: a scheduler that runs already")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Build the mesh of a study from its sources."""
+    from abatis.show.crews import choose_crew
     from abatis.show.workflow import build_study
 
+    crew = choose_crew(workers, cluster, scheduler)
     with ShowProgress() as progress:
-        found, mesh = build_study(study, progress)
+        found, mesh = build_study(study, progress, crew)
     rows = [{"what": "cells", "value": mesh.cell_count}, {"what": "edges", "value": mesh.edge_count}]
     for code in mesh.country_codes:
         inside = mesh.mask_countries((code,))
@@ -169,24 +183,59 @@ def build(study: StudyFolder, as_json: AsJson = False) -> None:
     show_tables(tables, as_json)
 
 
+@app.command("validate")
+def validate(
+    study: StudyFolder,
+    windows: Annotated[
+        int, typer.Option(min=0, max=100, help="pieces of ground on which times are compared")
+    ] = 8,
+    strict: Annotated[bool, typer.Option("--strict", help="exit with 1 when a limit is missed")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the mesh of a study with its sources: areas, people, roads, rivers, borders, times."""
+    from abatis.show.validate import raise_missed, validate_study
+    from abatis.show.workflow import load_study
+
+    found, mesh = load_study(study)
+    with ShowProgress() as progress:
+        table, path = validate_study(found, mesh, windows, progress)
+    show_tables({"validation": table}, as_json)
+    print_message(f"Written to {path}; abatis report shows it.")
+    if strict:
+        raise_missed(table, path)
+
+
 @app.command("times")
 def show_times(
     study: StudyFolder,
     approach: Annotated[str, typer.Option(help="key of one approach; all when left out")] = "",
     avenues: Annotated[int, typer.Option(min=0, max=20, help="how many separate avenues to show")] = 0,
+    season: Annotated[str, typer.Option(help="move all approaches to dry, mud, frozen or thaw")] = "",
+    tiles: Annotated[
+        int | None,
+        typer.Option(metavar="RESOLUTION", help="times once more, by H3 tiles kept in STUDY/tiles"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show arrival times of the approaches without barriers, and their avenues."""
-    from abatis.show.times import tabulate_avenues, tabulate_times
+    from abatis.show.times import change_season, tabulate_avenues, tabulate_limits, tabulate_times
     from abatis.show.workflow import load_study
 
     found, mesh = load_study(study)
     if approach:
         found.find_row("approaches", approach)
+    moved = change_season(found, season) if season else found
     with ShowProgress() as progress:
-        tables = {"times": tabulate_times(found, mesh, approach, progress)}
+        tables = {"times": tabulate_times(moved, mesh, approach, progress)}
         if avenues:
-            tables["avenues"] = tabulate_avenues(found, mesh, approach, avenues, progress)
+            tables["avenues"] = tabulate_avenues(moved, mesh, approach, avenues, progress)
+        if tiles is not None:
+            from abatis.show.tiled_times import tabulate_tiled_times
+
+            tables["tiled"] = tabulate_tiled_times(moved, mesh, approach, tiles, progress)
+    limits = tabulate_limits(found, mesh, moved) if season else None
+    if limits:
+        tables["limits"] = limits
     show_tables(tables, as_json)
 
 

@@ -12,9 +12,10 @@ import pyogrio
 import shapely
 
 from abatis.ground.hexgrid import build_hexgrid, find_corners
+from abatis.model.facilities import Facilities
 from abatis.model.fields import fields_of
 from abatis.model.storage import write_whole
-from abatis.model.words import COVER_WORDS
+from abatis.model.words import COVER_WORDS, FACILITY_WORDS
 from abatis.show.basemap import locate_edge_corners
 from abatis.show.maps import subtract_hours
 from abatis.show.results import Progress, Results
@@ -27,7 +28,8 @@ def write_geopackage(path: Path, results: Results, progress: Progress | None = N
     """Write plan.gpkg whole or not at all.
 
     Layers: `cells` (hexagons of the home country; cover, hours to each objective before and after), `lines`,
-    `sites` (chosen or not; option, cost, delays), `routes`, `places`; table `layer_styles` holds their QML.
+    `sites` (chosen or not; option, cost, delays), `routes`, `places`, `facilities` (where there
+    are any); table `layer_styles` holds their QML.
 
     Parameters
     ----------
@@ -65,13 +67,29 @@ def list_layers(results: Results) -> dict[str, gpd.GeoDataFrame]:
         build_hexgrid(np.asarray(mesh.cells)), np.asarray(mesh.neighbor)
     )
     edge_lonlat = corner_lonlat[locate_edge_corners(mesh, cell_corner)]
-    return {
+    layers = {
         "cells": _list_cells(results, corner_lonlat[cell_corner]),
         "lines": _list_lines(results),
         "sites": _list_sites(results, edge_lonlat),
         "routes": _list_routes(results),
         "places": _list_places(results),
     }
+    if mesh.facilities.count:
+        layers["facilities"] = _list_facilities(mesh.facilities)
+    return layers
+
+
+def _list_facilities(facilities: Facilities) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(
+        {
+            "kind": np.array(FACILITY_WORDS, dtype=object)[facilities.kind],
+            "name": list(facilities.name),
+            "protected_work": facilities.mask_protected(),
+            "source": list(facilities.source),
+        },
+        geometry=gpd.points_from_xy(facilities.lon, facilities.lat),
+        crs=4326,
+    )
 
 
 def _list_cells(results: Results, corner_lonlat: np.ndarray) -> gpd.GeoDataFrame:
@@ -181,6 +199,7 @@ def _write_layer(path: Path, name: str, frame: gpd.GeoDataFrame) -> None:
         "sites": "MultiLineString",
         "routes": "LineString",
         "places": "Point",
+        "facilities": "Point",
     }
     pyogrio.write_dataframe(
         frame,

@@ -72,7 +72,7 @@ def describe_work(work: FetchWork) -> str:
 
 def tabulate_work(work: FetchWork) -> dict[str, Table]:
     """Layers and files of a plan with sizes and licences, and what is to be got by hand."""
-    missing = set(work.missing)
+    missing, absent = set(work.missing), set(work.absent)
     layers = []
     for layer in dict.fromkeys(file.layer for file in work.plan.files):
         own = [file for file in work.plan.files if file.layer == layer]
@@ -92,7 +92,7 @@ def tabulate_work(work: FetchWork) -> dict[str, Table]:
             "layer": file.layer.layer,
             "file": file.name,
             "size_mb": file.size_mb,
-            "there": file not in missing,
+            "there": "not at the publisher" if file in absent else file not in missing,
             "host": file.host,
             "address": file.address,
         }
@@ -115,6 +115,11 @@ def tabulate_result(result: FetchResult) -> dict[str, Table]:
         *({"file": name, "what": "fetched"} for name in result.fetched),
         *({"file": name, "what": "was here already"} for name in result.present),
         *({"file": name, "what": "not there: no such tile, as over sea"} for name in result.absent),
+        *({"file": name, "what": "not there, as an earlier run found"} for name in result.known_absent),
+        *(
+            {"file": name, "what": "here, but not on the study's ground: not listed"}
+            for name in result.beside
+        ),
     ]
     note = f"{len(result.fetched)} fetched, {result.bytes / 1e6:,.1f} MB; listed in sources/sources.csv"
     tables = {"files": Table("Files", (Column("file", "file"), Column("what", "")), tuple(rows), note)}

@@ -9,7 +9,8 @@ import numpy as np
 
 from abatis.barrier.options import SiteOption
 from abatis.barrier.sites import Site, Siting
-from abatis.ground.speeds import Level, compute_edge_times
+from abatis.ground.bearing import Level
+from abatis.ground.speeds import compute_edge_times
 from abatis.ground.travel import EdgeTimes, compute_times, find_route
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh

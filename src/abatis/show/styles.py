@@ -149,4 +149,14 @@ LAYER_STYLES = {
         _labels("name", 8, "#222222", '"objective" OR "population" >= 10000'),
         "Places of the study.",
     ),
+    "facilities": _document(
+        _rules(
+            [
+                ('NOT "protected_work"', "facility", _marker("0", "square", "#666666", 1.6)),
+                ('"protected_work"', "protected work", _marker("1", "triangle", "#b00000", 3.0)),
+            ]
+        ),
+        _labels("name", 7, "#444444", '"protected_work"'),
+        "What must be spared or kept reachable; protected works: dams, dykes, nuclear power stations.",
+    ),
 }

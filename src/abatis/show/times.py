@@ -2,17 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from abatis.ground.avenues import find_avenues
 from abatis.ground.fronts import find_front_cells, find_objective_cell
-from abatis.ground.speeds import compute_edge_times
-from abatis.ground.travel import compute_times, find_avenues, list_edges
+from abatis.ground.speeds import compute_edge_times, find_closed_rivers, find_passable
+from abatis.ground.travel import compute_times, list_edges
+from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.mesh import Mesh
-from abatis.model.study import Study
+from abatis.model.study import Study, check_speed_cover
+from abatis.model.words import COVER_WORDS, SEASONS
 from abatis.show.results import Progress
 from abatis.show.tables import Column, Table
+
+
+def change_season(study: Study, season: str) -> Study:
+    """Return the study with all approaches moved to one season.
+
+    Parameters
+    ----------
+    study : the study.
+    season : dry, mud, frozen or thaw.
+
+    Raises
+    ------
+    InputError : the season is unknown, or speeds of a vehicle are missing in it.
+    """
+    if season not in SEASONS:
+        raise InputError(
+            [Fault(f"there is no season '{season}'", column="--season", remedy=nearest_word(season, SEASONS))]
+        )
+    approaches = study.tables["approaches"].assign(season=season)
+    tables = {**study.tables, "approaches": approaches}
+    faults = check_speed_cover(tables)
+    if faults:
+        raise InputError(faults)
+    return replace(study, tables=tables)
+
+
+def tabulate_limits(study: Study, mesh: Mesh, moved: Study) -> Table | None:
+    """Say what the mesh cannot show of another season, or return None when it shows all.
+
+    Parameters
+    ----------
+    study, mesh : the study and its mesh, built for the seasons of its approaches.
+    moved : the study in the other season.
+
+    In words: ground and rivers that no approach of the study passes are closed when the mesh is built.
+    """
+    rows = []
+    opened = find_passable(moved) & ~find_passable(study)
+    words = [word for word, one in zip(COVER_WORDS, opened.any(axis=1), strict=True) if one]
+    if words:
+        rows.append({"limit": f"{', '.join(words)} can be passed in this season but is closed in the mesh"})
+    river_m = mesh.river_m.astype(np.float64)
+    if np.any(find_closed_rivers(study, river_m) & ~find_closed_rivers(moved, river_m)):
+        rows.append({"limit": "rivers that can be crossed in this season are closed in the mesh"})
+    if not rows:
+        return None
+    rows.append(
+        {"limit": "give an approach of this season and build again; times may be too long until then"}
+    )
+    return Table("What this mesh cannot show", (Column("limit", ""),), tuple(rows))
 
 
 def tabulate_times(study: Study, mesh: Mesh, approach: str, progress: Progress) -> Table:

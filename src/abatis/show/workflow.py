@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from abatis.barrier.proof import make_certificate
 from abatis.barrier.sites import site_study
 from abatis.barrier.solve import solve_problem
 from abatis.ground.build import build_mesh
+from abatis.ground.tiling.crew import Crew, Single
+from abatis.ground.tiling.store import TileStore
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.mesh import Mesh, read_mesh, write_mesh
 from abatis.model.plan import Plan, read_plan, write_plan
@@ -101,10 +104,21 @@ def load_study(folder: Path) -> tuple[Study, Mesh]:
     return study, mesh
 
 
-def build_study(folder: Path, progress: Progress) -> tuple[Study, Mesh]:
-    """Build the mesh of a study folder and write it."""
+def build_study(
+    folder: Path, progress: Progress, crew: AbstractContextManager[Crew] | None = None
+) -> tuple[Study, Mesh]:
+    """Build the mesh of a study folder and write it; finished tiles stay in its folder tiles/.
+
+    Parameters
+    ----------
+    folder : study folder.
+    progress : called with the stage in words and the share done.
+    crew : who counts the tiles; this process when left out.
+    """
     study = read_study(folder)
-    mesh = build_mesh(study, progress)
+    store = TileStore(folder / "tiles")
+    with crew or nullcontext(Single()) as counting:
+        mesh = build_mesh(study, progress, counting, store)
     write_mesh(mesh, folder)
     return study, mesh
 

@@ -52,6 +52,7 @@ class Manners:
     probe_s : seconds of the connection test.
     first_wait_s : wait after the first failure; doubled after each further one, at most `longest_wait_s`.
     longest_wait_s : a server that asks for a longer wait is taken at its word: the file is given up.
+    between_s : pause between two files of one host, which are got one after the other.
     speed_mb_s : most MB per second; 0 for no limit.
     wait : sleeps; another one in tests.
     """
@@ -62,6 +63,7 @@ class Manners:
     probe_s: float = 5.0
     first_wait_s: float = 1.0
     longest_wait_s: float = 300.0
+    between_s: float = 0.5
     speed_mb_s: float = 0.0
     wait: Callable[[float], None] = time.sleep
 
@@ -72,7 +74,7 @@ def check_format(path: Path, format: str) -> str:
     Parameters
     ----------
     path : a complete file.
-    format : pbf, tif or geojson.
+    format : pbf, tif, zip or geojson.
 
     In words: a proxy or a login page often answers with a web page instead of the data, and a map service
     with an error or a part of what was asked, all with the status of success.
@@ -85,6 +87,8 @@ def check_format(path: Path, format: str) -> str:
         return "is a web page or an XML message instead of data"
     if format == "tif":
         return "" if head[:4] in TIFF_STARTS else "is not a GeoTIFF"
+    if format == "zip":
+        return "" if head[:4] == b"PK\3\4" else "is not a ZIP archive"
     if format == "pbf":
         return "" if b"OSMHeader" in head[:64] else "is not an OSM PBF file"
     if not (head.lstrip()[:1] == b"{" and tail.rstrip()[-1:] == b"}"):
@@ -106,7 +110,7 @@ class ResumingDownloader:
     ----------
     session : keeps one connection per host; takes proxies from the environment.
     path : where the file will stand.
-    format : pbf, tif or geojson.
+    format : pbf, tif, zip or geojson.
     manners : tries, waits, speed.
     report : called with bytes so far and all bytes (None when the server does not say).
     """

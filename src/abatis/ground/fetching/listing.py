@@ -1,10 +1,10 @@
-"""Rows of sources.csv for fetched files; what the user wrote there stays as it stands."""
+"""Rows of sources.csv and classes.csv for fetched files; what the user wrote there stays as it stands."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from abatis.model.errors import Fault, InputError
@@ -28,7 +28,7 @@ def put_source_row(path: Path, values: Mapping[str, str]) -> None:
     a row that is there already only checksum, dates, address and attribution change.
     """
     columns = [field.column for field in fields_of("sources")]
-    mark, lines, ending = _read_lines(path)
+    mark, lines, ending = _read_lines(path, "sources/sources.csv")
     if not lines:
         lines = [",".join(columns)]
     header = [cell.strip() for cell in next(csv.reader([lines[0]]))]
@@ -49,13 +49,34 @@ def put_source_row(path: Path, values: Mapping[str, str]) -> None:
     write_text_whole(path, mark + ending.join([*lines, ""]))
 
 
-def _read_lines(path: Path) -> tuple[str, list[str], str]:
+def append_rows(path: Path, table: str, rows: Sequence[Mapping[str, str]]) -> None:
+    """Add rows at the end of a table of the study; lines that are there keep every byte.
+
+    Parameters
+    ----------
+    path : the CSV file; made when missing.
+    table : name of the table in fields.csv.
+    rows : column -> text.
+
+    Raises
+    ------
+    InputError : the file cannot be read or written.
+    """
+    mark, lines, ending = _read_lines(path, f"tables/{path.name}")
+    if not lines:
+        lines = [",".join(field.column for field in fields_of(table))]
+    header = [cell.strip() for cell in next(csv.reader([lines[0]]))]
+    lines += [_format_line([row.get(column, "") for column in header]) for row in rows]
+    write_text_whole(path, mark + ending.join([*lines, ""]))
+
+
+def _read_lines(path: Path, shown: str) -> tuple[str, list[str], str]:
     """Byte order mark, lines and line ending of a file; nothing when it is missing."""
     try:
         text = path.read_bytes().decode("utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            [Fault(f"cannot be read: {error}", "sources/sources.csv", remedy="save it as CSV in UTF-8")]
+            [Fault(f"cannot be read: {error}", shown, remedy="save it as CSV in UTF-8")]
         ) from error
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     ending = "\r\n" if "\r\n" in text else "\n"

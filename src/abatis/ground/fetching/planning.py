@@ -24,21 +24,25 @@ KM_PER_DEG = 111.2
 class FetchArea:
     """Ground that data is needed for, in degrees: its outline and each country's part of it.
 
-    `rough` says that no borders were there and the outline is a box around the study's places.
+    `rough` says that no borders were there and the outline is made of boxes around the home countries, or
+    around the study's places where the table of regions does not know them.
     """
 
     outline: shapely.Geometry
     countries: Mapping[str, shapely.Geometry]
-    home: tuple[str, ...]
     rough: bool
 
 
 @dataclass(frozen=True)
 class FetchFile:
-    """One file to get: its name in sources/, its address, where its checksum stands, its usual size."""
+    """One file to get: its name in sources/, its address, where its checksum stands, its usual size.
+
+    `archive` is the name under which it comes; the file itself unless it comes packed.
+    """
 
     layer: OpenLayer
     name: str
+    archive: str
     address: str
     checksum_address: str
     size_mb: float
@@ -52,12 +56,16 @@ class FetchFile:
 
 @dataclass(frozen=True)
 class FetchPlan:
-    """Files of all chosen layers, layers that must be got by hand, and what the user should know."""
+    """Files of all chosen layers, layers that must be got by hand, and what the user should know.
+
+    `bounds` is the box of the ground in degrees, None while it is not known exactly.
+    """
 
     files: tuple[FetchFile, ...]
     by_hand: tuple[OpenLayer, ...]
     notes: tuple[str, ...]
     rough: bool
+    bounds: tuple[float, float, float, float] | None = None
 
     @property
     def size_mb(self) -> float:
@@ -75,7 +83,7 @@ def choose_layers(names: Sequence[str], has_borders: bool) -> tuple[OpenLayer, .
     Examples
     --------
     >>> [one.layer for one in choose_layers([], True)]
-    ['osm', 'elevation', 'landcover', 'population', 'soil', 'municipalities', 'protected']
+    ['osm', 'elevation', 'landcover', 'population', 'soil', 'clay', 'protected']
     """
     table = read_open_layers()
     if not names:
@@ -97,7 +105,7 @@ def find_borders(study: Study) -> bool:
 
 
 def find_area(study: Study) -> FetchArea:
-    """Find the ground of a study: from its borders, or roughly from its places when it has none.
+    """Find the ground of a study: from its borders, or roughly when it has none.
 
     Raises
     ------
@@ -115,30 +123,39 @@ def find_area(study: Study) -> FetchArea:
                 for code, shape in zip(ground.codes, ground.shapes, strict=True)
             }
             parts = {code: part for code, part in parts.items() if shapely.area(part) > 0}
-            return FetchArea(outline, parts, study.home, rough=False)
+            return FetchArea(outline, parts, rough=False)
+    boxes = [region.bounds for code in study.home for region in find_regions(code)] or [_bound_places(study)]
+    rough = shapely.union_all([shapely.box(*_grow_box(box, study.strip_km)) for box in boxes])
+    return FetchArea(rough, dict.fromkeys((*study.home, *study.hostile), rough), rough=True)
+
+
+def _bound_places(study: Study) -> tuple[float, float, float, float]:
     places = study.tables["places"]
     inside = places[places["country"].isin(study.home)]
     inside = places if inside.empty else inside
     if inside.empty:
         raise InputError([Fault("has no place", "tables/places.csv", remedy="add the objectives")])
-    grown = 0.3 + study.strip_km / KM_PER_DEG
-    wide = grown / math.cos(math.radians(min(abs(float(inside["lat"].mean())), 80.0)))
-    box = shapely.box(
-        float(inside["lon"].min()) - wide,
-        float(inside["lat"].min()) - grown,
-        float(inside["lon"].max()) + wide,
-        float(inside["lat"].max()) + grown,
-    )
-    return FetchArea(box, dict.fromkeys((*study.home, *study.hostile), box), study.home, rough=True)
+    lon, lat = inside["lon"], inside["lat"]
+    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
 
-def list_tiles(outline: shapely.Geometry, degrees: int) -> list[tuple[int, int]]:
+def _grow_box(box: tuple[float, float, float, float], strip_km: float) -> tuple[float, float, float, float]:
+    west, south, east, north = box
+    high = 0.3 + strip_km / KM_PER_DEG
+    wide = high / math.cos(math.radians(min(abs((south + north) / 2), 80.0)))
+    return west - wide, south - high, east + wide, north + high
+
+
+def list_tiles(
+    outline: shapely.Geometry, degrees: int, west0: float = 0.0, north0: float = 0.0
+) -> list[tuple[float, float]]:
     """List the tiles that share ground with an outline.
 
     Parameters
     ----------
     outline : polygon in degrees (EPSG:4326).
-    degrees : side of a tile; tiles start at multiples of it.
+    degrees : side of a tile.
+    west0, north0 : a corner that tiles meet at, degrees.
 
     Returns
     -------
@@ -147,12 +164,12 @@ def list_tiles(outline: shapely.Geometry, degrees: int) -> list[tuple[int, int]]
     Examples
     --------
     >>> list_tiles(shapely.box(20.9, 53.8, 24.2, 54.1), 3)
-    [(18, 51), (21, 51), (24, 51), (18, 54), (21, 54), (24, 54)]
+    [(18.0, 51.0), (21.0, 51.0), (24.0, 51.0), (18.0, 54.0), (21.0, 54.0), (24.0, 54.0)]
     """
     west, south, east, north = (float(value) for value in shapely.bounds(outline))
-    columns = range(math.floor(west / degrees), math.ceil(east / degrees))
-    rows = range(math.floor(south / degrees), math.ceil(north / degrees))
-    corners = [(column * degrees, row * degrees) for row in rows for column in columns]
+    columns = range(math.floor((west - west0) / degrees), math.ceil((east - west0) / degrees))
+    rows = range(math.floor((south - north0) / degrees), math.ceil((north - north0) / degrees))
+    corners = [(west0 + column * degrees, north0 + row * degrees) for row in rows for column in columns]
     return [
         (lon, lat)
         for lon, lat in corners
@@ -172,7 +189,8 @@ def plan_fetch(study: Study, layers: Sequence[OpenLayer], mirror: str = "") -> F
 
     Raises
     ------
-    InputError : an unusable mirror; a country of the study that the table of regions does not know.
+    InputError : an unusable mirror; a country of the study that the table of regions does not know; people
+        that would be counted twice.
     """
     if mirror and not mirror.startswith(("http://", "https://")):
         raise InputError(
@@ -180,16 +198,45 @@ def plan_fetch(study: Study, layers: Sequence[OpenLayer], mirror: str = "") -> F
         )
     by_hand = tuple(layer for layer in layers if layer.login)
     wanted = [layer for layer in layers if not layer.login]
-    faults: list[Fault] = []
+    faults = _check_people(wanted)
     files: list[FetchFile] = []
     area = find_area(study) if any(layer.by != "once" for layer in wanted) else None
     for layer in wanted:
         cuts = [({}, layer.size_mb)] if area is None else _cut_layer(layer, area, faults)
         files += [_name_file(layer, words, size_mb, mirror) for words, size_mb in cuts]
+    faults += _check_people_rows(study, files)
     if faults:
         raise InputError(list(dict.fromkeys(faults)))
     rough = area is not None and area.rough
-    return FetchPlan(tuple(files), by_hand, _note_plan(study, wanted, rough), rough)
+    bounds: tuple[float, float, float, float] | None = None
+    if area is not None and not rough:
+        west, south, east, north = (float(value) for value in shapely.bounds(area.outline))
+        bounds = (west, south, east, north)
+    return FetchPlan(tuple(files), by_hand, _note_plan(study, wanted, rough), rough, bounds)
+
+
+def _check_people(layers: Sequence[OpenLayer]) -> list[Fault]:
+    """Population layers add up, so two of them would count everybody twice."""
+    names = [layer.layer for layer in layers if layer.kind == "population"]
+    if len(names) < 2:
+        return []
+    told = f"{' and '.join(names)} would count people twice"
+    return [Fault(told, column="--layer", remedy="choose one of them")]
+
+
+def _check_people_rows(study: Study, files: Sequence[FetchFile]) -> list[Fault]:
+    made_by = {file.layer.source for file in files if file.layer.kind == "population"}
+    rows = study.sources[study.sources["layer"] == "population"]
+    others = [row["file"] for _, row in rows.iterrows() if row["source"] not in made_by]
+    if not made_by or not others:
+        return []
+    return [
+        Fault(
+            "sources.csv has another population layer: people would be counted twice",
+            f"sources/{others[0]}",
+            remedy="delete its row, or name with --layer only the layers you need",
+        )
+    ]
 
 
 def _cut_layer(
@@ -198,8 +245,8 @@ def _cut_layer(
     """Words for the address, and MB, of every file of a layer."""
     if layer.by == "tile":
         return [
-            (_name_tile(lon, lat, layer.degrees), layer.size_mb)
-            for lon, lat in list_tiles(area.outline, layer.degrees)
+            (_name_tile(layer, lon, lat), layer.size_mb)
+            for lon, lat in list_tiles(area.outline, layer.degrees, layer.west0, layer.north0)
         ]
     if layer.by == "region":
         regions = [
@@ -210,7 +257,7 @@ def _cut_layer(
         ]
         return [({"region": region.region}, region.osm_mb) for region in regions]
     if layer.by == "country":
-        found = [_know_country(code, faults) for code in area.home]
+        found = [_know_country(code, faults) for code in area.countries]
         return [
             ({"iso3": known[0].iso3, "iso3_lower": known[0].iso3.lower()}, known[0].population_mb)
             for known in found
@@ -234,24 +281,31 @@ def _know_country(code: str, faults: list[Fault]) -> tuple[Region, ...]:
     return regions
 
 
-def _name_tile(lon: int, lat: int, degrees: int) -> dict[str, object]:
+def _name_tile(layer: OpenLayer, lon: float, lat: float) -> dict[str, object]:
+    """Words for the address of a tile by its south-west corner; rows and columns count from 1."""
+    degrees = layer.degrees
+    west, south = (int(value) if value == int(value) else value for value in (lon, lat))
     return {
         "ns": "N" if lat >= 0 else "S",
         "ew": "E" if lon >= 0 else "W",
-        "lat": abs(lat),
-        "lon": abs(lon),
-        "west": lon,
-        "south": lat,
-        "east": lon + degrees,
-        "north": lat + degrees,
+        "lat": round(abs(lat)),
+        "lon": round(abs(lon)),
+        "west": west,
+        "south": south,
+        "east": west + degrees,
+        "north": south + degrees,
+        "row": round((layer.north0 - lat) / degrees),
+        "column": round((lon - layer.west0) / degrees) + 1,
     }
 
 
 def _name_file(layer: OpenLayer, words: Mapping[str, object], size_mb: float, mirror: str) -> FetchFile:
     published = layer.address.format(**words)
-    name = layer.file.format(**words) or PurePosixPath(urlsplit(published).path).name
+    base = PurePosixPath(urlsplit(published).path).name
+    name = layer.file.format(**words) or base
+    archive = base if layer.format == "zip" else name
     address = apply_mirror(published, mirror)
-    return FetchFile(layer, name, address, layer.checksum.format(address=address), size_mb)
+    return FetchFile(layer, name, archive, address, layer.checksum.format(address=address), size_mb)
 
 
 def apply_mirror(address: str, mirror: str) -> str:
@@ -270,15 +324,11 @@ def apply_mirror(address: str, mirror: str) -> str:
 def _note_plan(study: Study, layers: Sequence[OpenLayer], rough: bool) -> tuple[str, ...]:
     notes = []
     if rough:
-        notes.append("no borders yet: the files are estimated from a box around the study's places")
-    names = {layer.kind: layer.layer for layer in layers}
+        notes.append("no borders yet: the files are estimated from boxes around the home countries or places")
+    kinds = {kind for layer in layers for kind in layer.kinds}
     own = study.sources[study.sources["address"] == ""]
-    for kind in sorted(set(own["layer"]) & set(names)):
+    for kind in sorted(set(own["layer"]) & kinds):
         notes.append(
             f"sources.csv has rows of its own for {kind}: delete them if the fetched ones replace them"
         )
-    classes = set(study.tables["classes"]["layer"])
-    for kind in ("landcover", "soil"):
-        if kind in names and kind not in classes:
-            notes.append(f"the codes of {kind} need rows in tables/classes.csv before the mesh is built")
     return tuple(notes)

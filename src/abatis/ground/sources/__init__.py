@@ -11,7 +11,7 @@ from pyproj.exceptions import ProjError
 
 from abatis.model.errors import Fault, InputError, UnitError, nearest_word
 from abatis.model.study import Study
-from abatis.model.words import COVER_WORDS, ROAD_WORDS, SOIL_WORDS
+from abatis.model.words import COVER_WORDS, FACILITY_WORDS, ROAD_WORDS, SOIL_WORDS
 
 LAYER_WORDS = {
     "landcover": COVER_WORDS,
@@ -22,6 +22,7 @@ LAYER_WORDS = {
     "built_up": COVER_WORDS,
     "roads": ROAD_WORDS,
     "soil": SOIL_WORDS,
+    "facilities": FACILITY_WORDS,
 }
 SHOWN_CODES = 12
 
@@ -73,6 +74,19 @@ class Findings:
         """Add a fault of unit or axis order; the error raised is then a UnitError."""
         self.wrong_unit = True
         self.add_fault(problem, file, row, "file", remedy)
+
+    def add_empty(
+        self, problem: str, file: str, row: int, column: str, remedy: str, *, fetched: bool
+    ) -> None:
+        """Add a file without anything on the study's ground: a fault, or a note when `abatis fetch` got it.
+
+        In words: fetched tiles cover the ground by their frames and may well hold nothing there; a file that
+        a user names is meant to hold something.
+        """
+        if fetched:
+            self.notes.append(f"{file} {problem}")
+        else:
+            self.add_fault(problem, file, row, column, remedy)
 
     def raise_faults(self) -> None:
         """Raise all faults, if any.

@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 
 from abatis.ground.sources import Area, Findings
-from abatis.ground.sources.osm import Features, OsmError, is_osm_file, read_osm_file
+from abatis.ground.sources.osm import Features, OsmError, OsmFiles, is_osm_file
 from abatis.ground.sources.osm_layers import (
     OsmLayer,
     find_scale,
@@ -19,7 +19,9 @@ from abatis.model.study import Study
 POINT_STEP_M = 250.0
 
 
-def read_facilities(study: Study, area: Area, findings: Findings) -> tuple[OsmLayer, np.ndarray]:
+def read_facilities(
+    study: Study, area: Area, findings: Findings, osm: OsmFiles
+) -> tuple[OsmLayer, np.ndarray]:
     """Read border crossings, dams, dykes, power stations, airports, hospitals, schools and ports.
 
     Parameters
@@ -27,6 +29,7 @@ def read_facilities(study: Study, area: Area, findings: Findings) -> tuple[OsmLa
     study : the study; every OpenStreetMap file in its sources.csv is looked at, whatever layer it is for.
     area : ground to be read.
     findings : faults and notes are added here.
+    osm : reads the files, or still holds the one read last.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def read_facilities(study: Study, area: Area, findings: Findings) -> tuple[OsmLa
             continue
         seen.add(str(path))
         try:
-            found = read_osm_file(path, list_wants(study, str(path), str(row["layer"])), area)
+            found = osm.read(path, list_wants(study, str(path), str(row["layer"])), area)
         except OsmError as error:
             findings.add_fault(error.problem, path.name, int(str(number)), "file", error.remedy)
             continue
@@ -70,10 +73,28 @@ def spread_facilities(features: Features) -> OsmLayer:
     features : facilities of one file.
     """
     words = np.array([rule.word for rule in features.rules], dtype=object)
-    geometry = features.geometry
+    points, rows = spread_shapes(features.geometry, words)
+    ids = np.array(features.ids, dtype=object)
+    return OsmLayer(
+        points, words[rows], features.texts["name"][rows], np.full(len(rows), np.nan), {"osm_id": ids[rows]}
+    )
+
+
+def spread_shapes(geometry: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn points, lines and areas into points.
+
+    Parameters
+    ----------
+    geometry : shapely objects [F].
+    words : their kinds [F].
+
+    Returns
+    -------
+    points, and the row of the feature each stands for, int64.
+    """
     dimension = shapely.get_dimensions(geometry)
     areas = np.flatnonzero(dimension == 2)
-    keep = np.ones(features.count, dtype=bool)
+    keep = np.ones(len(geometry), dtype=bool)
     if areas.size:
         point, body = shapely.STRtree(geometry[areas]).query(geometry, predicate="within")
         doubled = (dimension[point] == 0) & (words[point] == words[areas[body]])
@@ -85,15 +106,14 @@ def spread_facilities(features: Features) -> OsmLayer:
         if dimension[row] == 2:
             own = [shapely.point_on_surface(geometry[row])]
         elif dimension[row] == 1:
-            own = _step_along(geometry[row])
+            own = [point for part in shapely.get_parts(geometry[row]) for point in _step_along(part)]
+        elif dimension[row] == 0:
+            own = list(shapely.get_parts(geometry[row]))
         points += own
         rows += [row] * len(own)
     spread = np.empty(len(points), dtype=object)
     spread[:] = points
-    ids = np.array(features.ids, dtype=object)
-    return OsmLayer(
-        spread, words[rows], features.texts["name"][rows], np.full(len(rows), np.nan), {"osm_id": ids[rows]}
-    )
+    return spread, np.array(rows, np.int64)
 
 
 def _step_along(line: shapely.Geometry) -> list[shapely.Geometry]:

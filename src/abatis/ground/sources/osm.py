@@ -114,7 +114,7 @@ def read_osm_file(path: Path, wants: tuple[Want, ...], area: Area) -> dict[str, 
 
     Returns
     -------
-    layer -> features. The last file read is kept, so a second layer of it costs nothing.
+    layer -> features.
 
     In words: relations are looked at first, because they come last in the file and say which ways form areas;
     then the file is read once. Osmium drops what no layer wants before Python sees it.
@@ -123,24 +123,6 @@ def read_osm_file(path: Path, wants: tuple[Want, ...], area: Area) -> dict[str, 
     ------
     OsmError : the file is cut off, damaged, or not what its name says.
     """
-    stamp = path.stat()
-    key = (str(path), stamp.st_mtime_ns, stamp.st_size, wants, area)
-    if key not in _LAST:
-        _LAST.clear()
-        _LAST[key] = _read_once(path, wants, area)
-    return _LAST[key]
-
-
-# A study asks for one layer after the other; a country's file takes a minute to read.
-_LAST: dict[tuple[str, int, int, tuple[Want, ...], Area], dict[str, Features]] = {}
-
-
-def forget_file() -> None:
-    """Drop the file that was read last: its features are no longer held in memory."""
-    _LAST.clear()
-
-
-def _read_once(path: Path, wants: tuple[Want, ...], area: Area) -> dict[str, Features]:
     _check_start(path)
     names = dict.fromkeys(name for want in wants for name in _NEEDS.get(want.layer, (want.layer,)))
     layers = tuple(dict.fromkeys((*names, "facilities")))
@@ -180,6 +162,32 @@ def _check_start(path: Path) -> None:
     else:
         told = "give OpenStreetMap data, or the suffix of the format it is in"
     raise OsmError(f"does not hold what its suffix .{suffix} says", told)
+
+
+class OsmFiles:
+    """Reads OpenStreetMap files and holds the one read last, for as long as the object lives.
+
+    In words: a study asks for one layer after the other, and a country's file takes a minute to read.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._found: dict[str, Features] = {}
+
+    def read(self, path: Path, wants: tuple[Want, ...], area: Area) -> dict[str, Features]:
+        """Return what `read_osm_file` does; nothing is read when file, wants and area are those of last time.
+
+        Raises
+        ------
+        OsmError : as for `read_osm_file`.
+        """
+        stamp = path.stat()
+        key = (str(path), stamp.st_mtime_ns, stamp.st_size, wants, area)
+        if key != self._key:
+            self._key, self._found = (), {}
+            self._found = read_osm_file(path, wants, area)
+            self._key = key
+        return self._found
 
 
 class _Store:

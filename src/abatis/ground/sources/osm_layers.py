@@ -16,8 +16,8 @@ from abatis.ground.sources.osm import (
     SHOWN_IDS,
     Features,
     OsmError,
+    OsmFiles,
     Want,
-    read_osm_file,
 )
 from abatis.ground.sources.osm_tags import list_layers, parse_metres, parse_tonnes, read_surfaces
 from abatis.model.errors import nearest_word
@@ -80,7 +80,13 @@ def list_wants(study: Study, file: str, layer: str) -> tuple[Want, ...]:
 
 
 def read_osm_layer(
-    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings
+    study: Study,
+    layer: str,
+    row: pd.Series,
+    number: int,
+    area: Area,
+    findings: Findings,
+    files: OsmFiles,
 ) -> OsmLayer | None:
     """Read one layer of an OpenStreetMap file named in sources.csv.
 
@@ -92,6 +98,7 @@ def read_osm_layer(
         tags; otherwise, like `name_column` and `value_column`, an OpenStreetMap key.
     area : ground to be read.
     findings : faults and assumptions are added here.
+    files : reads the file, or still holds it.
 
     Returns
     -------
@@ -103,7 +110,7 @@ def read_osm_layer(
     if not _check_row(path, layer, row, number, findings):
         return None
     try:
-        found = read_osm_file(path, list_wants(study, row["file"], layer), area)
+        found = files.read(path, list_wants(study, row["file"], layer), area)
     except OsmError as error:
         findings.add_fault(error.problem, path.name, number, "file", error.remedy)
         return None
@@ -112,12 +119,13 @@ def read_osm_layer(
     if features.count:
         result = _rename(study, layer, features, result, row, number, findings)
     if not len(result.geometry):
-        findings.add_fault(
+        findings.add_empty(
             f"has nothing for the layer {layer} on the study's ground",
             path.name,
             number,
             "file",
             "give the extract of the study's ground or delete the row",
+            fetched=bool(row["fetched"]),
         )
         return None
     return result
@@ -154,7 +162,7 @@ def _make_layer(
     if layer == "bridges":
         features = find_bridges(found)
         lengths = [parse_metres(text) for text in features.texts["length"]]
-        return features, _draw_bridges(features, np.array(lengths, dtype=np.float64), file, findings)
+        return features, _draw_bridges(features, np.array(lengths, dtype=np.float64))
     features = found[layer]
     values = np.full(features.count, np.nan)
     attributes: dict[str, np.ndarray] = {}
@@ -302,7 +310,7 @@ def find_bridges(found: Mapping[str, Features]) -> Features:
     return structures.take(wet)
 
 
-def _draw_bridges(features: Features, length_m: np.ndarray, file: str, findings: Findings) -> OsmLayer:
+def _draw_bridges(features: Features, length_m: np.ndarray) -> OsmLayer:
     lines = shapely.get_dimensions(features.geometry) == 1
     points = features.geometry.copy()
     if lines.any():
@@ -311,10 +319,6 @@ def _draw_bridges(features: Features, length_m: np.ndarray, file: str, findings:
         drawn = shapely.length(move_to_metres(features.geometry[lines], east_m, north_m))
         length_m[lines] = np.where(np.isnan(length_m[lines]), drawn, length_m[lines])
     words = np.array([rule.word for rule in features.rules], dtype=object)
-    others = {word: int(np.sum(words == word)) for word in ("tunnel", "ford") if np.any(words == word)}
-    if others:
-        shown = " and ".join(f"{count} {word}s" for word, count in others.items())
-        findings.notes.append(f"{shown} of {file} count as bridges: the road goes on over the river there")
     attributes = {"osm_id": np.array(features.ids, dtype=object)}
     return OsmLayer(points, words, features.texts["name"], length_m, attributes)
 

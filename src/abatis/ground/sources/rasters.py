@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import rasterio
 import rasterio.warp
+import shapely
 from affine import Affine
 from pyproj import CRS
 from rasterio.enums import Resampling
@@ -18,10 +20,12 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window, from_bounds
 
 from abatis.ground.sources import Area, Findings, check_place, transform_bounds, translate_codes
+from abatis.ground.sources.straight import SMALL_KINDS, interpolate, pick_classes, read_straight
 from abatis.ground.sources.vectors import RASTER_SUFFIXES
 from abatis.model.study import Study
 
 BLOCK_PIXELS = 2048
+SHOWN_HOLES = 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def list_rasters(study: Study, layer: str, area: Area, findings: Findings) -> li
     Parameters
     ----------
     study : the study.
-    layer : elevation, landcover, soil or population.
+    layer : elevation, landcover, soil, clay or population.
     area : ground that will be read, degrees.
     findings : faults are added here; nothing is raised.
 
@@ -53,7 +57,7 @@ def list_rasters(study: Study, layer: str, area: Area, findings: Findings) -> li
         number = int(str(index))
         path = Path(row["file"])
         raster = path.suffix.lower() in RASTER_SUFFIXES
-        if not raster and layer in ("elevation", "landcover"):
+        if not raster and layer in ("elevation", "landcover", "clay"):
             findings.add_fault(
                 f"is not a raster but layer {layer} holds rasters",
                 path.name,
@@ -65,7 +69,41 @@ def list_rasters(study: Study, layer: str, area: Area, findings: Findings) -> li
             checked = _check_raster(study, layer, row, number, area, findings)
             if checked is not None:
                 found.append(checked)
+    if len(found) > 1:
+        _note_holes(layer, found, area, findings)
     return found
+
+
+def _note_holes(layer: str, rasters: list[RasterFile], area: Area, findings: Findings) -> None:
+    """Say where the tiles of a layer leave ground uncovered between them.
+
+    In words: a tile is missing in the middle where the box around all tiles, cut to the study's ground, is
+    not covered; slits thinner than a few pixels are rounding of tile borders.
+    """
+    boxes, thin = [], 0.0
+    for one in rasters:
+        with rasterio.open(one.path) as raster:
+            box = transform_bounds(raster.bounds, CRS.from_user_input(raster.crs))
+            if box is not None:
+                boxes.append(shapely.box(*box))
+                thin = max(thin, 3 * (box[2] - box[0]) / raster.width, 3 * (box[3] - box[1]) / raster.height)
+    if not boxes:
+        return
+    covered = shapely.union_all(boxes)
+    asked = shapely.intersection(shapely.box(*covered.bounds), shapely.box(*area.bounds))
+    holes = shapely.buffer(shapely.difference(asked, covered), -thin, join_style="mitre")
+    parts = [part for part in shapely.get_parts(holes) if not shapely.is_empty(part)]
+    if not parts:
+        return
+    shown = []
+    for part in parts[:SHOWN_HOLES]:
+        west, south, east, north = shapely.buffer(part, thin, join_style="mitre").bounds
+        shown.append(f"{west:.2f} to {east:.2f} E {south:.2f} to {north:.2f} N")
+    more = f" and {len(parts) - SHOWN_HOLES} more" if len(parts) > SHOWN_HOLES else ""
+    findings.notes.append(
+        f"the {len(rasters)} files of layer {layer} leave ground between them uncovered "
+        f"({'; '.join(shown)}{more}): it is treated as unknown; fetch the missing tiles"
+    )
 
 
 def _check_raster(
@@ -82,7 +120,7 @@ def _check_raster(
             crs = CRS.from_user_input(raster.crs)
             if not check_place(raster.bounds, crs, area, path.name, number, findings):
                 return None
-            if layer in ("elevation", "population"):
+            if layer in ("elevation", "population", "clay"):
                 _check_numbers(raster, layer, area, path.name, number, findings)
                 return RasterFile(path, {})
             codes = _list_codes(raster, area)
@@ -136,6 +174,19 @@ def _check_numbers(
             "file",
             "set the nodata value of the file, or give metres",
         )
+    elif layer == "clay" and (low < 0 or high > 1000):
+        findings.add_fault(
+            f"has clay contents from {low:g} to {high:g} g/kg",
+            shown,
+            number,
+            "file",
+            "set the nodata value of the file, or give g/kg",
+        )
+    elif layer == "clay" and high <= 100:
+        findings.notes.append(
+            f"clay contents of {shown} reach only {high:g}: read in g/kg; multiply by 10 if they "
+            "are in percent"
+        )
     elif layer == "population" and low < 0:
         findings.add_fault(
             f"has the negative population {low:g}", shown, number, "file", "set the nodata value of the file"
@@ -168,6 +219,10 @@ class RasterReader:
         """Return uint8[rows, columns] word indices, `nothing` where no raster says anything."""
         out = np.full((rows, columns), nothing, dtype=np.uint8)
         for raster, opened in zip(self._rasters, self._open, strict=True):
+            if opened.dtypes[0] in SMALL_KINDS and (straight := read_straight(opened, transform, rows, columns)):
+                words = {code: self._order.get(word, nothing) for code, word in raster.words.items()}
+                pick_classes(*straight, opened.nodata, words, out, nothing)
+                continue
             values, known = _warp_window(opened, transform, rows, columns, Resampling.nearest)
             codes = np.array(sorted(raster.words), dtype=np.int64)
             index = np.array(
@@ -187,6 +242,10 @@ class RasterReader:
             box = transform_bounds(opened.bounds, CRS.from_user_input(opened.crs))
             step = abs(box[3] - box[1]) / opened.height if box else self._pixel_deg
             method = Resampling.average if step < 0.75 * self._pixel_deg else Resampling.bilinear
+            if method == Resampling.bilinear and (straight := read_straight(opened, transform, rows, columns)):
+                nodata = np.nan if opened.nodata is None else float(opened.nodata)
+                interpolate(*straight, nodata, out)
+                continue
             values, known = _warp_window(opened, transform, rows, columns, method)
             hit = known & np.isnan(out)
             out[hit] = values[hit]
@@ -230,6 +289,27 @@ def read_population_points(
     In words: the persons of a pixel are shared equally by a square of points inside it, so totals stay.
     """
     lon, lat, people = [], [], []
+    for east, north, values, parts in iterate_raster_points(rasters, area, spacing_m):
+        lon.append(east)
+        lat.append(north)
+        people.append(values / parts**2)
+    if not lon:
+        nothing = np.array([], dtype=np.float64)
+        return nothing, nothing, nothing
+    return np.concatenate(lon), np.concatenate(lat), np.concatenate(people)
+
+
+def iterate_raster_points(
+    rasters: list[RasterFile], area: Area, spacing_m: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
+    """Yield the pixels above 0 of rasters window by window: lon, lat, value f8[M], and parts.
+
+    Parameters
+    ----------
+    rasters : checked rasters.
+    area : ground to read, degrees.
+    spacing_m : pixels wider than this stand as a square of `parts` x `parts` points, each with their value.
+    """
     for one in rasters:
         with rasterio.open(one.path) as raster:
             crs = CRS.from_user_input(raster.crs)
@@ -247,13 +327,7 @@ def read_population_points(
                 y = (row[:, None, None] + window.row_off + inner[None, :, None]) + np.zeros((1, 1, parts))
                 east, north = _apply(raster, x, y)
                 east, north = rasterio.warp.transform(raster.crs, "EPSG:4326", east, north)
-                lon.append(np.asarray(east))
-                lat.append(np.asarray(north))
-                people.append(np.repeat(values[row, column] / parts**2, parts**2))
-    if not lon:
-        nothing = np.array([], dtype=np.float64)
-        return nothing, nothing, nothing
-    return np.concatenate(lon), np.concatenate(lat), np.concatenate(people)
+                yield np.asarray(east), np.asarray(north), np.repeat(values[row, column], parts**2), parts
 
 
 def _apply(raster: rasterio.DatasetReader, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,8 +16,14 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, Geomet
 from pyproj import CRS, Transformer
 
 from abatis.ground.sources import Area, Findings, check_place, format_code, translate_codes
-from abatis.ground.sources.facilities import read_facilities
-from abatis.ground.sources.osm import is_osm_file
+from abatis.ground.sources.facilities import read_facilities, spread_shapes
+from abatis.ground.sources.geoparquet import (
+    READ_ERRORS,
+    inspect_geoparquet,
+    is_geoparquet,
+    load_geoparquet,
+)
+from abatis.ground.sources.osm import OsmFiles, is_osm_file
 from abatis.ground.sources.osm_layers import OsmLayer, read_osm_layer
 from abatis.model.errors import nearest_word
 from abatis.model.study import Study
@@ -43,7 +49,7 @@ _READ_ERRORS = (
     GeometryError,
     OSError,
     RuntimeError,
-    ValueError,
+    *READ_ERRORS,
 )
 _DIMENSION = (
     dict.fromkeys(POLYGON_LAYERS, ("polygons", 2))
@@ -81,7 +87,9 @@ def empty_layer(layer: str) -> VectorLayer:
     return VectorLayer(layer, nothing, nothing, nothing, np.array([], dtype=np.float64), nothing)
 
 
-def read_vector_layer(study: Study, layer: str, area: Area, findings: Findings) -> VectorLayer:
+def read_vector_layer(
+    study: Study, layer: str, area: Area, findings: Findings, osm: OsmFiles | None = None
+) -> VectorLayer:
     """Read all files of one vector layer.
 
     Parameters
@@ -90,6 +98,7 @@ def read_vector_layer(study: Study, layer: str, area: Area, findings: Findings) 
     layer : a layer of polygons, lines or points (see `fields.csv`, table sources).
     area : ground to be read, degrees.
     findings : faults and assumptions are added here; nothing is raised.
+    osm : reads OpenStreetMap files; give the same one for all layers, so that each file is read once.
 
     Returns
     -------
@@ -98,13 +107,18 @@ def read_vector_layer(study: Study, layer: str, area: Area, findings: Findings) 
     In words: each file is looked at before it is read (layer, columns, CRS, place), then read, mended,
     translated and brought to EPSG:4326.
     """
+    osm = osm or OsmFiles()
     parts = []
     for number, row in study.source_rows(layer).iterrows():
         if Path(row["file"]).suffix.lower() in RASTER_SUFFIXES:
             continue
-        part = _read_file(study, layer, row, int(str(number)), area, findings)
+        part = _read_file(study, layer, row, int(str(number)), area, findings, osm)
         if part is not None:
             parts.append(part)
+    return _join_parts(layer, parts)
+
+
+def _join_parts(layer: str, parts: list[VectorLayer]) -> VectorLayer:
     if not parts:
         return empty_layer(layer)
     columns = ("geometry", "words", "names", "values", "files")
@@ -112,21 +126,43 @@ def read_vector_layer(study: Study, layer: str, area: Area, findings: Findings) 
     return VectorLayer(layer, **joined, attributes=_join_attributes(parts))
 
 
-def read_facility_layer(study: Study, area: Area, findings: Findings) -> VectorLayer:
+def read_facility_layer(
+    study: Study, area: Area, findings: Findings, osm: OsmFiles | None = None
+) -> VectorLayer:
     """Read what must be spared or kept reachable: dams, power stations, hospitals, schools ...
 
     Parameters
     ----------
-    study : the study; its OpenStreetMap files are looked at.
+    study : the study; all its OpenStreetMap files are looked at, and the other files of layer facilities.
     area : ground to be read, degrees.
     findings : faults and notes are added here; nothing is raised.
+    osm : as for `read_vector_layer`.
 
     Returns
     -------
-    Points; the kind stands in `words`. See `osm_layers.read_facilities`.
+    Points; the kind stands in `words`. See `facilities.read_facilities`.
     """
-    found, files = read_facilities(study, area, findings)
-    return _wrap_osm("facilities", found, files)
+    osm = osm or OsmFiles()
+    found, files = read_facilities(study, area, findings, osm)
+    parts = [_wrap_osm("facilities", found, files)] if len(files) else []
+    for number, row in study.source_rows("facilities").iterrows():
+        if is_osm_file(Path(row["file"])):
+            continue
+        if not row["class_column"]:
+            findings.add_fault(
+                "names no attribute with the kind",
+                Path(row["file"]).name,
+                int(str(number)),
+                "class_column",
+                "name the attribute that holds the kind of facility",
+            )
+            continue
+        part = _read_file(study, "facilities", row, int(str(number)), area, findings, osm)
+        if part is not None:
+            points, rows = spread_shapes(part.geometry, part.words)
+            columns = (part.words, part.names, part.values, part.files)
+            parts.append(VectorLayer("facilities", points, *(column[rows] for column in columns)))
+    return _join_parts("facilities", parts)
 
 
 def _wrap_osm(layer: str, found: OsmLayer, files: np.ndarray) -> VectorLayer:
@@ -147,16 +183,19 @@ def _join_attributes(parts: list[VectorLayer]) -> dict[str, np.ndarray]:
     }
 
 
+# What a feature without a class is taken as; a road as a main one, because that is the quicker way in.
+CLASS_DEFAULTS = {"roads": "main", "forest": "open_forest", "wetland": "wetland"}
+CLASS_DEFAULTS |= {"built_up": "built_up", "water": "water"}
 RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".asc", ".hgt", ".bil", ".jp2", ".nc")
 
 
 def _read_file(
-    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings
+    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings, osm: OsmFiles
 ) -> VectorLayer | None:
     path = Path(row["file"])
     shown = path.name
     if is_osm_file(path):
-        return _read_osm(study, layer, row, number, area, findings)
+        return _read_osm(study, layer, row, number, area, findings, osm)
     sublayer, info = _inspect_file(path, row, number, findings)
     if info is None:
         return None
@@ -166,9 +205,17 @@ def _read_file(
         findings.add_fault(
             "has no CRS", shown, number, "file", "write the CRS into the file, for example EPSG:4326"
         )
-    if info["features"] == 0:
-        findings.add_fault("has no features", shown, number, "file", "fill the layer or delete the row")
     if len(findings.faults) > before:
+        return None
+    if info["features"] == 0:
+        findings.add_empty(
+            "has no features",
+            shown,
+            number,
+            "file",
+            "fill the layer or delete the row",
+            fetched=bool(row["fetched"]),
+        )
         return None
     crs = CRS.from_user_input(info["crs"])
     bounds = info["total_bounds"]
@@ -180,13 +227,23 @@ def _read_file(
     frame = _load_frame(path, sublayer, columns, crs, area, shown, number, findings)
     if frame is None:
         return None
+    if frame.empty or frame.geometry.isna().all():
+        findings.add_empty(
+            "has no features on the study's ground",
+            shown,
+            number,
+            "file",
+            "check its CRS or delete the row",
+            fetched=bool(row["fetched"]),
+        )
+        return None
     return _translate_frame(study, layer, frame, row, number, shown, findings)
 
 
 def _read_osm(
-    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings
+    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings, osm: OsmFiles
 ) -> VectorLayer | None:
-    found = read_osm_layer(study, layer, row, number, area, findings)
+    found = read_osm_layer(study, layer, row, number, area, findings, osm)
     if found is None:
         return None
     shown = Path(row["file"]).name
@@ -206,6 +263,17 @@ def _inspect_file(
         )
         return None, None
     try:
+        if is_geoparquet(path):
+            if sublayer is not None:
+                findings.add_fault(
+                    f"is GeoParquet and has no layer '{sublayer}'",
+                    path.name,
+                    number,
+                    "sublayer",
+                    "leave it empty",
+                )
+                return None, None
+            return None, inspect_geoparquet(path)
         names = [str(name) for name, _ in pyogrio.list_layers(path)]
         if sublayer is not None and sublayer not in names:
             findings.add_fault(
@@ -261,15 +329,13 @@ def _load_frame(
         if not np.all(np.isfinite(box)):
             box = None
     try:
-        frame = pyogrio.read_dataframe(path, layer=sublayer, columns=columns, bbox=box, force_2d=True)
+        if is_geoparquet(path):
+            frame = load_geoparquet(path, columns, box)
+        else:
+            frame = pyogrio.read_dataframe(path, layer=sublayer, columns=columns, bbox=box, force_2d=True)
     except _READ_ERRORS as error:
         findings.add_fault(
             f"cannot be read: {error}", shown, number, "file", "fetch the file again; it may be damaged"
-        )
-        return None
-    if frame.empty or frame.geometry.isna().all():
-        findings.add_fault(
-            "has no features on the study's ground", shown, number, "file", "check its CRS or delete the row"
         )
         return None
     return frame.to_crs("EPSG:4326")
@@ -290,9 +356,17 @@ def _translate_frame(
     keep = np.array([one is not None and not shapely.is_empty(one) for one in geometry], dtype=bool)
     if row["class_column"]:
         codes = [format_code(value) for value in frame[row["class_column"]]]
-        table = translate_codes(study, layer, sorted(set(codes)), shown, number, findings)
+        table = translate_codes(study, layer, sorted(set(codes) - {""}), shown, number, findings)
         words = np.array([table.get(code, "") for code in codes], dtype=object)
-        keep &= words != ""
+        empty = np.array([code == "" for code in codes], dtype=bool) & keep
+        taken = CLASS_DEFAULTS.get(layer, "")
+        keep &= (words != "") | (empty & bool(taken))
+        if empty.any():
+            result = f"taken as {taken}" if taken else "left out"
+            findings.notes.append(
+                f"{int(empty.sum())} of {count} features of {shown} ({layer}) have no class in "
+                f"{row['class_column']}: they are {result}"
+            )
     names = np.full(count, "", dtype=object)
     if row["name_column"]:
         names = np.array([format_code(value) for value in frame[row["name_column"]]], dtype=object)
@@ -320,6 +394,8 @@ def _translate_frame(
 def _mend_geometry(
     layer: str, geometry: np.ndarray, number: int, shown: str, findings: Findings
 ) -> np.ndarray:
+    if layer == "facilities":
+        return geometry
     expected, dimension = _DIMENSION[layer]
     found = shapely.get_dimensions(geometry)
     wrong = (found != dimension) & (found >= 0)

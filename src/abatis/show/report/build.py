@@ -15,6 +15,7 @@ from abatis.show.report.answers import describe_status, describe_value, is_money
 from abatis.show.results import Results, SpeedRange
 from abatis.show.sheet import MapImage
 from abatis.show.tables import Column, Table, format_value
+from abatis.show.validate import read_validation
 
 MOST_PLACES = 30
 
@@ -63,6 +64,7 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
         facts=_tabulate_facts(results),
         tag_meanings=TAG_MEANINGS,
         group=results.group,
+        validation=read_validation(results.study, results.mesh),
     )
 
 
@@ -305,10 +307,10 @@ def _count_placeholders(results: Results) -> float:
 
 
 def _tabulate_sources(results: Results) -> Table:
+    wanted = ["layer", "file", "licence", "date", "source", "tag"]
+    wanted += [name for name in ("address", "attribution") if (results.study.sources[name] != "").any()]
     columns = tuple(
-        Column(field.column, field.caption)
-        for field in fields_of("sources")
-        if field.column in ("layer", "file", "licence", "date", "source", "tag")
+        Column(field.column, field.caption) for field in fields_of("sources") if field.column in wanted
     )
     rows = [
         {column.key: row[column.key] for column in columns} for _, row in results.study.sources.iterrows()

@@ -1,0 +1,233 @@
+"""Kernels for one ring on a dual graph that was cut open, and for a path between two corners."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from abatis.barrier._dual import FAR
+from abatis.barrier._heap import pop_heap, push_heap
+
+
+@njit(cache=True)
+def list_faces(neighbor: np.ndarray, corner: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells on the left and right hand of each dual edge, int32[C, 3], in `build_dual`'s order.
+
+    -1 stands for what lies outside of the ground.
+    """
+    left = np.full((count, 3), -1, np.int32)
+    right = np.full((count, 3), -1, np.int32)
+    used = np.zeros(count, np.int8)
+    for cell in range(len(neighbor)):
+        for side in range(6):
+            other = neighbor[cell, side]
+            first, second = corner[cell, (side + 5) % 6], corner[cell, side]
+            if first < 0 or second < 0 or (other >= 0 and cell > other):
+                continue
+            left[first, used[first]] = cell
+            right[first, used[first]] = other
+            used[first] += 1
+            left[second, used[second]] = other
+            right[second, used[second]] = cell
+            used[second] += 1
+    return left, right
+
+
+@njit(cache=True)
+def mark_corners(corner: np.ndarray, cells: np.ndarray, count: int) -> np.ndarray:
+    """Return bool[C]: corners of the cells marked in `cells` bool[N]."""
+    marked = np.zeros(count, np.bool_)
+    for cell in range(len(corner)):
+        if cells[cell]:
+            for side in range(6):
+                if corner[cell, side] >= 0:
+                    marked[corner[cell, side]] = True
+    return marked
+
+
+@njit(cache=True)
+def search_shortest(
+    to: np.ndarray, via: np.ndarray, weight: np.ndarray, start: np.ndarray, goal: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return the first corner of `goal` bool[C] reached from `start` bool[C] (-1 none), parents, distances."""
+    distance = np.full(len(to), FAR, np.int64)
+    parent = np.full(len(to), -1, np.int32)
+    keys = np.empty(4 * len(to) + 4, np.int64)
+    items = np.empty(4 * len(to) + 4, np.int32)
+    size = 0
+    for corner in range(len(to)):
+        if start[corner]:
+            distance[corner] = 0
+            size = push_heap(keys, items, size, 0, corner)
+    while size > 0:
+        key = keys[0]
+        corner = items[0]
+        size = pop_heap(keys, items, size)
+        if key > distance[corner]:
+            continue
+        if goal[corner]:
+            return corner, parent, distance
+        for slot in range(3):
+            end = to[corner, slot]
+            if end < 0:
+                continue
+            edge = via[corner, slot]
+            reach = key
+            if edge >= 0:
+                if weight[edge] < 0:
+                    continue
+                reach += weight[edge]
+            if reach < distance[end]:
+                distance[end] = reach
+                parent[end] = corner
+                size = push_heap(keys, items, size, reach, end)
+    return -1, parent, distance
+
+
+@njit(cache=True)
+def search_region(
+    to: np.ndarray,
+    via: np.ndarray,
+    weight: np.ndarray,
+    stamp: np.ndarray,
+    task: int,
+    start: int,
+    goal: int,
+    distance: np.ndarray,
+    keys: np.ndarray,
+    items: np.ndarray,
+    touched: np.ndarray,
+    parent: np.ndarray,
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Least path between two corners over corners with `stamp` equal to `task`: weight, corners, edges.
+
+    `distance` is FAR everywhere before and after; `keys`, `items`, `touched` and `parent` are room to work.
+    """
+    used = 1
+    touched[0] = start
+    distance[start] = 0
+    parent[start] = -1
+    size = push_heap(keys, items, 0, 0, start)
+    found = FAR
+    while size > 0:
+        key = keys[0]
+        corner = items[0]
+        size = pop_heap(keys, items, size)
+        if key > distance[corner]:
+            continue
+        if corner == goal:
+            found = key
+            break
+        for slot in range(3):
+            end = to[corner, slot]
+            if end < 0 or stamp[end] != task:
+                continue
+            edge = via[corner, slot]
+            reach = key
+            if edge >= 0:
+                if weight[edge] < 0:
+                    continue
+                reach += weight[edge]
+            if reach < distance[end]:
+                if distance[end] == FAR:
+                    touched[used] = end
+                    used += 1
+                distance[end] = reach
+                parent[end] = corner * 3 + slot
+                size = push_heap(keys, items, size, reach, end)
+    corners = [goal]
+    edges = [np.int32(-1)]
+    if found < FAR:
+        here = goal
+        while parent[here] >= 0:
+            corner = parent[here] // 3
+            edges.append(via[corner, parent[here] % 3])
+            corners.append(corner)
+            here = corner
+    for one in range(used):
+        distance[touched[one]] = FAR
+    return found, np.array(corners, dtype=np.int32), np.array(edges, dtype=np.int32)
+
+
+@njit(cache=True)
+def flood_region(
+    to: np.ndarray, via: np.ndarray, weight: np.ndarray, stamp: np.ndarray, task: int, seeds: np.ndarray
+) -> np.ndarray:
+    """Return int32[], corners stamped `task` that are joined to `seeds` by usable edges; stamps them -1."""
+    found = np.empty(len(to), np.int32)
+    size = 0
+    for seed in seeds:
+        if stamp[seed] == task:
+            stamp[seed] = -1
+            found[size] = seed
+            size += 1
+    head = 0
+    while head < size:
+        corner = found[head]
+        head += 1
+        for slot in range(3):
+            end = to[corner, slot]
+            if end < 0 or stamp[end] != task:
+                continue
+            edge = via[corner, slot]
+            if edge >= 0 and weight[edge] < 0:
+                continue
+            stamp[end] = -1
+            found[size] = end
+            size += 1
+    return found[:size].copy()
+
+
+@njit(cache=True)
+def search_between(
+    to: np.ndarray, via: np.ndarray, weight: np.ndarray, first: int, second: int
+) -> tuple[int, np.ndarray]:
+    """Least path between two corners, searched from both ends: its weight and the mesh edges crossed.
+
+    Stops when no path can be lighter than the best meeting of the two searches (Pohl 1971).
+    """
+    count = len(to)
+    distance = np.full((2, count), FAR, np.int64)
+    parent = np.full((2, count), -1, np.int32)
+    keys = np.empty((2, 3 * count + 4), np.int64)
+    items = np.empty((2, 3 * count + 4), np.int32)
+    sizes = np.zeros(2, np.int64)
+    for way, start in ((0, first), (1, second)):
+        distance[way, start] = 0
+        sizes[way] = push_heap(keys[way], items[way], 0, 0, start)
+    best = FAR if first != second else np.int64(0)
+    meet = first if first == second else -1
+    while sizes[0] > 0 and sizes[1] > 0 and keys[0, 0] + keys[1, 0] < best:
+        way = 0 if keys[0, 0] <= keys[1, 0] else 1
+        key = keys[way, 0]
+        corner = items[way, 0]
+        sizes[way] = pop_heap(keys[way], items[way], sizes[way])
+        if key > distance[way, corner]:
+            continue
+        for slot in range(3):
+            end = to[corner, slot]
+            if end < 0:
+                continue
+            edge = via[corner, slot]
+            reach = key
+            if edge >= 0:
+                if weight[edge] < 0:
+                    continue
+                reach += weight[edge]
+            if reach < distance[way, end]:
+                distance[way, end] = reach
+                parent[way, end] = corner * 3 + slot
+                if reach + distance[1 - way, end] < best:
+                    best = reach + distance[1 - way, end]
+                    meet = end
+                sizes[way] = push_heap(keys[way], items[way], sizes[way], reach, end)
+    edges = [np.int32(-1)]
+    if meet >= 0:
+        for way in range(2):
+            here = meet
+            while parent[way, here] >= 0:
+                corner = parent[way, here] // 3
+                edges.append(via[corner, parent[way, here] % 3])
+                here = corner
+    crossed = np.array(edges, dtype=np.int32)
+    return best, crossed[crossed >= 0]
