@@ -20,11 +20,10 @@ ROADS = 2_000_000
 # Code of the raster, its word, share of the ground below it.
 CLASSES = (
     (80, "water", 0.04), (90, "wetland", 0.10), (10, "dense_forest", 0.30), (11, "open_forest", 0.38),
-    (20, "shrub", 0.42), (30, "grass", 0.60), (40, "cropland", 0.94), (50, "built_up", 0.98), (60, "bare", 1.0),
+    (20, "shrub", 0.42), (30, "grass", 0.60), (40, "cropland", 0.94), (50, "built_up", 0.98),
+    (60, "bare", 1.0),
 )  # fmt: skip
-HEADER = (
-    "layer,file,sublayer,class_column,name_column,value_column,sha256,licence,date,address,source,tag\n"
-)
+HEADER = "layer,file,sublayer,class_column,name_column,value_column,sha256,licence,date,address,source,tag\n"
 LAYERS = (
     ("borders", "borders.gpkg", "country", "", ""),
     ("landcover", "landcover_home.tif", "", "", ""),
@@ -57,7 +56,7 @@ def _fill_clouds(out: np.ndarray, row0: int, steps: np.ndarray, noise: np.ndarra
                 out[i, j] += weight * (upper * (1 - share_y) + lower * share_y)
 
 
-def _write_clouds(path: Path, half_km: float, pixel_m: float, seed: int, kind: str) -> int:
+def write_clouds(path: Path, half_km: float, pixel_m: float, seed: int, kind: str) -> int:
     """Write a raster of clouds as classes, heights or persons; return its pixels."""
     side = round(2000 * half_km / pixel_m)
     lon, lat = MIDDLE
@@ -166,10 +165,10 @@ def write_national(folder: Path, size: float = 1.0, pixel_m: float = 10.0) -> tu
     sources = folder / "sources"
     for path in sources.glob("*.geojson"):
         path.unlink()
-    pixels = _write_clouds(sources / "landcover_home.tif", half_km, 10, 1, "classes")
-    _write_clouds(sources / "landcover_strip.tif", wide_km, 50, 2, "classes")
-    _write_clouds(sources / "elevation.tif", wide_km, 30, 3, "heights")
-    _write_clouds(sources / "population.tif", wide_km, 100, 4, "persons")
+    pixels = write_clouds(sources / "landcover_home.tif", half_km, 10, 1, "classes")
+    write_clouds(sources / "landcover_strip.tif", wide_km, 50, 2, "classes")
+    write_clouds(sources / "elevation.tif", wide_km, 30, 3, "heights")
+    write_clouds(sources / "population.tif", wide_km, 100, 4, "persons")
     roads = _lay_roads(half_km + strip_km, round(ROADS * size**2))
     lakes, rivers = _lay_waters(half_km + strip_km, round(20_000 * size**2))
     frames = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import networkx as nx
@@ -62,7 +63,7 @@ def enumerate_shares(mesh, time_h, sources, target):
         routes = list(nx.all_shortest_paths(graph, start, target, weight="weight"))
         for route in routes:
             cell[route] += 1 / len(routes) / len(counted)
-            for pair in zip(route[:-1], route[1:], strict=True):
+            for pair in pairwise(route):
                 edge_share[graph.edges[pair]["edge"]] += 1 / len(routes) / len(counted)
     return cell, edge_share
 
@@ -170,17 +171,18 @@ class TestBetweenness:
             assert not mark_near(mesh, others, 5.0)[one.cell]
 
 
-class TestAvenues:
-    @pytest.fixture(scope="class")
-    def lanes(self):
-        """Three fast lanes from west to east, 17.5 km apart."""
-        mesh, x, y = make_plane(30)
-        time_h = np.full(mesh.edge_count, 0.1)
-        for lane, hours in ((0.0, 0.02), (17.5, 0.025), (-17.5, 0.03)):
-            on = np.abs(y - lane) < 0.6
-            time_h[on[mesh.edge_a] & on[mesh.edge_b]] = hours
-        return mesh, x, y, time_h, np.flatnonzero(x < -20.0), int(np.argmin(np.hypot(x - 29, y)))
+@pytest.fixture(scope="module")
+def lanes():
+    """Three fast lanes from west to east, 17.5 km apart."""
+    mesh, x, y = make_plane(30)
+    time_h = np.full(mesh.edge_count, 0.1)
+    for lane, hours in ((0.0, 0.02), (17.5, 0.025), (-17.5, 0.03)):
+        on = np.abs(y - lane) < 0.6
+        time_h[on[mesh.edge_a] & on[mesh.edge_b]] = hours
+    return mesh, x, y, time_h, np.flatnonzero(x < -20.0), int(np.argmin(np.hypot(x - 29, y)))
 
+
+class TestAvenues:
     def test_they_keep_apart(self, lanes):
         mesh, _, y, time_h, front, target = lanes
         avenues = find_avenues(mesh, time_h, front, target, 3, separation_km=5.0)

@@ -15,8 +15,8 @@ from scipy.sparse.csgraph import connected_components
 
 from abatis.ground import build
 from abatis.ground.build import build_mesh, predict_size
-from abatis.ground.tiling import squares
 from abatis.ground.fronts import find_front_cells, find_objective_cell
+from abatis.ground.tiling import squares
 from abatis.model.errors import InputError, SizeError
 from abatis.model.mesh import read_mesh, write_mesh
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio.features
+import shapely
 from skimage.graph import MCP_Geometric
 
 from abatis.ground._raster import cut_moves, list_moves, search_raster
@@ -66,3 +68,29 @@ def test_the_search_may_end_at_its_targets(patchy):
     targets = np.column_stack([rows, columns])[[10, 200, 700]]
     short = search_raster(patchy, 30, 30, 32, targets)
     assert np.array_equal(short[tuple(targets.T)], whole[tuple(targets.T)])
+
+
+@pytest.mark.parametrize("degrees", [0, 5, 10, 18, 27, 35, 45])
+def test_ways_along_a_road_are_hardly_too_long(degrees):
+    """Every pixel that a straight road touches is road: the way along it is no flight of stairs."""
+    turn = np.radians(degrees)
+    line = shapely.LineString([(20.3, 20.6), (20.3 + 200 * np.cos(turn), 20.6 + 200 * np.sin(turn))])
+    road = rasterio.features.rasterize([(line, 1)], out_shape=(240, 240), all_touched=True)
+    row, column = int(line.coords[1][1]), int(line.coords[1][0])
+    times = search_raster(np.where(road > 0, 1.0, -1.0), 20, 20, 32)
+    assert 1 - 1e-9 <= times[row, column] / np.hypot(row - 20, column - 20) < 1.015
+
+
+def test_a_toll_is_paid_once_at_any_angle():
+    """A river of one hour on ground where a pixel takes 0.001 h: it costs one hour however it runs."""
+    for degrees in (0, 20, 45, 70):
+        turn = np.radians(degrees)
+        way = 100 * np.array([np.cos(turn), np.sin(turn)])
+        line = shapely.LineString([(30.7 - way[0], 30.5 - way[1]), (30.7 + way[0], 30.5 + way[1])])
+        river = rasterio.features.rasterize(
+            [(line, 1.0)], out_shape=(61, 61), all_touched=True, dtype="float64"
+        )
+        across = np.round(20 * np.array([-np.sin(turn), np.cos(turn)])).astype(int)
+        start, stop = (30 - across[1], 30 - across[0]), (30 + across[1], 30 + across[0])
+        times = search_raster(np.full((61, 61), 1e-3), *start, 32, toll=river)
+        assert times[stop] == pytest.approx(1.04, abs=0.005)

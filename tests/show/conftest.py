@@ -9,6 +9,7 @@ import pytest
 
 from abatis.barrier.sites import site_study
 from abatis.model.plan import read_plan
+from abatis.show.avenue_maps import draw_avenue_maps
 from abatis.show.basemap import prepare_base_map
 from abatis.show.cli import main
 from abatis.show.maps import draw_maps
@@ -46,4 +47,4 @@ def base_map(results):
 
 @pytest.fixture(scope="session")
 def maps(results, base_map):
-    return draw_maps(results, base_map)
+    return (*draw_maps(results, base_map), *draw_avenue_maps(results, base_map))

@@ -17,7 +17,17 @@ from abatis.model.facilities import Facilities
 from abatis.model.words import FACILITY_WORDS
 from abatis.show.export import write_geopackage
 
-LAYERS = ("cells", "lines", "sites", "routes", "places")
+LAYERS = (
+    "cells",
+    "needed_cells",
+    "avenues",
+    "shared_stretches",
+    "chokepoints",
+    "lines",
+    "sites",
+    "routes",
+    "places",
+)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from abatis.show.maps import HOUR_COLORS, HOUR_STEPS, choose_limits, name_class
 from abatis.show.sheet import Sheet, reduce_colors
 from abatis.show.sitemaps import color_echelon, draw_detail_maps, draw_sites_map
 
-MAPS = ("sites", "gain", "hours", "routes", "ground")
+MAPS = ("sites", "gain", "hours", "routes", "ground", "avenues", "effects")
 
 
 def overlap(first, second) -> bool:

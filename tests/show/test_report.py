@@ -379,7 +379,7 @@ def test_report_is_well_formed_for_readers_and_printers(html, page):
     assert len(page.ids) == len(set(page.ids))
     assert page.captions == len(page.tables) >= 9
     assert all(image["alt"] for image in page.images)
-    assert len(page.images) == 5
+    assert len(page.images) == 7
     for word in ("@page", "break-before: page", 'name="viewport"', 'lang="en"'):
         assert word in html
 

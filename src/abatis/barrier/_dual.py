@@ -56,7 +56,7 @@ def weigh_edges(
     bits: int,
     step_m: float,
 ) -> tuple[np.ndarray, float, float]:
-    """Return int64[E], cents above `bits` bits of length (-1: no line may run), dearest cost, longest edge."""
+    """Return int64[E], cents above `bits` bits of length (-1: no line), dearest cost and longest edge."""
     weight = np.full(len(edge_a), -1, np.int64)
     dearest = 0.0
     longest = 0.0
@@ -68,8 +68,8 @@ def weigh_edges(
         if not np.isfinite(cost_eur[row]):
             continue
         dearest = max(dearest, cost_eur[row])
-        steps = max(np.int64(np.rint(np.float64(length_m[row]) / step_m)), 1)
-        weight[row] = (np.int64(np.rint(cost_eur[row] * cent)) << bits) + steps
+        steps = np.int64(np.rint(np.float64(length_m[row]) / step_m))
+        weight[row] = (np.int64(np.rint(cost_eur[row] * cent)) << bits) + (steps if steps > 0 else 1)
     return weight, dearest, longest
 
 

@@ -76,8 +76,8 @@ def search_chains(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Least (weight, tie) from `start` to the nodes of `goal` bool[V], pairs compared in that order.
 
-    `main`, `tie` int64[A] per arc, a negative weight closes it. Stops when all goals are settled. Returns both
-    sums per node (FAR where unreached), the arc it was reached by (-1 none) and the node before it.
+    `main`, `tie` int64[A] per arc, a negative weight closes it. Stops when all goals are settled. Returns
+    both sums per node (FAR where unreached), the arc it was reached by (-1 none) and the node before it.
     """
     nodes = len(first) - 1
     best = np.full(nodes, FAR, np.int64)

@@ -49,7 +49,7 @@ def mark_corners(corner: np.ndarray, cells: np.ndarray, count: int) -> np.ndarra
 def search_shortest(
     to: np.ndarray, via: np.ndarray, weight: np.ndarray, start: np.ndarray, goal: np.ndarray
 ) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return the first corner of `goal` bool[C] reached from `start` bool[C] (-1 none), parents, distances."""
+    """Return the first of the corners `goal` reached from the corners `start`, parents and distances."""
     distance = np.full(len(to), FAR, np.int64)
     parent = np.full(len(to), -1, np.int32)
     keys = np.empty(4 * len(to) + 4, np.int64)
@@ -146,7 +146,7 @@ def search_region(
             here = corner
     for one in range(used):
         distance[touched[one]] = FAR
-    return found, np.array(corners, dtype=np.int32), np.array(edges, dtype=np.int32)
+    return int(found), np.array(corners, dtype=np.int32), np.array(edges, dtype=np.int32)
 
 
 @njit(cache=True)
@@ -230,4 +230,4 @@ def search_between(
                 edges.append(via[corner, parent[way, here] % 3])
                 here = corner
     crossed = np.array(edges, dtype=np.int32)
-    return best, crossed[crossed >= 0]
+    return int(best), crossed[crossed >= 0]

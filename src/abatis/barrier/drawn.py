@@ -27,15 +27,28 @@ _READ_ERRORS = (
 
 
 def read_shapes(path: Path, layer: str = "") -> np.ndarray:
-    """Read the shapes of one file as shapely objects in EPSG:4326.
+    """Read the shapes of one file as shapely objects in EPSG:4326; see `read_frame`."""
+    return bring_shapes(read_frame(path, layer))
+
+
+def bring_shapes(frame: gpd.GeoDataFrame) -> np.ndarray:
+    """Bring shapes to longitude and latitude, as shapely objects.
+
+    In words: they are first cut into steps of at most 500 m, so that a line that is straight in its own CRS
+    stays where it was drawn.
+    """
+    step = LONGEST_STEP_DEG if frame.crs.is_geographic else LONGEST_STEP_M
+    fine = gpd.GeoSeries(shapely.segmentize(np.asarray(frame.geometry.array), step), crs=frame.crs)
+    return np.asarray(fine.to_crs("EPSG:4326").array)
+
+
+def read_frame(path: Path, layer: str = "") -> gpd.GeoDataFrame:
+    """Read the shapes of one file in their own CRS, without empty ones.
 
     Parameters
     ----------
     path : GeoJSON, GeoPackage, Shapefile or another vector file.
     layer : which layer of the file; may be left out when there is only one.
-
-    In words: shapes are cut into steps of at most 500 m before they are brought to longitude and latitude, so
-    that a line that is straight in its own CRS stays where it was drawn.
 
     Raises
     ------
@@ -63,10 +76,7 @@ def read_shapes(path: Path, layer: str = "") -> np.ndarray:
         raise InputError(
             [Fault("has no CRS", shown, remedy="write the CRS into the file, for example EPSG:4326")]
         )
-    frame = frame[~frame.geometry.isna() & ~frame.geometry.is_empty]
-    step = LONGEST_STEP_DEG if frame.crs.is_geographic else LONGEST_STEP_M
-    fine = gpd.GeoSeries(shapely.segmentize(np.asarray(frame.geometry.array), step), crs=frame.crs)
-    return np.asarray(fine.to_crs("EPSG:4326").array)
+    return frame[~frame.geometry.isna() & ~frame.geometry.is_empty]
 
 
 def cross_edges(mesh: Mesh, lines: np.ndarray) -> np.ndarray:
@@ -87,18 +97,16 @@ def list_crossed(mesh: Mesh, line: shapely.Geometry) -> np.ndarray:
         & (np.minimum(mesh.lat[a], mesh.lat[b]) <= north)
         & (np.maximum(mesh.lat[a], mesh.lat[b]) >= south)
     )
-    ends = np.stack(
-        [np.stack([mesh.lon[end[near]], mesh.lat[end[near]]], axis=1) for end in (a, b)], axis=1
-    )
+    ends = np.stack([np.stack([mesh.lon[end[near]], mesh.lat[end[near]]], axis=1) for end in (a, b)], axis=1)
     parts = shapely.get_parts(line)
     steps = [
-        shapely.linestrings(np.stack([shape[:-1], shape[1:]], axis=1))
+        np.asarray(shapely.linestrings(np.stack([shape[:-1], shape[1:]], axis=1)), object)
         for shape in (shapely.get_coordinates(part) for part in parts)
         if len(shape) > 1
     ]
     if not steps or not len(near):
         return np.empty(0, np.int64)
-    tree = shapely.STRtree(shapely.linestrings(ends))
+    tree = shapely.STRtree(np.asarray(shapely.linestrings(ends), object))
     _, hit = tree.query(np.concatenate(steps), predicate="intersects")
     return np.asarray(near[np.unique(hit)])
 

@@ -1,4 +1,4 @@
-"""Effects: what each chosen site does to the avenues (block, turn, fix, disrupt), from routes before and after."""
+"""Effects: does a site block, turn, fix or disrupt the avenues? From routes before and after."""
 
 from __future__ import annotations
 
@@ -93,9 +93,7 @@ class SiteEffect:
 
 @dataclass(frozen=True)
 class _Approach:
-    """One approach under the plan: times from and to every cell, `least_h` to the objective without any
-    barrier, and its avenues.
-    """
+    """One approach under the plan; `least_h` are the times to the objective without any barrier."""
 
     key: str
     weight: float
@@ -115,7 +113,7 @@ def define_effects(limits: EffectLimits) -> dict[str, str]:
     Examples
     --------
     >>> define_effects(EffectLimits())["fix"]
-    'the best avenue is delayed by 1 h or more and is not turned: slowed where it is'
+    'the best avenue is delayed by 1 h or more and not turned: slowed where it is'
     """
     hours = {name: f"{getattr(limits, name):g} h" for name in ("disrupt_h", "fix_h", "block_h")}
     return {
@@ -124,10 +122,10 @@ def define_effects(limits: EffectLimits) -> dict[str, str]:
             f"the best avenue leaves the site's corridor ({limits.corridor_km:g} km around it) and moves by "
             f"{limits.turn_km:g} km or more, for a delay of less than {hours['block_h']}: steered elsewhere"
         ),
-        "fix": f"the best avenue is delayed by {hours['fix_h']} or more and is not turned: slowed where it is",
+        "fix": f"the best avenue is delayed by {hours['fix_h']} or more and not turned: slowed where it is",
         "disrupt": (
-            f"the best or another of the {limits.avenues} avenues is delayed by {hours['disrupt_h']} or more: "
-            "tempo broken"
+            f"the best or another of the {limits.avenues} avenues is delayed by {hours['disrupt_h']} "
+            "or more: tempo broken"
         ),
         "none": (
             "none of these, as far as these avenues show; a best avenue that loses less than "
@@ -195,11 +193,9 @@ def assess_effects(
 
     In words: all other sites of the plan stand in both cases, so what is seen is this site's own part. Where
     several sites make up for each other, each alone may have none. An approach is looked at when some way
-    through the site, opened, is faster than the slowest of its avenues; else the site cannot enter them.
-
-    Raises
-    ------
-    InputError : an approach that has no way at all even without barriers.
+    through the site, opened, is faster than the slowest of its avenues; else the best avenue is as it was.
+    The best avenue and its delay are exact; the other avenues are good routes, so their delays may be a
+    little below zero.
     """
     limits = limits or EffectLimits()
     report = progress or (lambda _stage, _share: None)
@@ -299,7 +295,7 @@ def _assess_approach(
     corridor: np.ndarray,
     limits: EffectLimits,
 ) -> ApproachEffect | None:
-    """Compare the avenues with those when the edges of a site take `opened_h`; None where it is out of reach."""
+    """Compare the avenues with those when a site's edges take `opened_h`; None where it is out of reach."""
     faster = opened_h < approach.time_h[edges]
     slowest_h = approach.avenues[-1].time_h if len(approach.avenues) == limits.avenues else math.inf
     a, b, opened_h = mesh.edge_a[edges[faster]], mesh.edge_b[edges[faster]], opened_h[faster]

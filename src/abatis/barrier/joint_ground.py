@@ -1,4 +1,4 @@
-"""Ground of one country as the joint line sees it: where a chain may run, and where it may meet a neighbour."""
+"""Ground of one country as the joint line sees it: where a chain may run and where it may meet others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LENGTH_BITS = 20
 TIE_BITS = 40
 MOST_CENTS = 2**40
 INTERIOR, HOSTILE, ALLY, OUTSIDE = range(4)
-NO_PIECE = -1
+SETTLEMENTS = ("city", "town", "village")
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ class Sides:
     """The country's cells along its allies (B sides): one row per hexagon side between own and ally cell.
 
     `cell`, `other` uint64 H3; `code` int16, index of the ally in `Territory.allies`; `tail`, `head` int32,
-    the ports at its ends; `far` bool, own cell is protected ground; `main`, `tie` int64, cost to close it (-1
-    cannot be closed); `length_m` float32; `open` bool, trafficable before anything is built; `outer` bool, own
-    cell lies before the country's own line; `region`, `piece` int32, connected ground and protected ground.
+    the ports at its ends; `far` bool, own cell is protected ground; `main`, `tie` int64, cost to close it
+    (-1 cannot be closed); `length_m` float32; `open` bool, trafficable before anything is built; `outer`
+    bool, own cell lies before the country's own line; `region`, `piece` int32, connected ground and connected
+    protected ground.
     """
 
     cell: np.ndarray
@@ -105,7 +106,7 @@ class Territory:
 
 @dataclass(frozen=True)
 class Ground:
-    """A country with its study and mesh: `cost_eur` float64[E] (inf where no line may run), `target` bool[N]."""
+    """A country with its study and mesh: `cost_eur` float64[E] (inf: no line here), `target` bool[N]."""
 
     study: Study
     mesh: Mesh
@@ -162,7 +163,7 @@ def prepare_ground(
     depth_km = study.outer_km[-1] if depth_km is None else depth_km
     home, hostile = mesh.mask_countries(study.home), mesh.mask_countries(study.hostile)
     cost_eur = cost_ground(study, mesh) if cost_eur is None else np.asarray(cost_eur, np.float64)
-    kind = _sort_sides(mesh, home, hostile)
+    kind = sort_sides(mesh, home, hostile)
     target = _find_target(study, mesh, home & (mesh.border_km >= depth_km), kind, depth_km)
     beside = np.flatnonzero(target & (kind == HOSTILE).any(axis=1))
     if len(beside):
@@ -207,15 +208,15 @@ def _hash_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         mixed = low * np.uint64(0x9E3779B97F4A7C15) ^ (high * np.uint64(0xC2B2AE3D27D4EB4F))
         mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(32)
-    return (mixed >> np.uint64(64 - TIE_BITS)).astype(np.int64)
+    return np.asarray(mixed >> np.uint64(64 - TIE_BITS), np.int64)
 
 
-def _sort_sides(mesh: Mesh, home: np.ndarray, hostile: np.ndarray) -> np.ndarray:
+def sort_sides(mesh: Mesh, home: np.ndarray, hostile: np.ndarray) -> np.ndarray:
     """Return int8[N, 6]: what each side of a home cell faces; INTERIOR for cells that are not home."""
     near = mesh.neighbor
     kind = np.where(home[near], INTERIOR, np.where(hostile[near], HOSTILE, ALLY))
     kind = np.where(near >= 0, kind, OUTSIDE)
-    return np.where(home[:, None], kind, INTERIOR).astype(np.int8)
+    return np.asarray(np.where(home[:, None], kind, INTERIOR), np.int8)
 
 
 def _find_target(study: Study, mesh: Mesh, deep: np.ndarray, kind: np.ndarray, depth_km: float) -> np.ndarray:
@@ -246,7 +247,7 @@ def label_ground(mesh: Mesh, inside: np.ndarray, open_edges: np.ndarray | None =
         shape=(mesh.cell_count, mesh.cell_count),
     )
     _, label = connected_components(graph, directed=False)
-    return np.where(inside, label, -1).astype(np.int32)
+    return np.asarray(np.where(inside, label, -1), np.int32)
 
 
 def number_corners(near: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -420,7 +421,7 @@ def _list_rims(
 def _name_ports(study: Study, vertex: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the name of and the distance [km] to the nearest place of the country, per port."""
     places = study.tables["places"]
-    places = places[places["country"].isin(study.home)].reset_index(drop=True)
+    places = places[places["country"].isin(study.home) & places["kind"].isin(SETTLEMENTS)]
     if places.empty or not len(vertex):
         return ("",) * len(vertex), np.full(len(vertex), np.inf)
     points = np.array([h3.vertex_to_latlng(int(one)) for one in vertex])

@@ -158,8 +158,8 @@ def _absorb_closed(
         while parent[path[-1]] >= 0:
             path.append(int(parent[path[-1]]))
         raise InfeasibleError(
-            f"no line can be closed {name_position(mesh, path[len(path) // 2])}: {len(path) - 1} edges in a row "
-            f"from a source to a target cannot be closed by any option"
+            f"no line can be closed {name_position(mesh, path[len(path) // 2])}: {len(path) - 1} edges "
+            f"in a row from a source to a target cannot be closed by any option"
         )
     return np.asarray(reached)
 

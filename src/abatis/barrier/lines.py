@@ -6,12 +6,15 @@ import numpy as np
 
 from abatis.barrier.line_graph import Line, build_graph, draw_line, list_components
 from abatis.barrier.line_parity import cut_component
+from abatis.barrier.line_sets import find_disjoint_cuts
+from abatis.barrier.line_terms import Terms, read_terms
+from abatis.barrier.line_walks import walk_component
 from abatis.barrier.options import cost_edges, find_protected_works
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.study import Study
 
-__all__ = ["Line", "compute_closing_cost", "find_closing_line", "find_echelon_lines"]
+__all__ = ["Line", "compute_closing_cost", "find_closing_line", "find_echelon_lines", "find_termed_lines"]
 
 
 def find_closing_line(
@@ -91,17 +94,71 @@ def compute_closing_cost(study: Study, mesh: Mesh) -> np.ndarray:
     return cost_edges(study, mesh)
 
 
+def find_termed_lines(
+    mesh: Mesh,
+    terms: Terms,
+    source: np.ndarray,
+    target: np.ndarray,
+    ground: np.ndarray | None = None,
+    key: str = "line",
+    name: str = "Closing line",
+) -> tuple[Line, ...]:
+    """Find the lines of least cost that keep some terms; see `line_terms.Terms`.
+
+    Parameters
+    ----------
+    mesh, source, target, ground, key, name : as for `find_closing_line`.
+    terms : costs, places to pass, price of turns, number of lines.
+
+    Returns
+    -------
+    `terms.count` lines, the one nearest to the sources first; each alone separates sources from targets. The
+    second has the key KEY-2, and so on.
+
+    In words: without places, turns and further lines this is the cheapest cut; see `walk_component` and
+    `find_disjoint_cuts` for what is exact with them.
+
+    Raises
+    ------
+    InputError, InfeasibleError, SizeError : as for `find_closing_line`, and when the terms cannot be kept.
+    """
+    graph = build_graph(mesh, terms.choice_eur, source, target, ground)
+    cuts = [np.zeros(mesh.edge_count, bool) for _ in range(terms.count)]
+    for inside in list_components(graph):
+        if terms.count > 1:
+            parts = find_disjoint_cuts(mesh, graph, inside, terms.count, terms.shared)
+        elif terms.is_plain:
+            parts = [cut_component(graph, inside)]
+        else:
+            parts = [walk_component(mesh, graph, inside, terms)]
+        for cut, part in zip(cuts, parts, strict=True):
+            cut ^= part
+    return tuple(
+        draw_line(
+            mesh,
+            graph,
+            cut,
+            terms.cost_eur,
+            key if number == 1 else f"{key}-{number}",
+            name if terms.count == 1 else f"{name}, line {number}",
+        )
+        for number, cut in enumerate(cuts, start=1)
+    )
+
+
 def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
     """Find the cheapest closing line inside every echelon band of the home ground.
 
     Parameters
     ----------
-    study : `outer_km` bounds the bands (0 to the first, first to second, ...), distance from hostile ground.
+    study : `outer_km` bounds the bands (0 to the first, first to second, ...), distance from hostile ground;
+        its table line_terms says what else is asked.
     mesh : the mesh.
 
     Returns
     -------
     One line per band, keys e1, e2, ...; where bands are wider than a cell, no two build on the same edge.
+    Where line_terms asks for several lines in a band, their chains are in one.
 
     In words: everything nearer than the band is a source, home ground beyond it a target. Allies' ground is
     left out, so the line ends at their border. It runs between home cells only, and where something has to
@@ -110,11 +167,16 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
 
     Raises
     ------
-    InputError : no hostile ground beside home ground, or nothing lies beyond a band.
+    InputError : no hostile ground beside home ground, nothing lies beyond a band, or terms with faults.
     InfeasibleError : a band that no line can pass; names the place.
 
     Source: echelons as Lithuania's programme describes them (outer limits in study.toml).
     """
+    return tuple(join_lines(lines) for lines in find_echelon_sets(study, mesh))
+
+
+def find_echelon_sets(study: Study, mesh: Mesh) -> tuple[tuple[Line, ...], ...]:
+    """Find the lines of every echelon as `find_echelon_lines` does, several lines of one echelon apart."""
     home, hostile = mesh.mask_countries(study.home), mesh.mask_countries(study.hostile)
     ground = home | hostile
     both_home = home[mesh.edge_a] & home[mesh.edge_b]
@@ -122,17 +184,18 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
     cost = np.where(both_home & ~((cost > 0) & _forbid_edges(study, mesh)), cost, np.inf)
     source = hostile.copy()
     touched = np.zeros(mesh.cell_count, bool)
-    lines: list[Line] = []
+    found: list[tuple[Line, ...]] = []
     inner_km = 0.0
     for number, outer_km in enumerate(study.outer_km, start=1):
         source |= home & (mesh.border_km < inner_km)
         target = home & (mesh.border_km >= outer_km)
         source |= touched & ~target
         _check_band(source, target & ~source, number, inner_km, outer_km)
+        terms = read_terms(study, mesh, cost, number)
         try:
-            line = find_closing_line(
+            lines = find_termed_lines(
                 mesh,
-                cost,
+                terms,
                 source,
                 target,
                 ground,
@@ -142,12 +205,32 @@ def find_echelon_lines(study: Study, mesh: Mesh) -> tuple[Line, ...]:
         except InfeasibleError as error:
             rules = ("echelons.outer_km",) + (("sites.avoid_protected",) if study.avoid_protected else ())
             raise InfeasibleError(
-                f"echelon {number} ({inner_km:g}-{outer_km:g} km): {error}", rules
+                f"echelon {number} ({inner_km:g}-{outer_km:g} km): {error}",
+                tuple(dict.fromkeys((*rules, *error.rules))),
+                error.proven,
             ) from error
-        lines.append(line)
-        touched |= _touch_line(mesh, line, cost)
+        found.append(lines)
+        for line in lines:
+            touched |= _touch_line(mesh, line, terms.cost_eur)
         inner_km = outer_km
-    return tuple(lines)
+    return tuple(found)
+
+
+def join_lines(lines: tuple[Line, ...]) -> Line:
+    """Join the lines of one echelon into one line with all their chains."""
+    if len(lines) == 1:
+        return lines[0]
+    length_km = sum(line.length_km for line in lines)
+    natural_km = sum(line.closed_by_nature * line.length_km for line in lines)
+    return Line(
+        key=lines[0].key,
+        name=f"{lines[0].name.rsplit(', line', 1)[0]}, {len(lines)} lines",
+        chains=tuple(chain for line in lines for chain in line.chains),
+        polylines=tuple(one for line in lines for one in line.polylines),
+        cost_eur=sum(line.cost_eur for line in lines),
+        length_km=length_km,
+        closed_by_nature=natural_km / length_km if length_km > 0 else 1.0,
+    )
 
 
 def _forbid_edges(study: Study, mesh: Mesh) -> np.ndarray:

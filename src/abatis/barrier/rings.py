@@ -1,4 +1,4 @@
-"""The lightest ring between two pieces of ground: the dual graph cut open along a path, then halved and halved."""
+"""The lightest ring between two pieces of ground: the dual graph cut open, then halved and halved."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _open_between(graph: Graph, to: np.ndarray, inner: int, outer: int) -> _Open
                 continue
             end = int(to[corner, slot])
             back = int(np.flatnonzero((to[end] == corner) & (graph.via[end] == graph.via[corner, slot]))[0])
-            far = place_of[end] if end in place_of else -1
+            far = place_of.get(end, -1)
             if side == ALONG:
                 new_to[count + number, slot] = count + far
                 continue
@@ -147,7 +147,7 @@ def _open_between(graph: Graph, to: np.ndarray, inner: int, outer: int) -> _Open
 
 
 def _sort_slots(graph: Graph, to: np.ndarray, path: list[int], inner: int, outer: int) -> list[list[int]]:
-    """Say of the three dual edges of each corner of a path whether they lie along it, on its left or right."""
+    """Say of the dual edges at each corner of a path whether they lie along it, on its left or right."""
     left, right = _rings.list_faces(graph.neighbor, graph.corner, len(to))
     if len(path) == 1:
         return [_sort_lone_slots(graph, to, path[0], left, right, inner, outer)]
@@ -183,7 +183,7 @@ def _sort_slots(graph: Graph, to: np.ndarray, path: list[int], inner: int, outer
 def _sort_lone_slots(
     graph: Graph, to: np.ndarray, corner: int, left: np.ndarray, right: np.ndarray, inner: int, outer: int
 ) -> list[int]:
-    """Where the two pieces meet at one corner: the edge between them lies on one side, the rest on the other."""
+    """Where two pieces meet at one corner, the edge between them lies on one side, the rest on the other."""
     row = []
     for slot in range(3):
         faces = [int(left[corner, slot]), int(right[corner, slot])]

@@ -1,4 +1,4 @@
-"""Compiled kernels of avenues: shares of shortest routes by exact counts of routes, and cells near a route."""
+"""Compiled kernels of avenues: shares of shortest routes by exact counts, and cells near a route."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def _label_segment(
         row[j] = found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def label_window_kernel(
     cos_lon: np.ndarray,
     sin_lon: np.ndarray,

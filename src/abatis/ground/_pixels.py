@@ -13,14 +13,14 @@ def _rows_of(y0: float, y1: float, first: int, last: int) -> tuple[int, int]:
     return max(first, int(np.ceil(low - 0.5))), min(last, int(np.ceil(high - 0.5)) - 1)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def burn_pieces(
     out: np.ndarray, row0: int, column0: int, pieces: np.ndarray, start: np.ndarray, values: np.ndarray
 ) -> None:
     """Write each shape's value into the pixels whose centre lies inside it (even-odd rule), in order.
 
-    `pieces` f8[S, 4]: x0, y0, x1, y1 in pixel units of the whole grid; those of shape k stand from start[k] to
-    start[k + 1]; `out` holds the pixels from `row0`, `column0` on.
+    `pieces` f8[S, 4]: x0, y0, x1, y1 in pixel units of the whole grid; those of shape k stand from start[k]
+    to start[k + 1]; `out` holds the pixels from `row0`, `column0` on.
     """
     rows, columns = out.shape
     for shape in range(len(values)):
@@ -51,7 +51,7 @@ def burn_pieces(
                     out[row, column] = values[shape]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def classify_slope(
     height: np.ndarray,
     east_m: np.ndarray,
@@ -80,9 +80,9 @@ def classify_slope(
             out[i, j] = word
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def count_classes(labels: np.ndarray, classes: np.ndarray, counts: np.ndarray) -> None:
-    """Add the pixels of each class to the cell they lie in; cells and classes beyond the table are left out."""
+    """Add the pixels of each class to their cell; cells and classes beyond the table are left out."""
     cells, most = counts.shape
     for i in range(labels.shape[0]):
         for j in range(labels.shape[1]):
@@ -92,16 +92,55 @@ def count_classes(labels: np.ndarray, classes: np.ndarray, counts: np.ndarray) -
                 counts[cell, word] += 1
 
 
-@njit(cache=True)
-def count_cells(labels: np.ndarray, counts: np.ndarray) -> None:
-    """Add the pixels of each cell to `counts` int32[N, 1]; labels beyond the table are left out."""
+@njit(cache=True, nogil=True)
+def count_cover(
+    labels: np.ndarray,
+    cover: np.ndarray,
+    country: np.ndarray,
+    unknown: int,
+    default: int,
+    cover_counts: np.ndarray,
+    country_counts: np.ndarray,
+    pixels: np.ndarray,
+) -> tuple[int, int]:
+    """Turn unknown cover into the default and add cover, country and pixels to their cells.
+
+    `pixels` int32[N, 1]; labels beyond the tables are left out. Returns how many pixels of cells had no
+    cover, and how many of those no country either.
+    """
+    cells, countries = country_counts.shape
+    lost, stateless = 0, 0
     for i in range(labels.shape[0]):
-        for j in range(labels.shape[1]):
-            if 0 <= labels[i, j] < len(counts):
-                counts[labels[i, j], 0] += 1
+        start, columns = 0, labels.shape[1]
+        while start < columns:
+            # Neighbouring pixels are mostly alike: a run of them is added at once.
+            cell, word, code = labels[i, start], cover[i, start], country[i, start]
+            stop = start + 1
+            while (
+                stop < columns
+                and labels[i, stop] == cell
+                and cover[i, stop] == word
+                and country[i, stop] == code
+            ):
+                stop += 1
+            inside = 0 <= cell < cells
+            if word == unknown:
+                for j in range(start, stop):
+                    cover[i, j] = default
+                if inside:
+                    lost += stop - start
+                    stateless += stop - start if code == unknown else 0
+                word = default
+            if inside:
+                cover_counts[cell, word] += stop - start
+                pixels[cell, 0] += stop - start
+                if code < countries:
+                    country_counts[cell, code] += stop - start
+            start = stop
+    return lost, stateless
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def sum_heights(labels: np.ndarray, height: np.ndarray, total: np.ndarray, count: np.ndarray) -> None:
     """Add known elevations to the cell they lie in."""
     for i in range(labels.shape[0]):
@@ -112,7 +151,7 @@ def sum_heights(labels: np.ndarray, height: np.ndarray, total: np.ndarray, count
                 count[cell] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def sample_edges(
     ends: np.ndarray,
     samples: int,
@@ -127,7 +166,8 @@ def sample_edges(
     """Count the samples along each edge's boundary and those of them on passable ground.
 
     `ends` f8[E, 4]: x0, y0, x1, y1 of the boundary in pixel units of the whole grid; `passable` bool[cover,
-    slope]; `cover`, `slope` are the pixels from `row0`, `column0` on.
+    slope]; `cover`, `slope` are the pixels from `row0`, `column0` on; where the slope is not known, also where
+    `slope` is empty, the ground is taken as level.
     """
     rows, columns = cover.shape
     for edge in range(len(ends)):
@@ -137,5 +177,6 @@ def sample_edges(
             row = int(np.floor(y0 + share * (y1 - y0))) - row0
             column = int(np.floor(x0 + share * (x1 - x0))) - column0
             if 0 <= row < rows and 0 <= column < columns:
+                steep = slope[row, column] if slope.size else 0
                 seen[edge] += 1
-                passed[edge] += passable[cover[row, column], slope[row, column]]
+                passed[edge] += passable[cover[row, column], steep if steep < passable.shape[1] else 0]

@@ -105,7 +105,7 @@ def list_points(
 
 @njit(cache=True)
 def sum_along(step_m: np.ndarray, first: np.ndarray, along: np.ndarray) -> None:
-    """Write the distance of each point from the start of its road; `step_m` leads from a point to the next."""
+    """Write each point's distance from the start of its road; `step_m` leads from a point to the next."""
     for road in range(len(first) - 1):
         total = 0.0
         for k in range(first[road], first[road + 1]):
@@ -152,10 +152,11 @@ def cut_road(
     coarse: np.ndarray,
     fine: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cells int64[R] that a road runs through, one after the other, and where each run ends, f8[R].
+    """Return the cells int64[R] that a road runs through in turn, and where each run ends, f8[R].
 
-    The road is looked at at its own points and every `step_m`; a change of cell is then found by halving. Places
-    that cannot have left the cell are passed over: it takes at least `room_m` to move by one lattice unit.
+    The road is looked at at its own points and every `step_m`; a change of cell is then found by halving.
+    Places that cannot have left the cell are passed over: it takes at least `room_m` to move by one lattice
+    unit.
     """
     total = along[-1]
     samples = max(2, int(np.ceil(total / step_m)) + 1)
@@ -276,7 +277,7 @@ def step_roads(
     coarse: np.ndarray,
     fine: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the steps of all roads f8[S, 5], their road int64[S], and the point that their middle follows."""
+    """Return the steps of all roads f8[S, 5], their road int64[S], and the point their middle follows."""
     table = np.empty((1024, 5))
     road_of, point_of = np.empty(1024, np.int64), np.empty(1024, np.int64)
     count = 0

@@ -18,6 +18,7 @@ TIME_STEP_H = 2.0**-30
 """Times are rounded to this step (3.4 microseconds): sums of them are then exact, and so are ties."""
 
 SHARE_GRAIN = 1e-9
+SAME_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def pick_chokepoints(
     apart_km : no two picked cells lie within it of each other; bridges may.
 
     In words: beside an objective or a front everything is needed by those who go there, which says nothing
-    about the ground between. Of neighbouring cells with the same share, the one with the narrowest ways in
-    and out stands for them; then the lowest row.
+    about the ground between. A picked cell stands for its stretch, the cells joined to it by cells whose
+    shares lie within `SAME_SHARE` of its own; of cells with the same share, the one with the narrowest ways
+    in and out is picked, then the lowest row.
     """
     near_ends = mark_near(mesh, np.unique(ends), apart_km)
     free = ~near_ends & (share.cell > SHARE_GRAIN)
@@ -135,7 +137,20 @@ def pick_chokepoints(
         if free[cell]:
             picked.append(Chokepoint(cell, -1, float(share.cell[cell])))
             free &= ~mark_near(mesh, np.array([cell]), apart_km)
+            free[_list_stretch(mesh, share.cell, cell)] = False
     crossed = np.flatnonzero((mesh.bridge_m > 0) & (share.edge > SHARE_GRAIN))
     for edge in crossed[np.lexsort((crossed, -np.round(share.edge[crossed], 9)))][:bridges].tolist():
         picked.append(Chokepoint(int(mesh.edge_a[edge]), edge, float(share.edge[edge])))
     return tuple(picked)
+
+
+def _list_stretch(mesh: Mesh, share: np.ndarray, cell: int) -> list[int]:
+    """Return the cells joined to a cell by cells with nearly its share."""
+    low, high = (1.0 - SAME_SHARE) * share[cell], (1.0 + SAME_SHARE) * share[cell]
+    found, waiting = {cell}, [cell]
+    while waiting:
+        for other in mesh.neighbor[waiting.pop()].tolist():
+            if other >= 0 and other not in found and low <= share[other] <= high:
+                found.add(other)
+                waiting.append(other)
+    return sorted(found)

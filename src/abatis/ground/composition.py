@@ -56,7 +56,9 @@ class CellCounts:
             np.zeros((cells, 2), np.int32),
             np.zeros(cells),
             np.zeros(cells, np.int32),
-            *(np.zeros(0, np.int64) for _ in range(3)),
+            zone=np.zeros(0, np.int64),
+            zone_cell=np.zeros(0, np.int64),
+            zone_pixels=np.zeros(0, np.int64),
         )
 
     def put(self, rows: np.ndarray, part: CellCounts) -> None:

@@ -70,47 +70,48 @@ def find_ends_in_pixels(geometry: EdgeGeometry, grid: PixelGrid) -> np.ndarray:
 
 
 @njit(cache=True)
-def _is_open(ground: np.ndarray, row0: int, column0: int, x: float, y: float) -> bool:
+def _is_open(cover: np.ndarray, open_words: np.ndarray, row0: int, column0: int, x: float, y: float) -> bool:
     row, column = int(np.floor(y)) - row0, int(np.floor(x)) - column0
-    if row < 0 or column < 0 or row >= ground.shape[0] or column >= ground.shape[1]:
+    if row < 0 or column < 0 or row >= cover.shape[0] or column >= cover.shape[1]:
         return False
-    return bool(ground[row, column])
+    return bool(open_words[cover[row, column]])
 
 
 @njit(cache=True)
 def _is_leg_open(
-    ground: np.ndarray, row0: int, column0: int, x0: float, y0: float, x1: float, y1: float
+    cover: np.ndarray, open_words: np.ndarray, row0: int, column0: int, x0: float, y0: float, x1: float, y1: float
 ) -> bool:
     steps = int(np.ceil(2 * np.hypot(x1 - x0, y1 - y0))) + 1
     for k in range(steps + 1):
         share = k / steps
-        if not _is_open(ground, row0, column0, x0 + share * (x1 - x0), y0 + share * (y1 - y0)):
+        if not _is_open(cover, open_words, row0, column0, x0 + share * (x1 - x0), y0 + share * (y1 - y0)):
             return False
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _move_to_open(
-    ground: np.ndarray, row0: int, column0: int, reach: float, x: np.ndarray, y: np.ndarray
+    cover: np.ndarray, open_words: np.ndarray, row0: int, column0: int, reach: float, x: np.ndarray, y: np.ndarray
 ) -> None:
     """Move points on closed ground to the nearest open pixel within reach (pixels), or to -1."""
     most = int(np.ceil(reach))
     for cell in range(len(x)):
         x0, y0 = x[cell], y[cell]
-        if _is_open(ground, row0, column0, x0, y0):
+        if _is_open(cover, open_words, row0, column0, x0, y0):
             continue
         best, x[cell], y[cell] = reach * reach, -1.0, -1.0
         for down in range(-most, most + 1):
             for right in range(-most, most + 1):
                 x1, y1 = np.floor(x0) + right + 0.5, np.floor(y0) + down + 0.5
                 apart = (x1 - x0) ** 2 + (y1 - y0) ** 2
-                if apart < best and _is_open(ground, row0, column0, x1, y1):
+                if apart < best and _is_open(cover, open_words, row0, column0, x1, y1):
                     best, x[cell], y[cell] = apart, x1, y1
 
 
 @njit(cache=True)
 def _is_flooded(
-    ground: np.ndarray,
+    cover: np.ndarray,
+    open_words: np.ndarray,
     row0: int,
     column0: int,
     places: np.ndarray,
@@ -142,16 +143,17 @@ def _is_flooded(
                 continue
             x, y = left + j + 0.5, top + i + 0.5
             near = min(np.hypot(x - ends[0], y - ends[1]), np.hypot(x - ends[2], y - ends[3]))
-            if near <= reach and _is_open(ground, row0, column0, x, y):
+            if near <= reach and _is_open(cover, open_words, row0, column0, x, y):
                 seen[i, j] = True
                 stack[size] = i * wide + j
                 size += 1
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _join_centres(
-    ground: np.ndarray,
+    cover: np.ndarray,
+    open_words: np.ndarray,
     row0: int,
     column0: int,
     edge_a: np.ndarray,
@@ -167,16 +169,17 @@ def _join_centres(
         a, b = edge_a[edge], edge_b[edge]
         if x[a] < 0 or x[b] < 0:
             continue
-        if _is_leg_open(ground, row0, column0, x[a], y[a], x[b], y[b]):
+        if _is_leg_open(cover, open_words, row0, column0, x[a], y[a], x[b], y[b]):
             joined[edge] = True
             continue
         ends[0], ends[1], ends[2], ends[3] = centre[a, 0], centre[a, 1], centre[b, 0], centre[b, 1]
         places[0], places[1], places[2], places[3] = x[a], y[a], x[b], y[b]
-        joined[edge] = _is_flooded(ground, row0, column0, places, ends, reach + 1.0)
+        joined[edge] = _is_flooded(cover, open_words, row0, column0, places, ends, reach + 1.0)
 
 
 def find_joined(
-    ground: np.ndarray,
+    cover: np.ndarray,
+    open_words: np.ndarray,
     row0: int,
     column0: int,
     centre: np.ndarray,
@@ -188,11 +191,12 @@ def find_joined(
 
     Parameters
     ----------
-    ground : open pixels, bool[rows, columns], those from `row0`, `column0` of the grid on.
-    row0, column0 : first row and column of `ground`.
+    cover : words of the pixels, uint8[rows, columns], those from `row0`, `column0` of the grid on.
+    open_words : true for words on which one can move, bool[9].
+    row0, column0 : first row and column of `cover`.
     centre : the cells' centres, f8[N, 2] x, y in pixel units of the whole grid.
     edge_a, edge_b : the cells of each edge [E], rows of `centre`.
-    reach : radius of a cell (centre to corner) in pixels; `ground` must reach that far around every centre.
+    reach : radius of a cell (centre to corner) in pixels; `cover` must reach that far around every centre.
 
     Formula: joined = a chain of open pixels, side by side, leads from centre a to centre b and stays within
     reach of the two centres. A centre on closed ground is moved to the nearest open pixel within reach; where
@@ -204,18 +208,18 @@ def find_joined(
     --------
     Two centres in one row of pixels; closed ground between them.
 
-    >>> ground, centre = np.ones((9, 12), bool), np.array([[3.5, 4.5], [8.5, 4.5]])
-    >>> one, other = np.array([0]), np.array([1])
-    >>> find_joined(ground, 0, 0, centre, one, other, 3.0).tolist()
+    >>> cover, centre = np.ones((9, 12), np.uint8), np.array([[3.5, 4.5], [8.5, 4.5]])
+    >>> words, one, other = np.array([False, True]), np.array([0]), np.array([1])
+    >>> find_joined(cover, words, 0, 0, centre, one, other, 3.0).tolist()
     [True]
-    >>> ground[:, 6] = False
-    >>> find_joined(ground, 0, 0, centre, one, other, 3.0).tolist()
+    >>> cover[:, 6] = 0
+    >>> find_joined(cover, words, 0, 0, centre, one, other, 3.0).tolist()
     [False]
     """
     x, y = centre[:, 0].copy(), centre[:, 1].copy()
-    _move_to_open(ground, row0, column0, reach, x, y)
+    _move_to_open(cover, open_words, row0, column0, reach, x, y)
     joined = np.zeros(len(edge_a), dtype=bool)
-    _join_centres(ground, row0, column0, edge_a, edge_b, centre, x, y, reach, joined)
+    _join_centres(cover, open_words, row0, column0, edge_a, edge_b, centre, x, y, reach, joined)
     return joined
 
 

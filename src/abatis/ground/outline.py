@@ -93,7 +93,7 @@ def measure_border(study: Study, ground: Ground, grid: HexGrid, hostile: np.ndar
     near = shapely.clip_by_rect(outline, *ground.area.grow(1.0).bounds)
     points = shapely.get_coordinates(shapely.segmentize(near if not near.is_empty else outline, 0.001))
     tree = cKDTree(_to_sphere(points[:, 0], points[:, 1]))
-    _, nearest = tree.query(_to_sphere(grid.lon, grid.lat))
+    _, nearest = tree.query(_to_sphere(grid.lon, grid.lat), workers=-1)
     metres = measure_m(grid.lon, grid.lat, points[nearest, 0], points[nearest, 1])
     return np.where(hostile, 0.0, metres / 1000).astype(np.float32)
 

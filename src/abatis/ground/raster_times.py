@@ -23,7 +23,7 @@ DIRECTIONS = 32
 MOST_USES = 3
 PIXELS_PER_CELL = 20
 SIDE_CELLS = 50.0
-NEAR_CELLS, FAR_CELLS = 12.0, 30.0
+NEAR_CELLS, FAR_CELLS = 20.0, 35.0
 TARGETS = 12
 RIM_CELLS = 4.0
 LIMITS_PERCENT = {7: (8.0, 25.0), 8: (5.0, 15.0), 9: (4.0, 10.0)}
@@ -41,7 +41,7 @@ def compare_times(study: Study, truth: Truth, mesh: Mesh, windows: int, tell: Te
     windows : how many pieces of ground are looked at.
     tell : called with the share done.
 
-    In words: each window is 50 cells wide, around a pair of places 12 to 30 cells apart (random cells where
+    In words: each window is 50 cells wide, around a pair of places 20 to 35 cells apart (random cells where
     there are too few places; drawn by the study's seed). It is made a raster of 20 pixels per cell with the
     study's speeds, and times from one place to the other and to 12 random cells are found on raster and mesh,
     both cut at the window. The raster search has 32 directions and is at most 1.3 % too long. The three pairs

@@ -100,7 +100,7 @@ def _list_features(layer: VectorLayer) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def _pair_ends(
     points: np.ndarray, first: np.ndarray, word: np.ndarray, name: np.ndarray, text: np.ndarray
 ) -> np.ndarray:
-    """Return int64[2 L], the end that continues each end (2 k the start, 2 k + 1 the stop of line k), or -1."""
+    """Return int64[2 L], the end that continues each end (2 k starts, 2 k + 1 stops line k), or -1."""
     count = len(word)
     partner = np.full(2 * count, -1, np.int64)
     if count == 0:
@@ -112,7 +112,7 @@ def _pair_ends(
     way[:, 0] *= np.cos(np.radians(origin[:, 1]))
     way /= np.maximum(np.hypot(way[:, 0], way[:, 1]), 1e-15)[:, None]
     # Ends of one class meet where they agree to a millionth of a degree.
-    east, north = np.rint((origin + [180.0, 90.0]) * 1e6).astype(np.int64).T
+    east, north = np.rint((origin + np.array([180.0, 90.0])) * 1e6).astype(np.int64).T
     key = (np.repeat(word, 2) << 58) + (east << 28) + north
     order = np.argsort(key, kind="stable")
     node_start = np.flatnonzero(np.concatenate([[True], np.diff(key[order]) != 0, [True]]))
@@ -161,7 +161,8 @@ def burn_roads(
     first = np.cumsum([0, *(len(road.points) for road in roads)])
     table, road_of, point = kernel.step_roads(
         points, measure_roads(points, first), first, spacing_m / SAMPLES_PER_CELL, LEAST_STEP * spacing_m,
-        BISECTIONS, LOOP_CELLS * spacing_m, f.normal, f.axis_a, f.axis_b, f.outward, f.reach, grid.extent, grid.coarse, grid.fine,
+        BISECTIONS, LOOP_CELLS * spacing_m, f.normal, f.axis_a, f.axis_b, f.outward, f.reach,
+        grid.extent, grid.coarse, grid.fine,
     )  # fmt: skip
     a, b = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
     hit = neighbor[a] == b[:, None]

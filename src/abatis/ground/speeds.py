@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from abatis.ground.bearing import WETLAND, Level, find_ground_factor
-from abatis.ground.exact_times import snap_times
+from abatis.ground.exact_times import LIMIT_H, snap_times
 from abatis.ground.travel import EdgeTimes
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh
@@ -304,4 +304,9 @@ def compute_edge_times(
     )
     with np.errstate(divide="ignore"):
         road_h[road] = mesh.road_m[road].astype(np.float64) / 1000 / road_kmh
-    return EdgeTimes(snap_times(open_h), snap_times(road_h))
+    return EdgeTimes(_round_times(open_h), _round_times(road_h))
+
+
+def _round_times(time_h: np.ndarray) -> np.ndarray:
+    """Round to exact hours; an edge that takes more than `LIMIT_H`, some 15 years, is closed."""
+    return snap_times(np.where(time_h > LIMIT_H, np.inf, time_h))

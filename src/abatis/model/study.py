@@ -33,7 +33,22 @@ REQUIRED_TABLES = (
     "options",
     "budget",
 )
-OPTIONAL_TABLES = ("soils", "crossings", "rules", "facts", "classes")
+OPTIONAL_TABLES = ("soils", "crossings", "rules", "line_terms", "facts", "classes")
+# What the years of the programme need. A plan does not rest on them: changing one keeps the plan valid.
+PROGRAMME_TABLES = (
+    "budgets",
+    "budget_years",
+    "budget_measures",
+    "regions",
+    "capacities",
+    "lots",
+    "order_rules",
+    "effects",
+    "economy",
+    "eu_money",
+    "upkeep",
+    "liabilities",
+)
 MESH_TABLES = ("places", "approaches", "vehicles", "speeds", "soils", "crossings", "classes")
 SPEED_WORDS = {
     "base": ("open",),
@@ -77,6 +92,14 @@ class Study:
     sources: pd.DataFrame
     mirror: str | None = None
     fetch_speed_mb_s: float = 0.0
+    first_year: int = 2026
+    programme_years: int = 10
+    indexation: float = 0.02
+    discount: float = 0.03
+    carry_over: float = 1.0
+    land_months: float = 12.0
+    named_budget: str | None = None
+    tail_years: int = 15
 
     def source_rows(self, layer: str) -> pd.DataFrame:
         """Return the rows of `sources.csv` for one layer; the file column holds absolute paths."""
@@ -149,9 +172,9 @@ def _read_study(folder: Path, complete: bool) -> Study:
         )
     settings, faults = _read_settings(folder / "study.toml")
     tables: dict[str, pd.DataFrame] = {}
-    for table in REQUIRED_TABLES + OPTIONAL_TABLES:
+    for table in REQUIRED_TABLES + OPTIONAL_TABLES + PROGRAMME_TABLES:
         path = folder / "tables" / f"{table}.csv"
-        if table in OPTIONAL_TABLES and not path.exists():
+        if table not in REQUIRED_TABLES and not path.exists():
             tables[table] = empty_table(table)
             continue
         tables[table], wrong = read_table(path, table, f"tables/{table}.csv")
@@ -207,6 +230,14 @@ _ATTRIBUTES = {
     "solve.time_limit_s": "time_limit_s",
     "fetch.mirror": "mirror",
     "fetch.speed_mb_s": "fetch_speed_mb_s",
+    "programme.first_year": "first_year",
+    "programme.years": "programme_years",
+    "programme.indexation": "indexation",
+    "programme.discount": "discount",
+    "programme.carry_over": "carry_over",
+    "programme.land_months": "land_months",
+    "programme.budget": "named_budget",
+    "programme.tail_years": "tail_years",
 }
 
 
@@ -335,6 +366,8 @@ def _check_numbers(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
             ("unit_cost_low_eur", "unit_cost_eur", "unit_cost_high_eur"),
             ("delay_low_h", "delay_h", "delay_high_h"),
         ],
+        "economy": [("defence_low_share", "defence_share", "defence_high_share")],
+        "liabilities": [("low_eur", "amount_eur", "high_eur")],
     }
     for table, columns in triples.items():
         for low, mode, high in columns:

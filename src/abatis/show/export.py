@@ -16,6 +16,7 @@ from abatis.model.facilities import Facilities
 from abatis.model.fields import fields_of
 from abatis.model.storage import write_whole
 from abatis.model.words import COVER_WORDS, FACILITY_WORDS
+from abatis.show.avenue_maps import list_avenue_layers
 from abatis.show.basemap import locate_edge_corners
 from abatis.show.maps import subtract_hours
 from abatis.show.results import Progress, Results
@@ -28,8 +29,9 @@ def write_geopackage(path: Path, results: Results, progress: Progress | None = N
     """Write plan.gpkg whole or not at all.
 
     Layers: `cells` (hexagons of the home country; cover, hours to each objective before and after), `lines`,
-    `sites` (chosen or not; option, cost, delays), `routes`, `places`, `facilities` (where there
-    are any); table `layer_styles` holds their QML.
+    `sites` (chosen or not; option, effect, cost, delays), `routes`, `places`, `facilities` (where there
+    are any), `avenues`, `shared_stretches`, `chokepoints`, `needed_cells`; table
+    `layer_styles` holds their QML.
 
     Parameters
     ----------
@@ -69,6 +71,7 @@ def list_layers(results: Results) -> dict[str, gpd.GeoDataFrame]:
     edge_lonlat = corner_lonlat[locate_edge_corners(mesh, cell_corner)]
     layers = {
         "cells": _list_cells(results, corner_lonlat[cell_corner]),
+        **list_avenue_layers(results, corner_lonlat[cell_corner]),
         "lines": _list_lines(results),
         "sites": _list_sites(results, edge_lonlat),
         "routes": _list_routes(results),
@@ -132,6 +135,7 @@ def _list_lines(results: Results) -> gpd.GeoDataFrame:
 
 def _list_sites(results: Results, edge_lonlat: np.ndarray) -> gpd.GeoDataFrame:
     chosen = {one.site.key: one for one in results.chosen}
+    effects = {one.site: one.effect for one in results.avenues.effects}
     rows = []
     for site in results.siting.sites:
         option = chosen[site.key].option if site.key in chosen else None
@@ -147,6 +151,7 @@ def _list_sites(results: Results, edge_lonlat: np.ndarray) -> gpd.GeoDataFrame:
                 "bridges": int(site.bridges),
                 "chosen": option is not None,
                 "option": option.name if option else "",
+                "effect": effects.get(site.key, ""),
                 "cost_eur": round(float(option.cost_eur), 2) if option else 0.0,
                 "delay_open_h": float(option.delay_open_h) if option else 0.0,
                 "delay_road_h": float(option.delay_road_h) if option else 0.0,
@@ -200,6 +205,10 @@ def _write_layer(path: Path, name: str, frame: gpd.GeoDataFrame) -> None:
         "routes": "LineString",
         "places": "Point",
         "facilities": "Point",
+        "needed_cells": "Polygon",
+        "avenues": "LineString",
+        "shared_stretches": "LineString",
+        "chokepoints": "Point",
     }
     pyogrio.write_dataframe(
         frame,

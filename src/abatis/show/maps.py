@@ -116,7 +116,7 @@ def draw_routes_map(results: Results, base: BaseMap) -> MapImage:
                 )
         sheet.add_line(color, f"fastest route {text}", width)
     draw_chosen_sites(sheet, results)
-    objectives = _place_objectives(sheet, results)
+    objectives = place_objectives(sheet, results)
     sheet.place_towns(size=7.0, named=objectives)
     return sheet.finish(
         "routes",
@@ -171,7 +171,7 @@ def draw_ground_map(results: Results, base: BaseMap) -> MapImage:
     )
 
 
-def _place_objectives(sheet: Sheet, results: Results) -> list[str]:
+def place_objectives(sheet: Sheet, results: Results) -> list[str]:
     """Draw and name the objectives; returns their keys."""
     approaches = results.study.tables["approaches"]
     keys = list(dict.fromkeys(approaches["objective"]))

@@ -17,6 +17,7 @@ from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, Problem
 from abatis.model.study import Study, hash_study
 from abatis.people.impact import Impact, assess_impact
+from abatis.show.avenues import AvenueFindings, AvenueSettings, compute_findings
 
 Progress = Callable[[str, float], None]
 LEVELS: tuple[Level, ...] = ("high", "low")
@@ -51,7 +52,7 @@ class Results:
 
     `border_before_h`, `border_after_h` float64[N]: hours from the nearest front with the vehicle and season
     named in `group`; `labels` maps every site key to its label; `ceiling_h` is what no plan at these sites
-    can pass, whatever it costs.
+    can pass, whatever it costs; `avenues` are the avenues, chokepoints and effects of sites.
     """
 
     study: Study
@@ -66,6 +67,7 @@ class Results:
     chosen: tuple[ChosenSite, ...]
     labels: dict[str, str]
     ceiling_h: float
+    avenues: AvenueFindings
 
 
 def compute_results(
@@ -120,6 +122,7 @@ def compute_results(
         ),
         labels=labels,
         ceiling_h=compute_ceiling(mesh, problem),
+        avenues=compute_findings(mesh, problem, chosen_rows, AvenueSettings(), progress),
     )
 
 

@@ -97,19 +97,38 @@ def _document(renderer: str, labels: str = "", note: str = "") -> str:
     )
 
 
-def _style_cells() -> str:
+def _grade(column: str, classes: Sequence[tuple[float, float, str, str]], note: str) -> str:
+    """Build a graduated style of polygons from (low, high, colour, legend text)."""
     ranges = "".join(
         f'<range symbol="{index}" lower="{low:.6f}" upper="{high:.6f}" render="true" '
         f"label={quoteattr(label)}/>"
-        for index, (low, high, _, label) in enumerate(GAIN_CLASSES)
+        for index, (low, high, _, label) in enumerate(classes)
     )
-    symbols = "".join(_fill(str(index), color) for index, (_, _, color, _) in enumerate(GAIN_CLASSES))
+    symbols = "".join(_fill(str(index), color) for index, (_, _, color, _) in enumerate(classes))
     return _document(
-        '<renderer-v2 type="graduatedSymbol" attr="gained_h" graduatedMethod="GraduatedColor" '
+        f'<renderer-v2 type="graduatedSymbol" attr="{column}" graduatedMethod="GraduatedColor" '
         'symbollevels="0" enableorderby="0" forceraster="0">'
         f"<ranges>{ranges}</ranges><symbols>{symbols}</symbols></renderer-v2>",
-        note="Hours that the plan adds to the least time from the nearest front.",
+        note=note,
     )
+
+
+def _style_cells() -> str:
+    note = "Hours that the plan adds to the least time from the nearest front."
+    return _grade("gained_h", GAIN_CLASSES, note)
+
+
+SHARE_CLASSES = (
+    (0.0, 0.02, "#fee9c8", "under 2 %"),
+    (0.02, 0.05, "#fdc98a", "2 to 5 %"),
+    (0.05, 0.1, "#fb9a50", "5 to 10 %"),
+    (0.1, 0.2, "#e2602c", "10 to 20 %"),
+    (0.2, 1.0, "#a3240f", "over 20 %"),
+)
+
+
+def _style_shares() -> str:
+    return _grade("share", SHARE_CLASSES, "Share of all shortest routes that pass the cell, before the plan.")
 
 
 LAYER_STYLES = {
@@ -158,5 +177,31 @@ LAYER_STYLES = {
         ),
         _labels("name", 7, "#444444", '"protected_work"'),
         "What must be spared or kept reachable; protected works: dams, dykes, nuclear power stations.",
+    ),
+    "needed_cells": _style_shares(),
+    "avenues": _document(
+        _rules(
+            [
+                ('"state" = \'before\' AND "avenue" = 1', "best avenue", _line("0", "#08306b", 0.9)),
+                ('"state" = \'before\' AND "avenue" > 1', "other avenue", _line("1", "#6baed6", 0.7)),
+                ("\"state\" = 'after'", "avenue with the plan", _line("2", "#d55e00", 0.5)),
+            ]
+        ),
+        note="Fast routes of each approach that keep apart, before and with the plan.",
+    ),
+    "shared_stretches": _document(
+        '<renderer-v2 type="singleSymbol" symbollevels="0" enableorderby="0" forceraster="0">'
+        f"<symbols>{_line('0', '#aa4499', 1.6)}</symbols></renderer-v2>",
+        note="Where avenues of one approach run together.",
+    ),
+    "chokepoints": _document(
+        _rules(
+            [
+                ("\"kind\" = 'cell'", "chokepoint", _marker("0", "circle", "#a3240f", 2.6)),
+                ("\"kind\" = 'bridge'", "bridge most needed", _marker("1", "square", "#111111", 2.6)),
+            ]
+        ),
+        _labels("label", 8, "#7a2b00", "TRUE"),
+        "Cells and bridges that most shortest routes pass.",
     ),
 }

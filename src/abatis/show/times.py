@@ -10,11 +10,12 @@ import numpy as np
 from abatis.ground.avenues import find_avenues
 from abatis.ground.fronts import find_front_cells, find_objective_cell
 from abatis.ground.speeds import compute_edge_times, find_closed_rivers, find_passable
-from abatis.ground.travel import compute_times, list_edges
+from abatis.ground.travel import compute_times
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.mesh import Mesh
 from abatis.model.study import Study, check_speed_cover
 from abatis.model.words import COVER_WORDS, SEASONS
+from abatis.show.avenues import name_roads
 from abatis.show.results import Progress
 from abatis.show.tables import Column, Table
 
@@ -131,7 +132,7 @@ def tabulate_avenues(study: Study, mesh: Mesh, approach: str, count: int, progre
                     "hours": float(avenue.time_h),
                     "start_lon": round(float(mesh.lon[start]), 3),
                     "start_lat": round(float(mesh.lat[start]), 3),
-                    "roads": _name_roads(mesh, np.asarray(avenue.cells)),
+                    "roads": name_roads(mesh, np.asarray(avenue.cells)),
                 }
             )
     progress("avenues", 1.0)
@@ -149,15 +150,3 @@ def tabulate_avenues(study: Study, mesh: Mesh, approach: str, count: int, progre
 def _select(study: Study, approach: str) -> list[Any]:
     rows = [row for _, row in study.tables["approaches"].iterrows()]
     return [row for row in rows if not approach or row["approach"] == approach]
-
-
-def _name_roads(mesh: Mesh, cells: np.ndarray) -> str:
-    """Return the names of the three roads that carry most of a route."""
-    length_m: dict[str, float] = {}
-    for edge in list_edges(mesh, cells):
-        name = int(mesh.road_name[edge])
-        if name >= 0:
-            length_m[mesh.road_names[name]] = length_m.get(mesh.road_names[name], 0.0) + float(
-                mesh.road_m[edge]
-            )
-    return " ".join(sorted(length_m, key=lambda name: -length_m[name])[:3])

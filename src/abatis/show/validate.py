@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,15 @@ COLUMNS = (
 KEYS = (*(column.key for column in COLUMNS), "low_percent", "high_percent")
 
 
-def validate_study(study: Study, mesh: Mesh, windows: int, progress: Progress) -> tuple[Table, Path]:
+@dataclass(frozen=True)
+class Validation:
+    """The table of all comparisons, and a short one with a row for each kind."""
+
+    rows: Table
+    summary: Table
+
+
+def validate_study(study: Study, mesh: Mesh, windows: int, progress: Progress) -> tuple[Validation, Path]:
     """Compare the mesh of a study with its sources and write `mesh/validation.json`.
 
     Parameters
@@ -45,7 +54,7 @@ def validate_study(study: Study, mesh: Mesh, windows: int, progress: Progress) -
 
     Returns
     -------
-    The table, and the file written.
+    The tables, and the file written.
 
     Raises
     ------
@@ -65,14 +74,19 @@ def validate_study(study: Study, mesh: Mesh, windows: int, progress: Progress) -
 
 
 def describe_row(row: Comparison) -> dict[str, Any]:
-    """Return one comparison as plain values under the keys of the table; five digits are enough."""
+    """Return one comparison as plain values under the keys of the table.
+
+    In words: five digits are enough; a difference from nothing is None.
+    """
     return {
         "check": row.check,
         "subject": row.subject,
         "unit": row.unit,
         "mesh": round_digits(row.mesh),
         "source": round_digits(row.source),
-        "difference_percent": round(row.difference_percent, 3),
+        "difference_percent": round(row.difference_percent, 3)
+        if math.isfinite(row.difference_percent)
+        else None,
         "allowed": f"{row.low_percent:+.1f} to {row.high_percent:+.1f}",
         "fits": row.fits,
         "note": row.note,
@@ -94,16 +108,47 @@ def round_digits(value: float) -> float:
     return round(float(value), max(0, 4 - math.floor(math.log10(abs(value)))))
 
 
-def tabulate_validation(study: Study, rows: Sequence[dict[str, Any]]) -> Table:
-    """Return the table of all comparisons."""
+def tabulate_validation(study: Study, rows: Sequence[dict[str, Any]]) -> Validation:
+    """Return the tables of all comparisons."""
     missed = sum(not row["fits"] for row in rows)
     verdict = "all fit" if not missed else f"{missed} of {len(rows)} lie outside their limits"
     timed = any(row["check"] == "times" for row in rows)
     note = "" if timed else "Times were not compared: no window was asked for, or no way lies in one."
-    return Table(f"Mesh of {study.title} against its sources: {verdict}", COLUMNS, tuple(rows), note)
+    table = Table(f"Mesh of {study.title} against its sources: {verdict}", COLUMNS, tuple(rows), note)
+    return Validation(table, _summarize(rows))
 
 
-def raise_missed(table: Table, path: Path) -> None:
+def _size_difference(row: Mapping[str, Any]) -> float:
+    """Size of a difference; None stands for a number that has no source at all."""
+    difference = row["difference_percent"]
+    return math.inf if difference is None else abs(float(difference))
+
+
+def _summarize(rows: Sequence[dict[str, Any]]) -> Table:
+    lines = []
+    for check in dict.fromkeys(row["check"] for row in rows):
+        own = [row for row in rows if row["check"] == check]
+        worst = max(own, key=_size_difference)
+        lines.append(
+            {
+                "check": check,
+                "numbers": len(own),
+                "missed": sum(not row["fits"] for row in own),
+                "difference_percent": worst["difference_percent"],
+                "subject": worst["subject"],
+            }
+        )
+    columns = (
+        Column("check", "compared"),
+        Column("numbers", "numbers", ".0f"),
+        Column("missed", "outside limits", ".0f"),
+        Column("difference_percent", "largest difference [%]", "+.2f"),
+        Column("subject", "of what"),
+    )
+    return Table("In short", columns, tuple(lines))
+
+
+def raise_missed(validation: Validation, path: Path) -> None:
     """Refuse a mesh with a row outside its limits.
 
     Raises
@@ -117,7 +162,7 @@ def raise_missed(table: Table, path: Path) -> None:
             str(path),
             remedy="see docs/validation.md",
         )
-        for row in table.rows
+        for row in validation.rows.rows
         if not row["fits"]
     ]
     if faults:
@@ -133,8 +178,8 @@ def hash_mesh(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def read_validation(study: Study, mesh: Mesh) -> Table | None:
-    """Return the table of `mesh/validation.json`, None where there is none for this very mesh.
+def read_validation(study: Study, mesh: Mesh) -> Validation | None:
+    """Return the tables of `mesh/validation.json`, None where there is none for this very mesh.
 
     In words: a file of another study, of a mesh built since, or one that cannot be read is left out: what
     the report says must belong to the mesh it shows.

@@ -20,6 +20,7 @@ from abatis.model.mesh import Mesh, read_mesh, write_mesh
 from abatis.model.plan import Plan, read_plan, write_plan
 from abatis.model.storage import write_folder_whole, write_text_whole
 from abatis.model.study import Study, hash_mesh_inputs, read_study
+from abatis.show.avenue_maps import draw_avenue_maps
 from abatis.show.basemap import prepare_base_map
 from abatis.show.export import write_geopackage
 from abatis.show.maps import draw_maps
@@ -188,7 +189,7 @@ def show_plan(folder: Path, results: Results, progress: Progress) -> None:
     write_geopackage(folder / "plan.gpkg", results, progress)
     progress("base map", 0.0)
     base = prepare_base_map(results.study, results.mesh)
-    maps = draw_maps(results, base, progress)
+    maps = (*draw_maps(results, base, progress), *draw_avenue_maps(results, base, progress))
     html = build_report(results, maps, compute_ranges(results, progress))
     write_text_whole(folder / "report.html", html)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from functools import cache
 from itertools import pairwise
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import shapely
 
-from abatis.examples.baltic.drawing import Path2, Position, read_drawn, read_path, wind_line
+from abatis.examples.baltic.drawing import KM_PER_DEG, Path2, Position, read_drawn, read_path, wind_line
 
 LITHUANIA = Path(__file__).parents[1] / "lithuania"
 # How much a line of each kind winds: share of a stretch.
@@ -24,6 +25,8 @@ NAMES = {
     "PL": "Poland, north-east",
     "RU": "Russia",
 }
+# West, south, east and north of the sea, degrees.
+SEA_BOX = (19.6, 54.44, 29.0, 60.0)
 # A point inside each face; the two faces of Russia are the Kaliningrad region and the mainland.
 INSIDE = (
     ("LT", (24.0, 55.3)),
@@ -106,6 +109,20 @@ def assemble_countries() -> dict[str, shapely.Geometry]:
 
 
 @cache
+def draw_sea() -> shapely.Geometry:
+    """Return the sea beside the countries, EPSG:4326: the box of the drawing without them, to its rims.
+
+    Examples
+    --------
+    >>> bool(draw_sea().contains(shapely.Point(23.5, 57.6)))
+    True
+    """
+    countries = shapely.union_all(list(assemble_countries().values()))
+    parts = shapely.get_parts(shapely.difference(shapely.box(*SEA_BOX), countries))
+    return max(parts, key=shapely.area)
+
+
+@cache
 def measure_border_km(first: str, second: str) -> float:
     """Length of the common border of two countries, km on the ellipsoid.
 
@@ -117,5 +134,15 @@ def measure_border_km(first: str, second: str) -> float:
     from pyproj import Geod
 
     countries = assemble_countries()
-    shared = shapely.intersection(countries[first].boundary, countries[second].boundary)
+    shared = shapely.intersection(shapely.boundary(countries[first]), shapely.boundary(countries[second]))
     return float(Geod(ellps="WGS84").geometry_length(shared)) / 1000
+
+
+def surround(country: str, reach_km: float) -> shapely.Geometry:
+    """Return the zone within a distance of a country, EPSG:4326; a little too wide east and west."""
+    shape = shapely.simplify(assemble_countries()[country], 0.01)
+    middle = math.radians(float(shapely.bounds(shape)[3]))
+    stretch = math.cos(middle)
+    flat = shapely.transform(shape, lambda points: points * (stretch, 1.0))
+    zone = shapely.buffer(flat, reach_km / KM_PER_DEG + 0.01)
+    return shapely.transform(zone, lambda points: points / (stretch, 1.0))

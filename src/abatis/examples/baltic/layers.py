@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import shapely
 
-from abatis.examples.baltic.borders import LITHUANIA, NAMES, assemble_countries, list_arcs
+from abatis.examples.baltic.borders import LITHUANIA, NAMES, assemble_countries, draw_sea, list_arcs
 from abatis.examples.baltic.drawing import (
-    KM_PER_DEG,
     Path2,
     Position,
     draw_oval,
@@ -24,9 +23,10 @@ from abatis.examples.baltic.drawing import (
     read_path,
     wind_line,
 )
+from abatis.examples.baltic.woods import strew_woods
 
 LAYERS = ("water", "forest", "wetland", "built_up", "rivers", "roads", "bridges", "protected")
-RIVER_WINDING, ROAD_WINDING, LINE_STEP_KM = 0.14, 0.07, 3.0
+RIVER_WINDING, ROAD_WINDING, SHORE_WINDING, LINE_STEP_KM = 0.14, 0.11, 0.12, 3.0
 # People per km2 of built-up ground; towns below the least number are too small for a hexagon.
 TOWN_PEOPLE_KM2, LEAST_TOWN = 2000.0, 2500.0
 # Rivers up to this width are bridged wherever a road meets them; wider ones only where a bridge is listed.
@@ -94,9 +94,16 @@ def _draw_layer(layer: str) -> list[Feature]:
     areas = _draw_areas(layer)
     if layer == "water":
         areas += [
-            Feature({"name": row["name"]}, shapely.Polygon(read_path(row["path"])))
+            Feature(
+                {"name": row["name"]},
+                shapely.Polygon(wind_line(read_path(row["path"]), row["lake"], SHORE_WINDING, LINE_STEP_KM)),
+            )
             for row in read_drawn("lakes")
         ]
+        areas.append(Feature({"name": "Baltic Sea"}, draw_sea()))
+    if layer == "forest":
+        words = {"name": "", "class": "dense_forest"}
+        areas += [Feature(words, shapely.Polygon(oval)) for oval in strew_woods()]
     return areas + (_draw_towns() if layer == "built_up" else [])
 
 
@@ -225,16 +232,6 @@ def select_features(layer: str, zone: shapely.Geometry) -> list[Feature]:
     features = list_features(layer)
     touched = shapely.intersects(zone, np.array([feature.geometry for feature in features]))
     return [feature for feature, touches in zip(features, touched, strict=True) if touches]
-
-
-def surround(country: str, reach_km: float) -> shapely.Geometry:
-    """Return the zone within a distance of a country, EPSG:4326; a little too wide east and west."""
-    shape = shapely.simplify(assemble_countries()[country], 0.01)
-    middle = math.radians(shape.bounds[3])
-    stretch = math.cos(middle)
-    flat = shapely.transform(shape, lambda points: points * (stretch, 1.0))
-    zone = shapely.buffer(flat, reach_km / KM_PER_DEG + 0.01)
-    return shapely.transform(zone, lambda points: points / (stretch, 1.0))
 
 
 def write_features(features: list[Feature]) -> str:

@@ -49,9 +49,14 @@ def read_straight(
 
 
 def pick_classes(
-    values: np.ndarray, y: np.ndarray, x: np.ndarray, nodata: float | None, words: dict[int, int], out: np.ndarray,
+    values: np.ndarray,
+    y: np.ndarray,
+    x: np.ndarray,
+    nodata: float | None,
+    words: dict[int, int],
+    out: np.ndarray,
     nothing: int,
-) -> None:  # fmt: skip
+) -> None:
     """Write the word of the pixel under each centre into `out` uint8 where it holds `nothing`.
 
     Parameters
@@ -59,6 +64,7 @@ def pick_classes(
     values, y, x : as `read_straight` gives them; whole numbers of at most 16 bits.
     nodata : code that says nothing, or None.
     words : code -> index of its word.
+    out, nothing : uint8[rows, columns], and the number that says that nothing is known yet.
     """
     low = np.iinfo(values.dtype).min
     table = np.full(np.iinfo(values.dtype).max - low + 1, nothing, np.uint8)
@@ -68,7 +74,7 @@ def pick_classes(
     _pick(values, np.floor(y).astype(np.int64), np.floor(x).astype(np.int64), table, low, nothing, out)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _pick(
     values: np.ndarray,
     y: np.ndarray,
@@ -87,11 +93,12 @@ def _pick(
                 out[i, j] = table[np.int64(values[y[i], x[j]]) - low]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def interpolate(values: np.ndarray, y: np.ndarray, x: np.ndarray, nodata: float, out: np.ndarray) -> None:
     """Write the bilinear mean of the four pixels around each centre into `out` f4 where it is NaN.
 
-    In words: pixels without data are left out of the mean; centres outside the raster stay NaN.
+    In words: pixels without data are left out of the mean; centres on such pixels or outside the raster stay
+    NaN, as in GDAL.
     """
     rows, columns = values.shape
     left, aside = np.empty(len(x), np.int64), np.empty(len(x))
@@ -106,6 +113,9 @@ def interpolate(values: np.ndarray, y: np.ndarray, x: np.ndarray, nodata: float,
         upper, lower = max(top, 0), min(top + 1, rows - 1)
         for j in range(len(x)):
             if x[j] < 0 or x[j] >= columns or not np.isnan(out[i, j]):
+                continue
+            under = float(values[int(y[i]), int(x[j])])
+            if under == nodata or not np.isfinite(under):
                 continue
             west, east = max(left[j], 0), min(left[j] + 1, columns - 1)
             total, weight = 0.0, 0.0

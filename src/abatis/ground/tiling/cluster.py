@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -34,7 +35,7 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         try:
-            import distributed
+            distributed: Any = import_module("distributed")
         except ImportError as error:
             raise InputError(
                 [Fault("needs Dask", column="--cluster", remedy="install abatis with its extra: cluster")]
@@ -75,8 +76,7 @@ class Cluster:
         ------
         WorkerError : workers died again and again over one tile.
         """
-        import distributed
-
+        distributed: Any = import_module("distributed")
         queue = iter(tiles)
         running = distributed.as_completed()
         numbers: dict[str, int] = {}

@@ -11,7 +11,7 @@ from abatis.ground import _pixels as kernel
 from abatis.ground.composition import DEFAULT_COVER, CellCounts
 from abatis.ground.gaps import SAMPLES, find_joined
 from abatis.ground.hexgrid import label_centres
-from abatis.ground.pixels import UNKNOWN, WATER, PixelWindow
+from abatis.ground.pixels import UNKNOWN, PixelWindow
 from abatis.ground.tiling.inputs import TileInput
 from abatis.ground.tiling.stack import PixelTile
 from abatis.model.words import COVER_WORDS
@@ -23,8 +23,8 @@ RASTER_CACHE_MB = 128
 class TileResult:
     """What was counted on a tile.
 
-    `counts` of its own cells (zone cells are rows of the tile's cells); per edge samples `passed`, `seen` int32[E]
-    and `joined` bool[E]; per stretch `wet` int32[K] samples over water.
+    `counts` of its own cells (zone cells are rows of the tile's cells); per edge samples `passed`, `seen`
+    int32[E] and `joined` bool[E]; per stretch `wet` int32[K] samples over water.
     """
 
     number: int
@@ -48,40 +48,25 @@ def count_tile(tile: TileInput) -> TileResult:
     labels = np.empty((window.rows, window.columns), np.int32)
     label_centres(tile.cells, lon, lat, tile.layers.grid.dlon, labels)
     counts = CellCounts.start(tile.own, tile.countries)
-    _settle_cover(labels, tile.own, pixels, counts)
     count_pixels(labels, pixels, counts)
     if pixels.zone is not None:
         _count_zones(labels, pixels.zone, tile, counts)
     passed, seen = np.zeros(len(tile.ends), np.int32), np.zeros(len(tile.ends), np.int32)
-    slope = np.zeros_like(pixels.cover) if pixels.slope is None else pixels.slope
-    slope = np.where(slope == UNKNOWN, np.uint8(0), slope)
-    kernel.sample_edges(
-        tile.ends, SAMPLES, tile.passable, pixels.cover, slope, window.row0, window.column0, passed, seen
-    )
-    dry = tile.passable.any(axis=1)[pixels.cover]
-    joined = find_joined(
-        dry, window.row0, window.column0, tile.centre, tile.edge_a, tile.edge_b, tile.reach
-    )
-    wet = tile.stretches.count_wet(pixels.cover == WATER, window, tile.core, tile.layers.grid)
+    slope = np.zeros((0, 0), np.uint8) if pixels.slope is None else pixels.slope
+    place = (window.row0, window.column0)
+    kernel.sample_edges(tile.ends, SAMPLES, tile.passable, pixels.cover, slope, *place, passed, seen)
+    dry = np.asarray(tile.passable.any(axis=1))
+    joined = find_joined(pixels.cover, dry, *place, tile.centre, tile.edge_a, tile.edge_b, tile.reach)
+    wet = tile.stretches.count_wet(pixels.cover, window, tile.core, tile.layers.grid)
     return TileResult(tile.number, counts, passed, seen, joined, wet)
 
 
-def _settle_cover(labels: np.ndarray, own: int, pixels: PixelTile, counts: CellCounts) -> None:
-    """Turn unknown cover into the default, in the tile itself, and count it."""
-    unknown = pixels.cover == UNKNOWN
-    if not unknown.any():
-        return
-    lost = unknown & (labels >= 0) & (labels < own)
-    counts.unknown_cover = int(np.count_nonzero(lost))
-    counts.stateless_cover = int(np.count_nonzero(lost & (pixels.country == UNKNOWN)))
-    pixels.cover[unknown] = COVER_WORDS.index(DEFAULT_COVER)
-
-
 def count_pixels(labels: np.ndarray, pixels: PixelTile, counts: CellCounts) -> None:
-    """Add the pixels of a tile to the cells they lie in; labels beyond the cells counted are left out."""
-    kernel.count_classes(labels, pixels.cover, counts.cover)
-    kernel.count_classes(labels, pixels.country, counts.country)
-    kernel.count_cells(labels, counts.pixels)
+    """Add the pixels of a tile to their cells; unknown cover becomes the default, in the tile itself."""
+    counts.unknown_cover, counts.stateless_cover = kernel.count_cover(
+        labels, pixels.cover, pixels.country, UNKNOWN, COVER_WORDS.index(DEFAULT_COVER), counts.cover,
+        counts.country, counts.pixels,
+    )  # fmt: skip
     if pixels.slope is not None:
         kernel.count_classes(labels, pixels.slope, counts.slope)
     if pixels.soil is not None:

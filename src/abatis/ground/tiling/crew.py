@@ -7,7 +7,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol
 
@@ -60,7 +59,6 @@ class Processes:
 
     def __init__(self, workers: int, work: Callable[[TileInput], TileResult] = count_tile) -> None:
         self._workers, self._work = workers, work
-        self._stack = ExitStack()
 
     def __enter__(self) -> Processes:
         self._start()
@@ -100,7 +98,10 @@ class Processes:
                 again.extend(self._bury(running, again, deaths))
 
     def _hand_out(
-        self, queue: Iterator[TileInput], again: deque[TileInput], running: dict[Future[TileResult], TileInput]
+        self,
+        queue: Iterator[TileInput],
+        again: deque[TileInput],
+        running: dict[Future[TileResult], TileInput],
     ) -> None:
         while len(running) < AHEAD * self._workers:
             tile = again.popleft() if again else next(queue, None)

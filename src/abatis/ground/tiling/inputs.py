@@ -26,8 +26,8 @@ class TileInput:
     """A tile to be counted.
 
     `core` are its own pixels, `window` those read; `cells` holds its own cells first (`own` of them), then
-    those around; `centre` f8[M, 2] and `ends` f8[E, 4] are in pixels of the whole grid; `edge_a`, `edge_b` are
-    rows of `cells`; `passable` bool[9, 5]: cover x slope; `reach` is the radius of a cell in pixels.
+    those around; `centre` f8[M, 2] and `ends` f8[E, 4] are in pixels of the whole grid; `edge_a`, `edge_b`
+    are rows of `cells`; `passable` bool[9, 5]: cover x slope; `reach` is the radius of a cell in pixels.
     """
 
     number: int
@@ -133,7 +133,7 @@ def _spread_stretches(squares: Squares, lines: StretchLines) -> Groups:
 
 
 def hash_tile(tile: TileInput) -> str:
-    """Return the SHA-256 over all that a tile's answer depends on; rasters by name, size and time of change."""
+    """Return the SHA-256 over all a tile's answer depends on; rasters by name, size and time of change."""
     digest = hashlib.sha256(f"{abatis.__version__} {FORMAT}".encode())
     digest.update(pickle.dumps(tile, protocol=5))
     layers = tile.layers

@@ -18,7 +18,7 @@ Tell = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Counted:
-    """What all tiles counted: per cell, per edge boundary (`passed`, `seen`, `joined`), per road stretch (`wet`)."""
+    """What all tiles counted: per cell, per edge (`passed`, `seen`, `joined`), per road stretch (`wet`)."""
 
     counts: CellCounts
     passed: np.ndarray

@@ -11,7 +11,7 @@ LINE, POLYGON = 2, 3
 
 
 def describe_geometry(kind: str) -> str:
-    """Return the "geo" note of a GeoParquet file whose column `geometry` holds one kind of shape in degrees."""
+    """Return the "geo" note of a GeoParquet file whose column `geometry` holds one kind of shape."""
     column = {"encoding": "WKB", "geometry_types": [kind]}
     return json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
 
@@ -45,7 +45,13 @@ def write_polygons(corners: np.ndarray) -> pa.Array:
     count, corner_count = corners.shape[:2]
     closed = np.concatenate([corners, corners[:, :1]], axis=1).reshape(count, 2 * corner_count + 2)
     kind = np.dtype(
-        [("order", "u1"), ("kind", "<u4"), ("rings", "<u4"), ("count", "<u4"), ("points", "<f8", (closed.shape[1],))]
+        [
+            ("order", "u1"),
+            ("kind", "<u4"),
+            ("rings", "<u4"),
+            ("count", "<u4"),
+            ("points", "<f8", (closed.shape[1],)),
+        ]
     )
     rows = np.zeros(count, kind)
     rows["order"], rows["kind"], rows["rings"], rows["count"] = 1, POLYGON, 1, corner_count + 1

@@ -22,11 +22,11 @@ class Groups:
 
     def list_rows(self, square: int) -> np.ndarray:
         """Return the rows of one square, rising."""
-        return self.rows[self.start[square] : self.start[square + 1]]
+        return np.asarray(self.rows[self.start[square] : self.start[square + 1]])
 
     def list_all(self, squares: np.ndarray) -> np.ndarray:
         """Return the rows of several squares."""
-        return self.rows[list_ranges(self.start[squares], self.start[squares + 1])]
+        return np.asarray(self.rows[list_ranges(self.start[squares], self.start[squares + 1])])
 
 
 def group_rows(square: np.ndarray, squares: int) -> Groups:
@@ -45,9 +45,9 @@ def group_rows(square: np.ndarray, squares: int) -> Groups:
 class Squares:
     """The grid cut into squares of `side` pixels; a cell belongs to the square that holds its centre.
 
-    `down`, `across` say how many squares there are; `centre` f8[N, 2] are the cells' centres (x, y in pixels);
-    `cells` and `edges` are grouped by square, an edge goes with its first cell; `halo` pixels around a square
-    hold all that its cells and edges need.
+    `down`, `across` say how many squares there are; `centre` f8[N, 2] are the cells' centres (x, y in
+    pixels); `cells` and `edges` are grouped by square, an edge goes with its first cell; `halo` pixels
+    around a square hold all that its cells and edges need.
     """
 
     grid: PixelGrid
@@ -88,9 +88,7 @@ class Squares:
         return np.asarray(row * self.across + column)
 
 
-def cut_squares(
-    grid: PixelGrid, cells: HexGrid, geometry: EdgeGeometry, reach: float
-) -> Squares:
+def cut_squares(grid: PixelGrid, cells: HexGrid, geometry: EdgeGeometry, reach: float) -> Squares:
     """Cut the grid into squares and give them the cells and edges.
 
     Parameters

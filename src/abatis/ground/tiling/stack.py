@@ -150,13 +150,15 @@ class PixelStack:
             return None if shapes is None else shapes.cut(window)
 
         return TileLayers(
-            grid, self.country.cut(window), tuple(shapes.cut(window) for shapes in self.cover), cut(self.soil),
-            cut(self.protected), cut(self.zones), near(self.landcover), near(self.elevation),
+            grid, self.country.cut(window), tuple(shapes.cut(window) for shapes in self.cover),
+            cut(self.soil), cut(self.protected), cut(self.zones), near(self.landcover), near(self.elevation),
             near(self.soil_rasters), bool(self.elevation), bool(self.soil_rasters),
         )  # fmt: skip
 
 
-def stack_pixels(ground: Ground, layers: Layers, grid: PixelGrid, rivers: RiverLines, pixel_m: float) -> PixelStack:
+def stack_pixels(
+    ground: Ground, layers: Layers, grid: PixelGrid, rivers: RiverLines, pixel_m: float
+) -> PixelStack:
     """Bring all layers of a study to pixel units; rivers at least a pixel wide become water."""
     vectors = layers.vectors
     cover = [prepare_cover(grid, vectors[name], word) for name, word in COVER_LAYERS if vectors[name].count]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.ground.pixels import PixelGrid, PixelWindow, list_ranges
+from abatis.ground.pixels import WATER, PixelGrid, PixelWindow, list_ranges
 from abatis.ground.roads import Road, RoadStretches, measure_roads
 
 
@@ -43,18 +43,21 @@ class StretchLines:
 
     def take(self, rows: np.ndarray) -> StretchLines:
         """Return some of the stretches with the points they need."""
-        point = np.unique(list_ranges(*self._find_points(rows)))
+        point = np.sort(list_ranges(*self._find_points(rows)))
+        point = point[np.diff(point, prepend=-1) > 0]
         return StretchLines(
             self.x[point], self.y[point], self.measure_m[point], self.start_m[rows], self.length_m[rows],
             self.count[rows],
         )  # fmt: skip
 
-    def count_wet(self, wet: np.ndarray, window: PixelWindow, core: PixelWindow, grid: PixelGrid) -> np.ndarray:
-        """Return int32[K]: samples of each stretch that lie on wet pixels of the core.
+    def count_wet(
+        self, cover: np.ndarray, window: PixelWindow, core: PixelWindow, grid: PixelGrid
+    ) -> np.ndarray:
+        """Return int32[K]: samples of each stretch that lie on water in the core.
 
         Parameters
         ----------
-        wet : bool[rows, columns], the pixels of the window.
+        cover : words of the pixels of the window, uint8[rows, columns].
         core : the pixels whose samples are counted; every sample of a road lies in the core of one square.
         """
         if len(self.count) == 0:
@@ -69,7 +72,7 @@ class StretchLines:
         inside = (row >= core.row0) & (row < core.row0 + core.rows)
         inside &= (column >= core.column0) & (column < core.column0 + core.columns)
         row, column, owner = row[inside] - window.row0, column[inside] - window.column0, owner[inside]
-        return np.bincount(owner[wet[row, column]], minlength=len(self.count)).astype(np.int32)
+        return np.bincount(owner[cover[row, column] == WATER], minlength=len(self.count)).astype(np.int32)
 
 
 def _reduce(take: np.ufunc, values: np.ndarray, first: np.ndarray, stop: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from abatis.barrier.sites import Site
 from abatis.model.fields import fields_of
 from abatis.model.words import COVER_WORDS, TAG_MEANINGS
+from abatis.show.avenue_tables import tabulate_findings
 from abatis.show.report.answers import describe_status, describe_value, is_money_left, list_answers
 from abatis.show.results import Results, SpeedRange
 from abatis.show.sheet import MapImage
@@ -64,6 +65,8 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
         facts=_tabulate_facts(results),
         tag_meanings=TAG_MEANINGS,
         group=results.group,
+        avenues=results.avenues,
+        avenue_tables=tabulate_findings(results.study, results.mesh, results.avenues, results.siting),
         validation=read_validation(results.study, results.mesh),
     )
 

@@ -1,0 +1,266 @@
+"""Compiled kernels of the risk draws: times over years on compressed graphs and on the drawn mesh, money."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from abatis.barrier._paths import find_guided
+from abatis.ground._search import BUCKETS, NOWHERE, _link, _unlink
+
+HEXAGON_DETOUR = 6 / math.pi * (0.5 + (1 - math.cos(math.pi / 6)) / math.sqrt(3))
+UNITS_PER_H = 2.0**36
+
+
+@njit(cache=True)
+def snap(hours: float) -> float:
+    """Round to multiples of 2^-36 h, as `ground.exact_times` does."""
+    return np.rint(hours * UNITS_PER_H) / UNITS_PER_H
+
+
+@njit(cache=True)
+def measure_years(
+    start: np.ndarray,
+    head: np.ndarray,
+    base_h: np.ndarray,
+    candidate: np.ndarray,
+    guide_h: np.ndarray,
+    source: int,
+    target: int,
+    entry_start: np.ndarray,
+    entry_pair: np.ndarray,
+    rows: np.ndarray,
+    pair_delay_h: np.ndarray,
+    pair_year: np.ndarray,
+    hours: np.ndarray,
+) -> None:
+    """Write the arrival time of one approach for some draws and all years into `hours` [D, Y].
+
+    `entry_start`, `entry_pair` list per candidate the works that delay it; `pair_delay_h` [D, P] their
+    drawn delays and `pair_year` [D, P] the first year row in which they hold. Only `rows` are measured.
+    """
+    count = len(start) - 1
+    distance = np.empty(count)
+    parent = np.empty(count, np.int64)
+    keys = np.empty(len(head) + 16)
+    items = np.empty(len(head) + 16, np.int32)
+    extra_h = np.zeros(max(1, len(entry_start) - 1))
+    for d in rows:
+        for year in range(hours.shape[1]):
+            changed = year == 0
+            for pair in range(pair_year.shape[1]):
+                changed = changed or pair_year[d, pair] == year
+            if not changed:
+                hours[d, year] = hours[d, year - 1]
+                continue
+            for one in range(len(entry_start) - 1):
+                total = 0.0
+                for entry in range(entry_start[one], entry_start[one + 1]):
+                    pair = entry_pair[entry]
+                    if pair_year[d, pair] <= year:
+                        total += pair_delay_h[d, pair]
+                extra_h[one] = total
+            hours[d, year] = find_guided(
+                start, head, base_h, candidate, extra_h, guide_h, source, target, distance, parent, keys, items
+            )
+
+
+@njit(cache=True)
+def spread_money(
+    pair_option: np.ndarray,
+    pair_eur: np.ndarray,
+    first_year: np.ndarray,
+    last_year: np.ndarray,
+    spend_eur: np.ndarray,
+) -> None:
+    """Add the cost [D, P] of each work evenly over the year rows from its first to its drawn last [D, O].
+
+    `spend_eur` [D, Y + 1]; its last column takes what falls after the last year. Options that are never
+    built have first_year -1.
+    """
+    horizon = spend_eur.shape[1] - 1
+    for d in range(spend_eur.shape[0]):
+        for pair in range(len(pair_option)):
+            option = pair_option[pair]
+            begin = first_year[option]
+            if begin < 0:
+                continue
+            end = max(begin, last_year[d, option])
+            part = pair_eur[d, pair] / (end - begin + 1)
+            for year in range(begin, end + 1):
+                spend_eur[d, min(year, horizon)] += part
+
+
+@njit(cache=True)
+def compute_slowness(
+    cover: np.ndarray,
+    slope: np.ndarray,
+    soil: np.ndarray,
+    cover_root: np.ndarray,
+    slope_root: np.ndarray,
+    soil_root: np.ndarray,
+    base_kmh: float,
+    slowness: np.ndarray,
+) -> None:
+    """Write hours per km of each cell [N]; `*_root` are square roots of factors, `soil_root` [1 or N, 4]."""
+    single = soil_root.shape[0] == 1
+    for cell in range(cover.shape[0]):
+        a = 0.0
+        for k in range(cover.shape[1]):
+            a += cover[cell, k] * cover_root[k]
+        b = 0.0
+        for k in range(slope.shape[1]):
+            b += slope[cell, k] * slope_root[k]
+        c = 0.0
+        row = 0 if single else cell
+        for k in range(soil.shape[1]):
+            c += soil[cell, k] * soil_root[row, k]
+        speed = base_kmh * (a * a) * (b * b) * (c * c)
+        slowness[cell] = 1.0 / speed if speed > 0.0 else math.inf
+
+
+@njit(cache=True, inline="always")
+def _time_open(
+    e: int,
+    edge_a: np.ndarray,
+    edge_b: np.ndarray,
+    distance_km: np.ndarray,
+    crossing_h: np.ndarray,
+    slowness: np.ndarray,
+) -> float:
+    """Hours across country over one edge; distance_km is inf where the edge is closed to it."""
+    both = slowness[edge_a[e]] + slowness[edge_b[e]]
+    return snap(distance_km[e] / 2 * both / HEXAGON_DETOUR + crossing_h[e])
+
+
+@njit(cache=True)
+def fill_slots(
+    edge_a: np.ndarray,
+    edge_b: np.ndarray,
+    position: np.ndarray,
+    distance_km: np.ndarray,
+    crossing_h: np.ndarray,
+    slowness: np.ndarray,
+    road_edge: np.ndarray,
+    road_h: np.ndarray,
+    slot_h: np.ndarray,
+) -> None:
+    """Write the undelayed time of every edge to both its places in `slot_h` [N * 6]."""
+    for e in range(len(edge_a)):
+        time_h = _time_open(e, edge_a, edge_b, distance_km, crossing_h, slowness)
+        slot_h[position[e, 0]] = time_h
+        slot_h[position[e, 1]] = time_h
+    for r in range(len(road_edge)):
+        for side in range(2):
+            place = position[road_edge[r], side]
+            slot_h[place] = min(slot_h[place], road_h[r])
+
+
+@njit(cache=True)
+def delay_slots(
+    touched: np.ndarray,
+    edge_a: np.ndarray,
+    edge_b: np.ndarray,
+    position: np.ndarray,
+    distance_km: np.ndarray,
+    crossing_h: np.ndarray,
+    slowness: np.ndarray,
+    touched_road_h: np.ndarray,
+    entry_start: np.ndarray,
+    entry_open: np.ndarray,
+    entry_road: np.ndarray,
+    pair_delay_h: np.ndarray,
+    pair_year: np.ndarray,
+    year: int,
+    slot_h: np.ndarray,
+) -> None:
+    """Write the delayed times of the touched edges for one year; `pair_*` [P] are those of one draw."""
+    for i in range(len(touched)):
+        e = touched[i]
+        open_h = _time_open(e, edge_a, edge_b, distance_km, crossing_h, slowness)
+        road_h = touched_road_h[i]
+        for entry in range(entry_start[i], entry_start[i + 1]):
+            pair = entry_open[entry]
+            if pair >= 0 and pair_year[pair] <= year:
+                open_h += pair_delay_h[pair]
+            pair = entry_road[entry]
+            if pair >= 0 and pair_year[pair] <= year:
+                road_h += pair_delay_h[pair]
+        slot_h[position[e, 0]] = min(open_h, road_h)
+        slot_h[position[e, 1]] = min(open_h, road_h)
+
+
+@njit(cache=True)
+def search_marked(
+    neighbor: np.ndarray,
+    slot_h: np.ndarray,
+    seeds: np.ndarray,
+    mark: np.ndarray,
+    width_h: float,
+    times: np.ndarray,
+    link: np.ndarray,
+    ends: np.ndarray,
+    best: np.ndarray,
+) -> int:
+    """Write the least time to the nearest cell of each mark into `best`; return the cells handled.
+
+    `slot_h` [N * 6]; `mark` int8[N], -1 where a cell is not asked for. The bucket search of
+    `ground._search.search_all`, which ends once nothing can come nearer to the farthest mark.
+    """
+    times[:] = math.inf
+    link[:] = NOWHERE
+    ends[:] = -1
+    best[:] = math.inf
+    scale = 1.0 / width_h
+    limit_h = math.inf
+    waiting = 0
+    handled = 0
+    turn = 0
+    for s in seeds:
+        if times[s] > 0.0:
+            times[s] = 0.0
+            if mark[s] >= 0:
+                best[mark[s]] = 0.0
+            _link(s, 0, ends, link)
+            waiting += 1
+    limit_h = best.max()
+    while waiting > 0 and turn <= limit_h * scale:
+        slot = turn & (BUCKETS - 1)
+        cell = ends[slot, 0]
+        while cell >= 0:
+            _unlink(cell, ends, link)
+            here = np.uint64(cell)
+            base = times[here]
+            if np.int64(base * scale) > turn:
+                _link(cell, BUCKETS, ends, link)
+                cell = ends[slot, 0]
+                continue
+            waiting -= 1
+            handled += 1
+            for k in range(np.uint64(6)):
+                total = base + slot_h[here * np.uint64(6) + k]
+                if total == math.inf or total > limit_h:
+                    continue
+                other = neighbor[here, k]
+                there = np.uint64(other)
+                if total < times[there]:
+                    times[there] = total
+                    if mark[there] >= 0 and total < best[mark[there]]:
+                        best[mark[there]] = total
+                        limit_h = best.max()
+                    if link[there, 1] == NOWHERE:
+                        waiting += 1
+                    else:
+                        _unlink(other, ends, link)
+                    _link(other, int(total * scale) & (BUCKETS - 1), ends, link)
+            cell = ends[slot, 0]
+        first, last = ends[BUCKETS]
+        if first >= 0:
+            ends[slot] = ends[BUCKETS]
+            link[first, 1] = -3 - slot
+            link[last, 0] = -3 - slot
+            ends[BUCKETS] = -1
+        turn += 1
+    return handled

@@ -1,0 +1,302 @@
+"""Risk: hours and euros of dated plans over many draws, the same draws for every plan."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from abatis.barrier.sites import Siting
+from abatis.ground.exact_times import snap_times
+from abatis.model.errors import Fault, InputError
+from abatis.model.mesh import Mesh
+from abatis.model.study import Study
+from abatis.programme import _kernels as kernel
+from abatis.programme.arrivals import Arrivals, prepare_graphs
+from abatis.programme.draws import (
+    RiskInputs,
+    Shape,
+    check_draws,
+    collect_inputs,
+    draw_seasons,
+    draw_uniforms,
+    draw_values,
+)
+from abatis.programme.drawn_ground import prepare_ground
+from abatis.programme.drawn_works import DatedPlan, Works, collect_works
+
+BLOCK = 25
+SPEED_FAMILIES = ("speed", "soil")
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """D drawn worlds: `values` [D, Q], `seasons` int8[D] or None, `luck` [D, P] (a work fails below a chance)."""
+
+    values: np.ndarray
+    seasons: np.ndarray | None
+    luck: np.ndarray
+
+    def take(self, rows: slice) -> Draws:
+        """Return some of the draws."""
+        return Draws(
+            self.values[rows], None if self.seasons is None else self.seasons[rows], self.luck[rows]
+        )
+
+
+@dataclass(frozen=True)
+class RiskCase:
+    """Everything that draws act on, laid out once: inputs, works, plans and the times machine.
+
+    `plan_first`, `plan_last` int[plans, O]: first and last building year row of each option, -1 where the
+    plan does not build it.
+    """
+
+    inputs: RiskInputs
+    years: np.ndarray
+    works: Works
+    plans: tuple[DatedPlan, ...]
+    plan_first: np.ndarray
+    plan_last: np.ndarray
+    arrivals: Arrivals
+    approach_keys: tuple[str, ...]
+    weight: np.ndarray
+    objective: str
+
+    def column(self, key: str) -> int:
+        """Return the column of an input among the drawn values."""
+        return self.inputs.keys.index(key)
+
+    def columns(self, family: str) -> np.ndarray:
+        """Return the column of `family:measure` for each measure of the works, int64[M]."""
+        return np.array([self.column(f"{family}:{key}") for key in self.works.measures], np.int64)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the draws give: `hours` [plans, D, Y, K], `spend_eur` [plans, D, Y + 1], the last after the years."""
+
+    hours: np.ndarray
+    spend_eur: np.ndarray
+
+    @property
+    def cost_eur(self) -> np.ndarray:
+        """Total cost [plans, D]."""
+        return np.asarray(self.spend_eur.sum(axis=2))
+
+
+def prepare_case(
+    study: Study,
+    mesh: Mesh,
+    siting: Siting,
+    plans: Sequence[DatedPlan],
+    years: np.ndarray,
+    with_speeds: bool = False,
+    shape: Shape = "pert",
+) -> RiskCase:
+    """Lay out the draws of one or several plans.
+
+    Parameters
+    ----------
+    study, mesh, siting : the study, its mesh and its sites.
+    plans : plans with their years; all see the same draws.
+    years : calendar years, rising by one.
+    with_speeds : true when speeds are drawn too; every draw then searches the mesh afresh.
+    shape : pert or triangular.
+
+    Raises
+    ------
+    InputError : see `collect_inputs`; no plan, years that do not rise by one, building before the first year.
+    """
+    years = np.asarray(years, np.int64)
+    faults = [] if plans else [Fault("no plan is given", column="plans")]
+    if not years.size or (np.diff(years) != 1).any():
+        faults.append(Fault("years do not rise by one", column="years", remedy="give every year once"))
+    faults += [
+        Fault(f"plan '{one.name}' builds in {one.start_year.min()}, before {years[0]}", column="start_year")
+        for one in plans
+        if years.size and len(one.start_year) and one.start_year.min() < years[0]
+    ]
+    if faults:
+        raise InputError(faults)
+    inputs = collect_inputs(study, with_speeds, shape)
+    works = collect_works(study, mesh, siting, np.concatenate([one.options for one in plans]))
+    first = np.full((len(plans), len(works.options)), -1, np.int64)
+    last = first.copy()
+    for row, one in enumerate(plans):
+        place = works.find_rows(one.options)
+        first[row, place] = one.start_year - years[0]
+        last[row, place] = one.finish_year - years[0]
+    seasons = tuple(word for word, _ in inputs.season_share)
+    problem = siting.problem
+    if with_speeds:
+        likely = np.array([one.mode for one in inputs.quantities])
+        arrivals: Arrivals = prepare_ground(
+            study, mesh, problem, works, inputs.keys, likely, seasons, len(years)
+        )
+    else:
+        highest = {one.key: one.high for one in inputs.quantities}
+        longest = snap_delays(np.array([highest[f"delay:{key}"] for key in works.measures]))
+        pair_h = longest[works.pair_measure] if len(works.pair_measure) else np.empty(0)
+        arrivals = prepare_graphs(study, mesh, problem, works, pair_h, seasons, len(years))
+    return RiskCase(
+        inputs,
+        years,
+        works,
+        tuple(plans),
+        first,
+        last,
+        arrivals,
+        problem.approach_keys,
+        problem.approach_weight,
+        problem.objective,
+    )
+
+
+def snap_delays(delay_h: np.ndarray) -> np.ndarray:
+    """Round delays to multiples of 2^-36 h, so that sums of times are exact; 0 stays 0.
+
+    Examples
+    --------
+    >>> snap_delays(np.array([0.0, 1.5])).tolist()
+    [0.0, 1.5]
+    """
+    out = np.zeros_like(delay_h)
+    used = delay_h >= 1e-6
+    out[used] = snap_times(delay_h[used])
+    return out
+
+
+def make_draws(case: RiskCase, seed: int, first: int, count: int) -> Draws:
+    """Draw `count` worlds from number `first` on; the same numbers for every plan.
+
+    Raises
+    ------
+    InputError : not one draw is asked for.
+    """
+    check_draws(count)
+    luck = draw_uniforms((f"luck:{key}" for key in case.works.pair_keys), seed, first, count)
+    return Draws(
+        draw_values(case.inputs, seed, first, count), draw_seasons(case.inputs, seed, first, count), luck
+    )
+
+
+def measure_draws(case: RiskCase, draws: Draws) -> Outcome:
+    """Compute hours and euros of every plan in every draw.
+
+    Parameters
+    ----------
+    case : from `prepare_case`.
+    draws : D worlds.
+
+    Formula: delay of a work = drawn delay x (drawn share left if it fails, else 1); it holds from the year
+    finish + round(slip + land lateness) on; cost = units x drawn unit cost x price level, spent evenly from
+    the first building year to the last, late years included.
+    In words: an option is as late as the latest of its measures; land lateness hits options that take land.
+    Each draw's arrival times are exact shortest times.
+    """
+    works, values = case.works, draws.values
+    pair_m = works.pair_measure
+    failed = draws.luck < values[:, case.columns("failure")][:, pair_m]
+    left = np.where(failed, values[:, [case.column("left_share")]], 1.0)
+    pair_delay = snap_delays(values[:, case.columns("delay")][:, pair_m] * left)
+    late = _count_late_years(case, values)
+    last = np.where(case.plan_last[:, None, :] >= 0, case.plan_last[:, None, :] + late[None], len(case.years))
+    pair_year = np.ascontiguousarray(np.minimum(last, len(case.years))[:, :, works.pair_option])
+    hours = case.arrivals.measure(values, draws.seasons, pair_delay, pair_year)
+    pair_eur = values[:, case.columns("cost")][:, pair_m] * works.pair_units
+    pair_eur = pair_eur * values[:, [case.column("price_level")]]
+    spend = np.zeros((len(case.plans), len(values), len(case.years) + 1))
+    for plan in range(len(case.plans)):
+        kernel.spread_money(works.pair_option, pair_eur, case.plan_first[plan], last[plan], spend[plan])
+    return Outcome(hours, spend)
+
+
+def _count_late_years(case: RiskCase, values: np.ndarray) -> np.ndarray:
+    """Whole years by which each option is late, int64[D, O]."""
+    works = case.works
+    slip = values[:, case.columns("slip_years")][:, works.pair_measure]
+    late = np.zeros((len(values), len(works.options)))
+    for pair, option in enumerate(works.pair_option):
+        late[:, option] = np.maximum(late[:, option], slip[:, pair])
+    late += np.where(works.takes_land, values[:, [case.column("land_years")]], 0.0)
+    return np.floor(late + 0.5).astype(np.int64)
+
+
+def run_draws(
+    case: RiskCase,
+    seed: int,
+    count: int,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run many draws, alone or spread over processes; the same bytes either way.
+
+    Parameters
+    ----------
+    case : from `prepare_case`.
+    seed : seed of the draws.
+    count : number of draws.
+    workers : processes of this machine.
+    executor : runs the blocks instead, for example `Client.get_executor()` of a Dask cluster.
+    progress : callback (stage, share done).
+
+    In words: draws are cut into blocks of 25; a block depends on the seed and its number alone.
+
+    Raises
+    ------
+    InputError : no draws or no workers.
+    """
+    check_draws(count)
+    if workers < 1:
+        raise InputError([Fault(f"is {workers}", column="workers", remedy="ask for at least 1 worker")])
+    blocks = [(first, min(BLOCK, count - first)) for first in range(0, count, BLOCK)]
+    report = progress or (lambda _stage, _share: None)
+    parts = []
+    if executor is not None:
+        answers = _collect([executor.submit(_run_block, case, seed, *block) for block in blocks])
+    elif workers == 1:
+        answers = (_run_block(case, seed, *block) for block in blocks)
+    else:
+        answers = _run_processes(case, seed, blocks, workers)
+    for number, part in enumerate(answers, start=1):
+        parts.append(part)
+        report("draws", number / len(blocks))
+    return Outcome(
+        np.concatenate([one.hours for one in parts], axis=1),
+        np.concatenate([one.spend_eur for one in parts], axis=1),
+    )
+
+
+def _run_block(case: RiskCase, seed: int, first: int, count: int) -> Outcome:
+    return measure_draws(case, make_draws(case, seed, first, count))
+
+
+def _collect(futures: Sequence[Future[Outcome]]) -> Iterator[Outcome]:
+    for future in futures:
+        yield future.result()
+
+
+_held: dict[str, RiskCase] = {}
+
+
+def _hold_case(case: RiskCase) -> None:
+    _held["case"] = case
+
+
+def _run_held(seed: int, first: int, count: int) -> Outcome:
+    return _run_block(_held["case"], seed, first, count)
+
+
+def _run_processes(
+    case: RiskCase, seed: int, blocks: Sequence[tuple[int, int]], workers: int
+) -> Iterator[Outcome]:
+    """Run blocks in fresh processes; each receives the case once."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _hold_case, (case,)) as pool:
+        yield from _collect([pool.submit(_run_held, seed, *block) for block in blocks])

@@ -1,0 +1,1 @@
+"""The commands by room; `show/cli.py` puts them together."""
