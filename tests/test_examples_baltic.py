@@ -8,7 +8,6 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import geopandas as gpd
-import h3.api.numpy_int as h3
 import numpy as np
 import pytest
 import shapely
@@ -39,7 +38,8 @@ NAMES = ("estonia", "latvia", "lithuania", "poland_ne")
 GEOD = Geod(ellps="WGS84")
 LITHUANIA = Path(__file__).resolve().parents[1] / "src" / "abatis" / "examples" / "lithuania"
 
-# km by the usual road; general knowledge (road signs and atlases), rounded. All are below 5 % off.
+# km by the usual road; general knowledge (road signs and atlases), rounded. The first ten are met within 5 %;
+# the others are known to be drawn too straight or, from Łomża, too crooked, and are held to 12 %.
 ROAD_KM = [
     ("riga", "tallinn", 308),
     ("tallinn", "narva", 211),
@@ -51,6 +51,18 @@ ROAD_KM = [
     ("narva", "tartu", 180),
     ("daugavpils", "rezekne", 90),
     ("kaunas", "suwalki", 117),
+]
+ROUGH_ROAD_KM = [
+    ("tallinn", "tartu", 186),
+    ("riga", "daugavpils", 228),
+    ("riga", "rezekne", 242),
+    ("riga", "ventspils", 189),
+    ("tartu", "valga", 88),
+    ("vilnius", "riga", 293),
+    ("bialystok", "suwalki", 122),
+    ("bialystok", "augustow", 91),
+    ("elk", "bialystok", 105),
+    ("lomza", "bialystok", 81),
 ]
 # Towns whose distances in a straight line are checked against Natural Earth (its own spelling second);
 # Kaunas is left out: it stands 6 km off there.
@@ -321,11 +333,14 @@ def network():
     return node, coo_matrix((lengths, (rows, columns)), shape=(len(node), len(node))).tocsr()
 
 
-@pytest.mark.parametrize(("start", "end", "known_km"), ROAD_KM)
-def test_roads_have_their_length(network, positions, start, end, known_km):
+@pytest.mark.parametrize(
+    ("start", "end", "known_km", "share"),
+    [(*row, 0.05) for row in ROAD_KM] + [(*row, 0.12) for row in ROUGH_ROAD_KM],
+)
+def test_roads_have_their_length(network, positions, start, end, known_km, share):
     node, graph = network
     reached = dijkstra(graph, directed=False, indices=node[positions[start]])
-    assert reached[node[positions[end]]] == pytest.approx(known_km, rel=0.055)
+    assert reached[node[positions[end]]] == pytest.approx(known_km, rel=share)
 
 
 def test_roads_hang_together(network):
@@ -399,23 +414,14 @@ def test_fronts_and_objectives_are_in_the_meshes(studies, meshes):
 
 @pytest.mark.parametrize(("first", "second"), list(pairwise(NAMES)))
 def test_shared_cells_have_the_same_country(meshes, first, second):
-    """A cell has some 70 pixels, which lie differently in two meshes: a halved one may fall either way."""
+    """A cell has some 70 pixels, which lie differently in two meshes: a halved one goes by its area."""
     a, b = meshes[first], meshes[second]
     shared, at_a, at_b = np.intersect1d(a.cells, b.cells, return_indices=True)
     assert len(shared) > 8_000
     codes_a = np.array(a.country_codes)[a.country[at_a]]
     codes_b = np.array(b.country_codes)[b.country[at_b]]
     differ = np.flatnonzero(codes_a != codes_b)
-    assert len(differ) <= 0.001 * len(shared)
-    countries = assemble_countries()
-    for row in differ:
-        ring = [(lon, lat) for lat, lon in h3.cell_to_boundary(shared[row])]
-        cell = shapely.Polygon(ring)
-        shares = [
-            shapely.area(shapely.intersection(cell, countries[code])) / shapely.area(cell)
-            for code in (codes_a[row], codes_b[row])
-        ]
-        assert abs(shares[0] - shares[1]) < 0.15, (h3.cell_to_latlng(shared[row]), shares)
+    assert differ.size == 0
 
 
 @pytest.mark.parametrize(("first", "second"), list(pairwise(NAMES)))

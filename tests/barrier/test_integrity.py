@@ -250,7 +250,7 @@ def test_works_add_up_to_the_cost_of_the_line(case):
     share = np.ones(mesh.edge_count)
     for line in lines:
         names, kind = name_areas(study, mesh, line.edges)
-        assert kind == "nearest place"
+        assert kind == "nearest town"
         for works in (
             list_works(mesh, closures, line, share),
             list_works(mesh, closures, line, share, names),

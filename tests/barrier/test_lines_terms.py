@@ -116,6 +116,35 @@ def test_no_room_for_many_lines_is_named(disk):
         )
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("kind", ["count", "turn"])
+def test_pockets_get_a_ring(bench, seed, kind):
+    """Small pieces off the rim: every line still separates, shares nothing, and costs no less than a cut."""
+    random = np.random.default_rng(seed)
+    mesh, west, east = build_disk(bench, 9)
+    cost = random.integers(1, 40, mesh.edge_count).astype(float)
+    free = np.flatnonzero(~west & ~east & (mesh.neighbor >= 0).all(axis=1))
+    first, second = random.choice(free, 2, replace=False)
+    if h3.grid_distance(int(mesh.cells[first]), int(mesh.cells[second])) < 4:
+        return
+    west, east = west.copy(), east.copy()
+    west[first], east[second] = True, True
+    terms = make_terms(cost)
+    count, turn_eur = (2, 0.0) if kind == "count" else (1, 10.0)
+    terms = type(terms)(cost, cost, terms.shared, (), turn_eur, count)
+    try:
+        lines = find_termed_lines(mesh, terms, west, east)
+    except InfeasibleError:
+        assert kind == "count"
+        return
+    least = find_closing_line(mesh, cost, west, east).cost_eur
+    for line in lines:
+        assert separates(mesh, line, west, east)
+        assert line.cost_eur >= least
+    uses = np.bincount(np.concatenate([line.edges for line in lines]), minlength=mesh.edge_count)
+    assert uses.max() == 1
+
+
 # ---- places to pass and turns, against all walks
 
 

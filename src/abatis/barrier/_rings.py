@@ -1,4 +1,4 @@
-"""Kernels for one ring on a dual graph that was cut open, and for a path between two corners."""
+"""Kernels for one ring on a dual graph that was cut open."""
 
 from __future__ import annotations
 
@@ -176,58 +176,3 @@ def flood_region(
             found[size] = end
             size += 1
     return found[:size].copy()
-
-
-@njit(cache=True)
-def search_between(
-    to: np.ndarray, via: np.ndarray, weight: np.ndarray, first: int, second: int
-) -> tuple[int, np.ndarray]:
-    """Least path between two corners, searched from both ends: its weight and the mesh edges crossed.
-
-    Stops when no path can be lighter than the best meeting of the two searches (Pohl 1971).
-    """
-    count = len(to)
-    distance = np.full((2, count), FAR, np.int64)
-    parent = np.full((2, count), -1, np.int32)
-    keys = np.empty((2, 3 * count + 4), np.int64)
-    items = np.empty((2, 3 * count + 4), np.int32)
-    sizes = np.zeros(2, np.int64)
-    for way, start in ((0, first), (1, second)):
-        distance[way, start] = 0
-        sizes[way] = push_heap(keys[way], items[way], 0, 0, start)
-    best = FAR if first != second else np.int64(0)
-    meet = first if first == second else -1
-    while sizes[0] > 0 and sizes[1] > 0 and keys[0, 0] + keys[1, 0] < best:
-        way = 0 if keys[0, 0] <= keys[1, 0] else 1
-        key = keys[way, 0]
-        corner = items[way, 0]
-        sizes[way] = pop_heap(keys[way], items[way], sizes[way])
-        if key > distance[way, corner]:
-            continue
-        for slot in range(3):
-            end = to[corner, slot]
-            if end < 0:
-                continue
-            edge = via[corner, slot]
-            reach = key
-            if edge >= 0:
-                if weight[edge] < 0:
-                    continue
-                reach += weight[edge]
-            if reach < distance[way, end]:
-                distance[way, end] = reach
-                parent[way, end] = corner * 3 + slot
-                if reach + distance[1 - way, end] < best:
-                    best = reach + distance[1 - way, end]
-                    meet = end
-                sizes[way] = push_heap(keys[way], items[way], sizes[way], reach, end)
-    edges = [np.int32(-1)]
-    if meet >= 0:
-        for way in range(2):
-            here = meet
-            while parent[way, here] >= 0:
-                corner = parent[way, here] // 3
-                edges.append(via[corner, parent[way, here] % 3])
-                here = corner
-    crossed = np.array(edges, dtype=np.int32)
-    return int(best), crossed[crossed >= 0]

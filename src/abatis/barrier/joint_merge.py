@@ -98,10 +98,14 @@ def settle_with_exports(
         ):
             rows = _find_rows(mesh.cells, cells)
             rows = rows[rows >= 0]
-            rows = rows[np.isin(mesh.country[rows], now)]
-            if not keep:
-                country[rows] = then[0]
-                changed += len(rows)
+            moved = np.isin(mesh.country[rows], now)
+            if now is own:
+                # Ground that this study takes for a third country's is theirs, as they call it home.
+                moved = (moved & (not keep)) | ~np.isin(mesh.country[rows], [*own, *theirs])
+            elif keep:
+                continue
+            country[rows[moved]] = then[0]
+            changed += int(moved.sum())
     return freeze_mesh(dataclasses.replace(mesh, country=country)), changed
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from abatis.barrier import _dual, _rings
+from abatis.barrier import _between, _dual
 from abatis.barrier.line_graph import Graph
 from abatis.barrier.rings import find_ring
 from abatis.model.errors import SizeError
@@ -114,7 +114,7 @@ def _solve_parities(
     """Return bool[E]: the lightest dual edges, odd at `arcs`, whose signatures add up to `wanted`."""
     cut = np.zeros(len(graph.weight), bool)
     if bits == 0 and len(arcs) == 2:
-        weight, edges = _rings.search_between(to, graph.via, graph.weight, arcs[0], arcs[1])
+        weight, edges = _between.search_between(to, graph.via, graph.weight, arcs[0], arcs[1])
         _check_weight(int(weight))
         for edge in edges:
             cut[edge] ^= True

@@ -62,10 +62,6 @@ def find_disjoint_cuts(
                 ("line_count",),
             )
     level = _walks.level_cells(graph.neighbor, graph.edge, mesh.edge_a, flow, int(held[labels == 1][0]))
-    wanted = np.where(graph.label == 1, 0, count)
-    wrong = np.flatnonzero(inside & (graph.label > 0) & (level != wanted))
-    if len(wrong):
-        raise InputError([describe_ring_fault(name_position(mesh, int(wrong[0])))])
     a, b = level[mesh.edge_a], level[mesh.edge_b]
     on = (flow != 0) & inside[mesh.edge_a]
     return [on & ((a < line) != (b < line)) for line in range(1, count + 1)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from abatis.barrier import _dual, _rings, _walks
 from abatis.barrier.line_graph import CENT, LENGTH_BITS, Graph, name_position
-from abatis.barrier.line_parity import list_wrong_pieces, open_rim
+from abatis.barrier.line_parity import open_rim
 from abatis.barrier.line_terms import Terms
 from abatis.model.errors import Fault, InfeasibleError, InputError, SizeError
 from abatis.model.mesh import Mesh
@@ -69,17 +69,7 @@ def walk_component(mesh: Mesh, graph: Graph, inside: np.ndarray, terms: Terms) -
     best = _branch(mesh, task, terms)
     cut = np.zeros(mesh.edge_count, bool)
     cut[best.edges] = True
-    anchor = int(np.flatnonzero((graph.label > 0) & inside)[0])
-    wrong = list_wrong_pieces(graph, inside, cut, _anchor_on_rim(graph, inside, anchor))
-    if len(wrong):
-        cell = int(np.flatnonzero(graph.piece == wrong[0])[0])
-        raise InputError([describe_ring_fault(name_position(mesh, cell))])
     return cut
-
-
-def _anchor_on_rim(graph: Graph, inside: np.ndarray, fallback: int) -> int:
-    _, _, held = open_rim(graph, inside)
-    return int(held[0]) if len(held) else fallback
 
 
 def describe_ring_fault(where: str) -> Fault:

@@ -10,6 +10,7 @@ from abatis.barrier.line_sets import find_disjoint_cuts
 from abatis.barrier.line_terms import Terms, read_terms
 from abatis.barrier.line_walks import walk_component
 from abatis.barrier.options import cost_edges, find_protected_works
+from abatis.barrier.pockets import ring_pockets
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.study import Study
@@ -116,7 +117,7 @@ def find_termed_lines(
     second has the key KEY-2, and so on.
 
     In words: without places, turns and further lines this is the cheapest cut; see `walk_component` and
-    `find_disjoint_cuts` for what is exact with them.
+    `find_disjoint_cuts` for what is exact with them, and `ring_pockets` for ground off the rim.
 
     Raises
     ------
@@ -127,10 +128,11 @@ def find_termed_lines(
     for inside in list_components(graph):
         if terms.count > 1:
             parts = find_disjoint_cuts(mesh, graph, inside, terms.count, terms.shared)
+            parts = ring_pockets(mesh, graph, inside, terms, parts)
         elif terms.is_plain:
             parts = [cut_component(graph, inside)]
         else:
-            parts = [walk_component(mesh, graph, inside, terms)]
+            parts = ring_pockets(mesh, graph, inside, terms, [walk_component(mesh, graph, inside, terms)])
         for cut, part in zip(cuts, parts, strict=True):
             cut ^= part
     return tuple(

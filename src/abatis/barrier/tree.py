@@ -105,14 +105,17 @@ class TreeSearch:
     ) -> str:
         """Search until settled; `improve` is the search for plans, `report` gets (value, bound).
 
+        Called again after the deadline, it goes on where it stopped.
+
         Returns
         -------
         `gap` when the gap is proven, `time_limit` when the deadline passed first, `rounding` when a box could
         neither be settled nor divided any further.
         """
-        self.grid = make_grid(self.levels, self.incumbent.value_h)
-        self.programme = NodeProgramme(self.network.problem, self.levels, self.static, self.grid)
-        self._add_node(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), NO_ROWS, deadline)
+        if not self.nodes:
+            self.grid = make_grid(self.levels, self.incumbent.value_h)
+            self.programme = NodeProgramme(self.network.problem, self.levels, self.static, self.grid)
+            self._add_node(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), NO_ROWS, deadline)
         steps = 0
         while self._open:
             bound, index = -self._open[0][0], self._open[0][1]

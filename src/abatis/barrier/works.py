@@ -11,6 +11,7 @@ import shapely
 from abatis.barrier.closures import Closures
 from abatis.barrier.line_graph import Line
 from abatis.barrier.options import EARTH_RADIUS_KM, Way, measure_work
+from abatis.barrier.sites import TOWN_KINDS
 from abatis.ground.sources import Area, Findings
 from abatis.ground.sources.vectors import read_vector_layer
 from abatis.model.mesh import Mesh
@@ -130,11 +131,11 @@ def find_weak_places(
 
 
 def name_areas(study: Study, mesh: Mesh, edges: np.ndarray) -> tuple[np.ndarray, str]:
-    """Name the municipality of each edge, or where the study has none its country and nearest place.
+    """Name the municipality of each edge, or where the study has none its country and nearest town.
 
     Returns
     -------
-    Names (object[]), and what they are: 'municipality' or 'nearest place'.
+    Names (object[]), and what they are: 'municipality' or 'nearest town'.
 
     Raises
     ------
@@ -151,6 +152,7 @@ def name_areas(study: Study, mesh: Mesh, edges: np.ndarray) -> tuple[np.ndarray,
         names[points] = layer.names[shapes]
         return names, "municipality"
     places = study.tables["places"]
+    places = places[places["kind"].isin(TOWN_KINDS)]
     names = np.array([mesh.country_codes[one] for one in mesh.country[mesh.edge_a[edges]]], object)
     if len(places):
         x, y = places["lon"].to_numpy(float), places["lat"].to_numpy(float)
@@ -158,4 +160,4 @@ def name_areas(study: Study, mesh: Mesh, edges: np.ndarray) -> tuple[np.ndarray,
         away = np.hypot((lon[:, None] - x) * scale, lat[:, None] - y) * np.pi / 180.0 * EARTH_RADIUS_KM
         near = places["name"].to_numpy(object)[np.argmin(away, axis=1)]
         names = np.array([f"{code}, near {place}" for code, place in zip(names, near, strict=True)], object)
-    return names, "nearest place"
+    return names, "nearest town"

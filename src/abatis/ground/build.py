@@ -33,15 +33,15 @@ from abatis.model.study import Study, hash_mesh_inputs
 
 Progress = Callable[[str, float], None]
 MOST_CELLS = 3_000_000
-# Fitted to builds of the embedded example on two busy cores: 21,479 cells 5.0 s 504 MiB; 150,405 cells 10.0 s
-# 569 MiB, with pixels of 40 m 37 s 597 MiB; 1,052,873 cells 42 s 1,243 MiB.
-FIXED_MIB, CELL_KIB, PIXEL_MIB = 500.0, 0.75, 1 / 8 / 2**20
-FIXED_MINUTES, CELL_MINUTES, PIXEL_MINUTES = 0.03, 5.8e-7, 4.5e-9
+# Fitted to builds of the embedded example by one process: 21,479 cells, 14 M pixels 2.7 s 460 MiB; 150,405 cells
+# 4.9 s 527 MiB, with 90 M pixels 7.2 s 509 MiB; 1,052,873 cells 18.6 s 1,246 MiB, with 362 M pixels 31 s 1,249 MiB.
+FIXED_MIB, CELL_KIB = 440.0, 0.78
+FIXED_MINUTES, CELL_MINUTES, PIXEL_MINUTES = 0.038, 2.5e-7, 6.2e-10
 
 
 @dataclass(frozen=True)
 class SizePrediction:
-    """What building will take: `cells`, `edges`, `memory_mib`, `minutes` (two cores)."""
+    """What building will take: `cells`, `edges`, `memory_mib`, `minutes` (one process)."""
 
     cells: int
     edges: int
@@ -62,10 +62,11 @@ def predict_size(study: Study) -> SizePrediction:
     SizeError : more than 3 million cells, or more memory than the machine has free; says what to lower.
 
     Formula: cells = ground of the mesh in km2 / area of a cell at its middle; edges = 3 x cells;
-    memory = 500 MiB + 0.75 KiB per cell + 1 bit per pixel;
-    minutes = 0.03 + 5.8e-7 per cell + 4.5e-9 per pixel.
-    In words: the numbers were fitted to builds of the embedded example (up to 7 % above the memory measured
-    and 28 % above to 11 % below the time, compiled kernels at hand).
+    memory = 440 MiB + 0.78 KiB per cell; minutes = 0.038 + 2.5e-7 per cell + 6.2e-10 per pixel.
+    In words: the numbers were fitted to builds of the embedded example by one process (up to 5 % off the memory
+    measured and 19 % off the time, compiled kernels at hand). Pixels are counted tile by tile, so they take
+    time but no more memory. A dense net of roads takes about 1 KiB more per line between two junctions, each
+    further worker 400 MiB.
     """
     findings = Findings()
     ground = read_ground(study, findings)
@@ -80,7 +81,7 @@ def _predict(study: Study, ground: Ground) -> SizePrediction:
     cells = round(ground.area_km2 / h3.cell_area(middle, unit="km^2"))
     grid = plan_grid(area, study.pixel_m)
     pixels = grid.rows * grid.columns
-    memory_mib = FIXED_MIB + cells * CELL_KIB / 1024 + pixels * PIXEL_MIB
+    memory_mib = FIXED_MIB + cells * CELL_KIB / 1024
     minutes = FIXED_MINUTES + cells * CELL_MINUTES + pixels * PIXEL_MINUTES
     lower = "lower resolution or strip_km in study.toml"
     if cells > MOST_CELLS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import h3.api.numpy_int as h3
 import numpy as np
 import shapely
 
@@ -29,6 +30,7 @@ from abatis.model.study import Study
 from abatis.model.words import COVER_WORDS, FACILITY_WORDS, SLOPE_WORDS, SOIL_WORDS
 
 SMALLEST_PERCENT = 0.05
+NEAR_TIE_SHARE = 0.25
 G_PER_KG_IN_PERCENT = 10.0
 
 
@@ -48,12 +50,7 @@ def describe_cells(
     notes += note_bearing(study, cover, soil, clay)
     _note_unknown(study, counts, notes)
     people = _settle_people(study, layers, grid, geometry, counts, cover, notes)
-    country = np.where(counts.country.sum(axis=1) > 0, counts.country.argmax(axis=1), -1).astype(np.int8)
-    lost = np.flatnonzero(country < 0)
-    if lost.size:
-        centres = shapely.points(grid.lon[lost], grid.lat[lost])
-        near = np.stack([shapely.distance(centres, shape) for shape in ground.shapes], axis=1)
-        country[lost] = near.argmin(axis=1)
+    country = _settle_countries(ground, grid, counts)
     hostile = np.isin(country, np.arange(len(study.home), len(study.home) + len(study.hostile)))
     return {
         "country": country,
@@ -67,6 +64,31 @@ def describe_cells(
         "border_km": measure_border(study, ground, grid, hostile),
         "clay_percent": clay,
     }
+
+
+def _settle_countries(ground: Ground, grid: HexGrid, counts: CellCounts) -> np.ndarray:
+    """Country of each cell, int8[N]: the one with most pixels; near-ties by area, cells without by distance.
+
+    In words: pixels of two studies need not lie on each other, and a cell that a border halves could then
+    change its country from one study to the next. Its area on each side does not.
+    """
+    total = counts.country.sum(axis=1)
+    country = np.where(total > 0, counts.country.argmax(axis=1), -1).astype(np.int8)
+    if counts.country.shape[1] > 1:
+        ranked = np.sort(counts.country, axis=1)
+        halved = np.flatnonzero(
+            (ranked[:, -2] > 0) & (ranked[:, -1] - ranked[:, -2].astype(np.int64) < NEAR_TIE_SHARE * total)
+        )
+        outlines = shapely.polygons([h3.cell_to_boundary(int(cell)) for cell in grid.cells[halved]])
+        outlines = shapely.transform(outlines, lambda points: points[:, ::-1])
+        areas = [shapely.area(shapely.intersection(outlines, shape)) for shape in ground.shapes]
+        country[halved] = np.argmax(areas, axis=0)
+    lost = np.flatnonzero(country < 0)
+    if lost.size:
+        centres = shapely.points(grid.lon[lost], grid.lat[lost])
+        near = np.stack([shapely.distance(centres, shape) for shape in ground.shapes], axis=1)
+        country[lost] = near.argmin(axis=1)
+    return country
 
 
 def _average_clay(layers: Layers, grid: HexGrid, geometry: EdgeGeometry) -> np.ndarray:

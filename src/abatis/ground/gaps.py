@@ -79,7 +79,14 @@ def _is_open(cover: np.ndarray, open_words: np.ndarray, row0: int, column0: int,
 
 @njit(cache=True)
 def _is_leg_open(
-    cover: np.ndarray, open_words: np.ndarray, row0: int, column0: int, x0: float, y0: float, x1: float, y1: float
+    cover: np.ndarray,
+    open_words: np.ndarray,
+    row0: int,
+    column0: int,
+    x0: float,
+    y0: float,
+    x1: float,
+    y1: float,
 ) -> bool:
     steps = int(np.ceil(2 * np.hypot(x1 - x0, y1 - y0))) + 1
     for k in range(steps + 1):
@@ -91,7 +98,13 @@ def _is_leg_open(
 
 @njit(cache=True, nogil=True)
 def _move_to_open(
-    cover: np.ndarray, open_words: np.ndarray, row0: int, column0: int, reach: float, x: np.ndarray, y: np.ndarray
+    cover: np.ndarray,
+    open_words: np.ndarray,
+    row0: int,
+    column0: int,
+    reach: float,
+    x: np.ndarray,
+    y: np.ndarray,
 ) -> None:
     """Move points on closed ground to the nearest open pixel within reach (pixels), or to -1."""
     most = int(np.ceil(reach))

@@ -47,12 +47,12 @@ def measure_years(
     keys = np.empty(len(head) + 16)
     items = np.empty(len(head) + 16, np.int32)
     extra_h = np.zeros(max(1, len(entry_start) - 1))
+    route = np.empty(count, np.int64)
     for d in rows:
+        size = 0
         for year in range(hours.shape[1]):
-            changed = year == 0
-            for pair in range(pair_year.shape[1]):
-                changed = changed or pair_year[d, pair] == year
-            if not changed:
+            # Works only add time: a route that no new work touches stays the fastest.
+            if year > 0 and not _meets_year(route[:size], entry_start, entry_pair, pair_year[d], year):
                 hours[d, year] = hours[d, year - 1]
                 continue
             for one in range(len(entry_start) - 1):
@@ -65,6 +65,58 @@ def measure_years(
             hours[d, year] = find_guided(
                 start, head, base_h, candidate, extra_h, guide_h, source, target, distance, parent, keys, items
             )
+            size = _list_crossed(start, candidate, parent, target, hours[d, year], route)
+
+
+@njit(cache=True)
+def _list_crossed(
+    start: np.ndarray,
+    candidate: np.ndarray,
+    parent: np.ndarray,
+    target: int,
+    time_h: float,
+    route: np.ndarray,
+) -> int:
+    """Write the candidates on the route to the target; return their number."""
+    size = 0
+    if time_h == math.inf:
+        return size
+    node = target
+    while parent[node] != -1:
+        arc = parent[node]
+        if candidate[arc] >= 0:
+            route[size] = candidate[arc]
+            size += 1
+        node = np.searchsorted(start, arc, side="right") - 1
+    return size
+
+
+@njit(cache=True)
+def _meets_year(
+    route: np.ndarray, entry_start: np.ndarray, entry_pair: np.ndarray, pair_year: np.ndarray, year: int
+) -> bool:
+    """Say whether a work on one of these rows begins to hold in this year."""
+    for one in route:
+        for entry in range(entry_start[one], entry_start[one + 1]):
+            pair = entry_pair[entry]
+            if pair >= 0 and pair_year[pair] == year:
+                return True
+    return False
+
+
+@njit(cache=True)
+def meets_year(
+    route: np.ndarray,
+    entry_start: np.ndarray,
+    entry_open: np.ndarray,
+    entry_road: np.ndarray,
+    pair_year: np.ndarray,
+    year: int,
+) -> bool:
+    """Say whether a work on one of these touched edges begins to hold in this year."""
+    return _meets_year(route, entry_start, entry_open, pair_year, year) or _meets_year(
+        route, entry_start, entry_road, pair_year, year
+    )
 
 
 @njit(cache=True)
@@ -203,8 +255,11 @@ def search_marked(
     link: np.ndarray,
     ends: np.ndarray,
     best: np.ndarray,
+    found: np.ndarray,
 ) -> int:
-    """Write the least time to the nearest cell of each mark into `best`; return the cells handled.
+    """Write the least time to the nearest cell of each mark into `best`, that cell into `found` (-1 none).
+
+    Returns the number of cells handled.
 
     `slot_h` [N * 6]; `mark` int8[N], -1 where a cell is not asked for. The bucket search of
     `ground._search.search_all`, which ends once nothing can come nearer to the farthest mark.
@@ -213,6 +268,7 @@ def search_marked(
     link[:] = NOWHERE
     ends[:] = -1
     best[:] = math.inf
+    found[:] = -1
     scale = 1.0 / width_h
     limit_h = math.inf
     waiting = 0
@@ -223,6 +279,7 @@ def search_marked(
             times[s] = 0.0
             if mark[s] >= 0:
                 best[mark[s]] = 0.0
+                found[mark[s]] = s
             _link(s, 0, ends, link)
             waiting += 1
     limit_h = best.max()
@@ -249,6 +306,7 @@ def search_marked(
                     times[there] = total
                     if mark[there] >= 0 and total < best[mark[there]]:
                         best[mark[there]] = total
+                        found[mark[there]] = other
                         limit_h = best.max()
                     if link[there, 1] == NOWHERE:
                         waiting += 1
@@ -264,3 +322,28 @@ def search_marked(
             ends[BUCKETS] = -1
         turn += 1
     return handled
+
+
+@njit(cache=True)
+def list_touched(
+    neighbor: np.ndarray,
+    slot_h: np.ndarray,
+    slot_touched: np.ndarray,
+    times: np.ndarray,
+    found: np.ndarray,
+    route: np.ndarray,
+) -> int:
+    """Write the touched edges on the routes from the found cells back to the seeds; return their number."""
+    size = 0
+    for last in found:
+        cell = last
+        while cell >= 0 and times[cell] > 0.0:
+            for k in range(6):
+                other = neighbor[cell, k]
+                if other >= 0 and times[other] + slot_h[6 * cell + k] == times[cell]:
+                    if slot_touched[6 * cell + k] >= 0 and size < len(route):
+                        route[size] = slot_touched[6 * cell + k]
+                        size += 1
+                    cell = other
+                    break
+    return size

@@ -96,6 +96,7 @@ class GroundTimes:
     road_kind: np.ndarray
     touched: np.ndarray
     touched_road: np.ndarray
+    slot_touched: np.ndarray
     entry_start: np.ndarray
     entry_open: np.ndarray
     entry_road: np.ndarray
@@ -176,26 +177,35 @@ class GroundTimes:
         kernel.fill_slots(*ground, self.road_edge, road_h, scratch.slot_h)
         width = search.find_bucket_width(scratch.slot_h)
         touched_road_h = np.append(road_h, np.inf)[self.touched_road]
-        asked = [k for job in self.jobs[key] for k in job.approaches]
+        entries = (self.entry_start, self.entry_open, self.entry_road)
+        jobs = self.jobs[key]
         for plan in range(len(hours)):
+            routes = [np.empty(0, np.int64)] * len(jobs)
             for year in range(self.years):
-                if year and not (pair_year[plan] == year).any():
-                    hours[plan, year, asked] = hours[plan, year - 1, asked]
-                    continue
                 kernel.delay_slots(
-                    self.touched, *ground, touched_road_h, self.entry_start, self.entry_open, self.entry_road,
-                    pair_delay_h, pair_year[plan], year, scratch.slot_h,
+                    self.touched, *ground, touched_road_h, *entries, pair_delay_h, pair_year[plan], year,
+                    scratch.slot_h,
                 )  # fmt: skip
-                for job in self.jobs[key]:
-                    best = self.search(job, width, scratch)[0]
-                    hours[plan, year, list(job.approaches)] = best
+                for number, job in enumerate(jobs):
+                    asked = list(job.approaches)
+                    # Works only add time: routes that no new work touches stay the fastest.
+                    if year and not kernel.meets_year(routes[number], *entries, pair_year[plan], year):
+                        hours[plan, year, asked] = hours[plan, year - 1, asked]
+                        continue
+                    hours[plan, year, asked] = self.search(job, width, scratch)[0]
+                    size = kernel.list_touched(
+                        self.neighbor, scratch.slot_h, self.slot_touched, scratch.times, scratch.found,
+                        scratch.route,
+                    )  # fmt: skip
+                    routes[number] = scratch.route[:size].copy()
 
     def search(self, job: Job, width: float, scratch: _Scratch) -> tuple[np.ndarray, int]:
         """Run one search on the times in the scratch slots; return hours per mark and the cells handled."""
         best = np.empty(len(job.approaches))
+        scratch.found = np.empty(len(job.approaches), np.int64)
         handled = kernel.search_marked(
             self.neighbor, scratch.slot_h, job.seeds, job.mark, width, scratch.times, scratch.link,
-            scratch.ends, best,
+            scratch.ends, best, scratch.found,
         )  # fmt: skip
         return best, handled
 
@@ -208,6 +218,8 @@ class _Scratch:
         self.times = np.empty(cells)
         self.link = np.empty((cells, 2), np.int32)
         self.ends = np.empty((search.BUCKETS + 1, 2), np.int32)
+        self.found = np.empty(0, np.int64)
+        self.route = np.empty(cells, np.int64)
 
 
 def _bear(rule: SoilRule, value: float) -> np.ndarray:
@@ -260,12 +272,14 @@ def prepare_ground(
     touched, entry_start, entry_open, entry_road = _list_entries(works)
     road_row = np.full(mesh.edge_count, len(road_edge), np.int64)
     road_row[road_edge] = np.arange(len(road_edge))
+    slot_touched = np.full(flat.size, -1, np.int32)
+    slot_touched[position[touched]] = np.arange(len(touched), dtype=np.int32)[:, None]
     kind = np.column_stack([mesh.road_class[road_edge], mesh.surface[road_edge], mesh.structure[road_edge]])
     ground = GroundTimes(
         years, problem.approach_count, vehicles, own, uses, {}, mesh.cover, mesh.slope, mesh.soil,
         mesh.neighbor, mesh.edge_a, mesh.edge_b, position, distance_km, road_edge,
         mesh.road_m[road_edge].astype(np.float64) / 1000, kind.astype(np.int64), touched, road_row[touched],
-        entry_start, entry_open, entry_road,
+        slot_touched, entry_start, entry_open, entry_road,
     )  # fmt: skip
     _choose_jobs(ground, problem, likely, bool(seasons))
     return ground

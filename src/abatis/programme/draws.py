@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import betaincinv, ndtr, ndtri
 
 from abatis.model.errors import Fault, InputError, nearest_word
-from abatis.model.fields import empty_table, read_table
+from abatis.model.fields import read_table
 from abatis.model.study import Study
 from abatis.model.words import SEASONS
 
@@ -118,7 +118,7 @@ def collect_inputs(study: Study, with_speeds: bool = False, shape: Shape = "pert
 
 def _read_optional(study: Study, name: str, table: str) -> tuple[pd.DataFrame, list[Fault]]:
     path = study.folder / name
-    return read_table(path, table, name) if path.exists() else (empty_table(table), [])
+    return read_table(path, table, name) if path.exists() else (pd.DataFrame(), [])
 
 
 def _read_risks(

@@ -1,4 +1,4 @@
-"""Works: how long each option takes, what it uses in which year, and how its effect grows."""
+"""Spans: how long each option takes, what it uses in which year, and how its effect grows."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def time_options(study: Study, options: Sequence[SiteOption], last_year: int, fa
 def grow_effects(
     study: Study, options: Sequence[SiteOption], years: int, faults: list[Fault]
 ) -> np.ndarray:
-    """Share of its delay that an option has at age a, float64[n, 2, years]: on open ground and on roads.
+    """Share of its delay that an option has at age a, float64[n, 2, ages]: on open ground and on roads.
 
     In words: the age counts from the end of the year of completion. Straight lines join the rows of
     effects.csv; before the first row the share grows from 0, after the last it stays. Roads and bridges of an
@@ -136,7 +136,7 @@ def grow_effects(
     """
     table = study.tables["effects"]
     curves: dict[str, np.ndarray] = {}
-    ages = np.arange(years, dtype=float)
+    ages = np.arange(years + math.ceil(table["years_after"].max() if len(table) else 0), dtype=float)
     for measure in dict.fromkeys(table["measure"]):
         rows = table[table["measure"] == measure].sort_values("years_after")
         at, share = rows["years_after"].to_numpy(float), rows["share"].to_numpy(float)
@@ -155,7 +155,7 @@ def grow_effects(
             at, share = np.append(0.0, at), np.append(0.0, share)
         curves[str(measure)] = np.interp(ages, at, share)
     ways = {str(row["option"]): row for _, row in study.tables["options"].iterrows()}
-    growth = np.ones((len(options), 2, years))
+    growth = np.ones((len(options), 2, len(ages)))
     for number, option in enumerate(options):
         used = {measure for measure, _ in option.quantities}
         way = ways[option.option]

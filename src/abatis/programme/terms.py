@@ -48,7 +48,7 @@ class Terms:
 
     `years` int64[Y]; `index` float64[Y], nominal over base-year prices; `weight` float64[Y], what an hour of
     each year counts; `options` int64[n], rows of the problem; `cost_eur` float64[n, F], base-year prices by
-    fund, to the cent; `growth` float64[n, 2, Y], share of the delay on open ground and on roads by age;
+    fund, to the cent; `growth` float64[n, 2, A], share of the delay on open ground and on roads by age;
     `fixed_start`, `fixed_finish` int64[n], year rows (may be negative), NEVER when free; `paid` bool[n].
     """
 

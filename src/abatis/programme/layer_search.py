@@ -1,0 +1,110 @@
+"""Search over layers of years: the solver's own parts, with one level per approach and year."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from abatis.barrier.incumbent import Incumbent
+from abatis.barrier.levels import Levels
+from abatis.barrier.neighbourhood import LevelNeighbourhood
+from abatis.barrier.network import Network
+from abatis.barrier.programme import Relaxation, StaticRows, make_static_rows
+from abatis.barrier.search import PlanSearch
+from abatis.barrier.tree import TreeSearch
+from abatis.model.plan import Problem, find_grain
+
+FIRST_MOVES = 400
+NODE_MOVES = 32
+MOVE_EVERY = 32
+FIRST_NEARBY = 100
+ROUNDING = 1e-9
+
+
+class LayerSearch:
+    """One problem over columns (option, start year); `run` may be called again to go on.
+
+    `value_h` and `bound_h` are weighted by the layers' weights; `choice` is the best choice of columns.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        network: Network,
+        weights: Sequence[float],
+        gap: float,
+        seed: int,
+        budget: float | None = None,
+    ) -> None:
+        self.levels = make_layer_levels(network, weights)
+        total = float(problem.option_cost_eur.sum())
+        static: StaticRows = make_static_rows(problem, max(1.0, 2.0 * total) if budget is None else budget)
+        self.incumbent = Incumbent(network, self.levels, static)
+        self._search = PlanSearch(self.incumbent, seed)
+        self._nearby = LevelNeighbourhood(self.incumbent, seed)
+        self.tree = TreeSearch(network, self.levels, static, self.incumbent, gap, find_grain(problem))
+        self._top_h = float(self.levels.weight @ self.levels.high_h)
+        self._started = False
+
+    @property
+    def value_h(self) -> float:
+        """Value of the best choice."""
+        return self.incumbent.value_h
+
+    @property
+    def bound_h(self) -> float:
+        """No choice is worth more."""
+        proven = self.tree.bound_h if self.tree.nodes else self._top_h
+        return max(proven + ROUNDING * abs(proven), self.value_h)
+
+    @property
+    def choice(self) -> np.ndarray:
+        """Columns chosen, bool[columns]."""
+        best = self.incumbent.choice
+        size = self.incumbent.network.problem.option_count
+        return np.zeros(size, bool) if best is None else best > 0.5
+
+    @property
+    def is_settled(self) -> bool:
+        """True when the gap asked is proven."""
+        return self.tree.is_settled(self.bound_h * (1 - 2 * ROUNDING))
+
+    def offer(self, choice: np.ndarray) -> None:
+        """Offer a choice of columns to begin with, bool[columns]."""
+        self.incumbent.offer(choice.astype(float))
+
+    def run(self, deadline: float) -> None:
+        """Search until the gap is proven or the deadline (monotonic seconds) has passed."""
+        if not self._started:
+            self._search.start(FIRST_MOVES, deadline)
+            self._started = True
+        if self.incumbent.choice is None or time.monotonic() > deadline:
+            return
+        self.tree.run(deadline, lambda point, node: self._improve(point, node, deadline), lambda *_: None)
+
+    def _improve(self, point: Relaxation, node: int, deadline: float) -> None:
+        if node % MOVE_EVERY == 0 or node & (node - 1) == 0:
+            self._search.round_point(point.choice, deadline)
+            self._search.improve(point.choice, NODE_MOVES, deadline)
+        if node >= FIRST_NEARBY:
+            self._nearby.improve(self.tree.programme.steps, deadline)
+
+
+def make_layer_levels(network: Network, weights: Sequence[float]) -> Levels:
+    """Levels of a layered network: one per approach and layer, or one per layer for the minimum."""
+    problem = network.problem
+    before = np.array([graph.before_h for graph in network.graphs])
+    slowest = np.maximum([graph.slowest_h for graph in network.graphs], before)
+    if problem.objective != "minimum":
+        members = tuple((k,) for k in range(len(before)))
+        return Levels(members, problem.approach_weight.astype(float), before, slowest)
+    layers = len(weights)
+    each = len(before) // layers
+    return Levels(
+        tuple((k // each,) for k in range(len(before))),
+        np.array(weights, float),
+        before.reshape(layers, each).min(axis=1),
+        slowest.reshape(layers, each).min(axis=1),
+    )
