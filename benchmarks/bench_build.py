@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from _national import write_national
 
+from _national import write_national
 from abatis.ground.build import build_mesh
 from abatis.ground.tiling.cluster import Cluster
 from abatis.ground.tiling.crew import Processes
@@ -50,7 +50,7 @@ class Watch:
                     continue
             self.peak = max(self.peak, held)
 
-    def tell(self, stage: str, share: float) -> None:  # noqa: ARG002 - the shape of a progress callback
+    def tell(self, stage: str, _: float) -> None:
         """Note when a stage begins."""
         now = time.perf_counter()
         if self._now is None or self._now[0] != stage:
@@ -105,8 +105,6 @@ def run() -> list[dict[str, Any]]:
         rows = _describe_whole(_measure_apart(whole, "2"), pixels, roads)
         shutil.rmtree(whole)
         write_national(small, SMALL)
-        for folder in (small,):
-            _measure_apart(folder, "1")
         one, two = _measure_apart(small, "dask1"), _measure_apart(small, "dask2")
     return [*rows, _compare_crews(one, two)]
 
@@ -114,8 +112,9 @@ def run() -> list[dict[str, Any]]:
 def _describe_whole(found: dict[str, Any], pixels: int, roads: int) -> list[dict[str, Any]]:
     stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found["stages"].items() if seconds > 0.5)
     note = (
-        f"{found['cells']:,} cells, {found['edges']:,} edges; land cover of {pixels / 1e6:,.0f} million pixels "
-        f"(10 m) and more of 50 m in the strip, elevation of 30 m, {roads:,} road segments; two workers; s: {stages}"
+        f"{found['cells']:,} cells, {found['edges']:,} edges; land cover of {pixels / 1e6:,.0f} million "
+        f"pixels (10 m) and of 50 m in the strip, elevation of 30 m, {roads:,} road segments; two workers; "
+        f"s: {stages}"
     )
     base = {"peer": None, "ratio": None, "note": note}
     return [

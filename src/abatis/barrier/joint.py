@@ -303,7 +303,7 @@ def _close_mesh(
     inside = np.isin(owner, members)
     cost = np.full(mesh.edge_count, np.inf)
     for ground, own in zip(grounds, edge_rows, strict=True):
-        held = np.flatnonzero(own >= 0)
+        held = np.flatnonzero((own >= 0) & _touch_home(ground)[np.maximum(own, 0)])
         eur = ground.cost_eur[own[held]].copy()
         if mend:
             built = np.zeros(ground.mesh.edge_count, bool)
@@ -315,6 +315,11 @@ def _close_mesh(
     cost = np.where(usable, cost, np.inf)
     line = find_closing_line(mesh, cost, source, target, inside | source)
     return Closing(tuple(_walk_chain(mesh, cost, owner, chain) for chain in line.chains))
+
+
+def _touch_home(ground: Ground) -> np.ndarray:
+    """Return bool[E], the edges of a country's mesh that it has a say in: one of their cells is home."""
+    return np.asarray(ground.home[ground.mesh.edge_a] | ground.home[ground.mesh.edge_b])
 
 
 def _walk_chain(mesh: Mesh, cost: np.ndarray, owner: np.ndarray, chain: np.ndarray) -> Walk:

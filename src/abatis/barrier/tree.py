@@ -116,6 +116,8 @@ class TreeSearch:
             self.grid = make_grid(self.levels, self.incumbent.value_h)
             self.programme = NodeProgramme(self.network.problem, self.levels, self.static, self.grid)
             self._add_node(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), NO_ROWS, deadline)
+        else:
+            self._queue_leaves()
         steps = 0
         while self._open:
             bound, index = -self._open[0][0], self._open[0][1]
@@ -133,6 +135,12 @@ class TreeSearch:
         left = [node for node in self.nodes if node.children is None]
         settled = all(self.is_settled(node.bound_h, node.box) for node in left)
         return "gap" if settled else "rounding"
+
+    def _queue_leaves(self) -> None:
+        """Queue every leaf that is not settled: a search that was stopped may have taken one off."""
+        leaves = [(index, node) for index, node in enumerate(self.nodes) if node.children is None]
+        self._open = [(-node.bound_h, i) for i, node in leaves if not self.is_settled(node.bound_h, node.box)]
+        heapq.heapify(self._open)
 
     def _expand(self, index: int, deadline: float, improve: Callable[[Relaxation, int], None]) -> None:
         node = self.nodes[index]

@@ -40,6 +40,9 @@ KEYED_TABLES = {
     "eu_money": ("line", "name"),
     "upkeep": ("measure",),
     "liabilities": ("liability",),
+    "stocks": ("measure",),
+    "belts": ("belt",),
+    "depots": ("depot",),
     "facts": ("fact",),
     "classes": ("layer", "code"),
 }

@@ -48,6 +48,9 @@ PROGRAMME_TABLES = (
     "eu_money",
     "upkeep",
     "liabilities",
+    "stocks",
+    "belts",
+    "depots",
 )
 MESH_TABLES = ("places", "approaches", "vehicles", "speeds", "soils", "crossings", "classes")
 SPEED_WORDS = {
@@ -100,6 +103,12 @@ class Study:
     land_months: float = 12.0
     named_budget: str | None = None
     tail_years: int = 15
+    notice_h: float = 24.0
+    depot_count: int | None = None
+    depots_eur: float | None = None
+    haul_vehicle: str | None = None
+    haul_season: str = "dry"
+    access_km: float = 2.0
 
     def source_rows(self, layer: str) -> pd.DataFrame:
         """Return the rows of `sources.csv` for one layer; the file column holds absolute paths."""
@@ -238,6 +247,12 @@ _ATTRIBUTES = {
     "programme.land_months": "land_months",
     "programme.budget": "named_budget",
     "programme.tail_years": "tail_years",
+    "programme.notice_h": "notice_h",
+    "programme.depots": "depot_count",
+    "programme.depots_eur": "depots_eur",
+    "programme.haul_vehicle": "haul_vehicle",
+    "programme.haul_season": "haul_season",
+    "programme.access_km": "access_km",
 }
 
 

@@ -34,12 +34,14 @@ def measure_years(
     rows: np.ndarray,
     pair_delay_h: np.ndarray,
     pair_year: np.ndarray,
+    pair_growth: np.ndarray,
     hours: np.ndarray,
 ) -> None:
     """Write the arrival time of one approach for some draws and all years into `hours` [D, Y].
 
     `entry_start`, `entry_pair` list per candidate the works that delay it; `pair_delay_h` [D, P] their
-    drawn delays and `pair_year` [D, P] the first year row in which they hold. Only `rows` are measured.
+    drawn delays and `pair_year` [D, P] the first year row in which they hold; `pair_growth` [P, A] the share
+    of the delay by age in years. Only `rows` are measured.
     """
     count = len(start) - 1
     distance = np.empty(count)
@@ -52,18 +54,30 @@ def measure_years(
         size = 0
         for year in range(hours.shape[1]):
             # Works only add time: a route that no new work touches stays the fastest.
-            if year > 0 and not _meets_year(route[:size], entry_start, entry_pair, pair_year[d], year):
+            if year > 0 and not _meets_year(
+                route[:size], entry_start, entry_pair, pair_year[d], pair_growth, year
+            ):
                 hours[d, year] = hours[d, year - 1]
                 continue
             for one in range(len(entry_start) - 1):
                 total = 0.0
                 for entry in range(entry_start[one], entry_start[one + 1]):
                     pair = entry_pair[entry]
-                    if pair_year[d, pair] <= year:
-                        total += pair_delay_h[d, pair]
+                    total += _grow(pair_delay_h[d, pair], pair_growth[pair], year - pair_year[d, pair])
                 extra_h[one] = total
             hours[d, year] = find_guided(
-                start, head, base_h, candidate, extra_h, guide_h, source, target, distance, parent, keys, items
+                start,
+                head,
+                base_h,
+                candidate,
+                extra_h,
+                guide_h,
+                source,
+                target,
+                distance,
+                parent,
+                keys,
+                items,
             )
             size = _list_crossed(start, candidate, parent, target, hours[d, year], route)
 
@@ -92,14 +106,33 @@ def _list_crossed(
 
 
 @njit(cache=True)
+def _grow(delay_h: float, growth: np.ndarray, age: int) -> float:
+    """Delay of a work of this age; 0 before it holds."""
+    if age < 0:
+        return 0.0
+    return snap(delay_h * growth[min(age, len(growth) - 1)])
+
+
+@njit(cache=True)
 def _meets_year(
-    route: np.ndarray, entry_start: np.ndarray, entry_pair: np.ndarray, pair_year: np.ndarray, year: int
+    route: np.ndarray,
+    entry_start: np.ndarray,
+    entry_pair: np.ndarray,
+    pair_year: np.ndarray,
+    pair_growth: np.ndarray,
+    year: int,
 ) -> bool:
-    """Say whether a work on one of these rows begins to hold in this year."""
+    """Say whether a work on one of these rows begins to hold, or grows, in this year."""
     for one in route:
         for entry in range(entry_start[one], entry_start[one + 1]):
             pair = entry_pair[entry]
-            if pair >= 0 and pair_year[pair] == year:
+            if pair < 0:
+                continue
+            age = year - pair_year[pair]
+            last = pair_growth.shape[1] - 1
+            if age == 0 or (
+                age > 0 and pair_growth[pair, min(age, last)] != pair_growth[pair, min(age - 1, last)]
+            ):
                 return True
     return False
 
@@ -111,11 +144,12 @@ def meets_year(
     entry_open: np.ndarray,
     entry_road: np.ndarray,
     pair_year: np.ndarray,
+    pair_growth: np.ndarray,
     year: int,
 ) -> bool:
-    """Say whether a work on one of these touched edges begins to hold in this year."""
-    return _meets_year(route, entry_start, entry_open, pair_year, year) or _meets_year(
-        route, entry_start, entry_road, pair_year, year
+    """Say whether a work on one of these touched edges begins to hold, or grows, in this year."""
+    return _meets_year(route, entry_start, entry_open, pair_year, pair_growth, year) or _meets_year(
+        route, entry_start, entry_road, pair_year, pair_growth, year
     )
 
 
@@ -225,6 +259,7 @@ def delay_slots(
     entry_road: np.ndarray,
     pair_delay_h: np.ndarray,
     pair_year: np.ndarray,
+    pair_growth: np.ndarray,
     year: int,
     slot_h: np.ndarray,
 ) -> None:
@@ -235,11 +270,11 @@ def delay_slots(
         road_h = touched_road_h[i]
         for entry in range(entry_start[i], entry_start[i + 1]):
             pair = entry_open[entry]
-            if pair >= 0 and pair_year[pair] <= year:
-                open_h += pair_delay_h[pair]
+            if pair >= 0:
+                open_h += _grow(pair_delay_h[pair], pair_growth[pair], year - pair_year[pair])
             pair = entry_road[entry]
-            if pair >= 0 and pair_year[pair] <= year:
-                road_h += pair_delay_h[pair]
+            if pair >= 0:
+                road_h += _grow(pair_delay_h[pair], pair_growth[pair], year - pair_year[pair])
         slot_h[position[e, 0]] = min(open_h, road_h)
         slot_h[position[e, 1]] = min(open_h, road_h)
 

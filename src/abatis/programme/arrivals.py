@@ -35,7 +35,7 @@ class Arrivals(Protocol):
         ----------
         values : drawn inputs [D, Q].
         seasons : drawn season [D], None when every approach keeps its own.
-        pair_delay_h : drawn delays [D, P].
+        pair_delay_h : drawn delays, per plan [plans, D, P].
         pair_year : first year row in which a work holds, per plan [plans, D, P]; Y when never.
         """
         ...
@@ -54,6 +54,7 @@ class GraphTimes:
     graphs: dict[tuple[int, int], ApproachGraph]
     entry_start: np.ndarray
     entry_pair: np.ndarray
+    pair_growth: np.ndarray
 
     def measure(
         self,
@@ -70,8 +71,8 @@ class GraphTimes:
             for plan in range(plans):
                 kernel.measure_years(
                     graph.start, graph.head, graph.base_h, graph.candidate, graph.guide_h, graph.source,
-                    graph.target, self.entry_start, self.entry_pair, rows, pair_delay_h, pair_year[plan],
-                    hours[plan, approach],
+                    graph.target, self.entry_start, self.entry_pair, rows, pair_delay_h[plan],
+                    pair_year[plan], self.pair_growth, hours[plan, approach],
                 )  # fmt: skip
         return np.ascontiguousarray(hours.transpose(0, 2, 3, 1))
 
@@ -113,6 +114,7 @@ def prepare_graphs(
         dict(zip(keys, network.graphs, strict=True)),
         np.asarray(network.candidate_start, np.int64),
         np.array(pairs, np.int64),
+        works.pair_growth,
     )
 
 
@@ -134,7 +136,9 @@ def spread_seasons(
         problem,
         open_h=np.array([one.open_h for one in times]),
         road_h=np.array([one.road_h for one in times]),
-        approach_keys=tuple(f"{problem.approach_keys[k]}_{use[1]}" for k, use in zip(rows, uses, strict=True)),
+        approach_keys=tuple(
+            f"{problem.approach_keys[k]}_{use[1]}" for k, use in zip(rows, uses, strict=True)
+        ),
         approach_names=tuple(problem.approach_names[k] for k in rows),
         approach_group=np.array([groups.index(use) for use in uses], np.int32),
         approach_weight=problem.approach_weight[rows] / len(seasons),

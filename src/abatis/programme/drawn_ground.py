@@ -30,7 +30,7 @@ from abatis.programme.drawn_works import Works
 
 @dataclass(frozen=True)
 class SoilRule:
-    """How one ground of one vehicle and season follows from its drawn bearing or moisture (column `column`)."""
+    """How one ground of one vehicle and season follows from its drawn bearing or moisture."""
 
     word: int
     column: int
@@ -44,8 +44,8 @@ class SoilRule:
 class Use:
     """One vehicle in one season: the columns of the drawn values that make its speeds, and what is fixed.
 
-    `cover`, `slope`, `soil`, `road` columns per word; `surface`, `structure` columns (-1 no row); `distance_km`
-    inf where open ground is closed; `heavy` bool per road edge closed to its weight.
+    `cover`, `slope`, `soil`, `road` columns per word; `surface`, `structure` columns (-1 no row); `heavy`
+    bool per road edge closed to its weight.
     """
 
     base: int
@@ -114,7 +114,12 @@ class GroundTimes:
         for draw in range(len(values)):
             for vehicle, season in self._list_uses(None if seasons is None else int(seasons[draw])):
                 self._measure_use(
-                    (vehicle, season), values[draw], pair_delay_h[draw], pair_year[:, draw], scratch, hours[:, draw]
+                    (vehicle, season),
+                    values[draw],
+                    pair_delay_h[:, draw],
+                    pair_year[:, draw],
+                    scratch,
+                    hours[:, draw],
                 )
         return hours
 
@@ -183,8 +188,8 @@ class GroundTimes:
             routes = [np.empty(0, np.int64)] * len(jobs)
             for year in range(self.years):
                 kernel.delay_slots(
-                    self.touched, *ground, touched_road_h, *entries, pair_delay_h, pair_year[plan], year,
-                    scratch.slot_h,
+                    self.touched, *ground, touched_road_h, *entries, pair_delay_h[plan], pair_year[plan],
+                    year, scratch.slot_h,
                 )  # fmt: skip
                 for number, job in enumerate(jobs):
                     asked = list(job.approaches)
@@ -224,9 +229,7 @@ class _Scratch:
 
 def _bear(rule: SoilRule, value: float) -> np.ndarray:
     """Speed factor of a ground that bears (or holds water) like this, by the rules of `ground.bearing`."""
-    strength = (
-        np.array([value]) if rule.bears else compute_soil_strength(max(value, 1e-6), rule.clay_percent)
-    )
+    strength = np.array([value]) if rule.bears else compute_soil_strength(max(value, 1e-6), rule.clay_percent)
     return compute_slowdown(strength, rule.need, rule.full_ratio)
 
 
@@ -307,7 +310,9 @@ def _prepare_use(
     missing = [f for f in ("base", "cover", "slope", "soil", "road") if (columns[f] < 0).any()]
     if missing:
         told = f"has no {' '.join(missing)} value for {vehicle} in {season}"
-        raise InputError([Fault(told, "tables/speeds.csv", remedy="add rows; vehicle and season may be 'any'")])
+        raise InputError(
+            [Fault(told, "tables/speeds.csv", remedy="add rows; vehicle and season may be 'any'")]
+        )
     table = study.tables["vehicles"]
     weight_t = float(table.loc[table["vehicle"] == vehicle, "weight_t"].iloc[0])
     heavy = weight_t > mesh.max_weight_t[road_edge] if weight_t > 0 else np.zeros(len(road_edge), bool)
@@ -345,7 +350,7 @@ def _list_entries(works: Works) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 
 
 def _choose_jobs(ground: GroundTimes, problem: Problem, likely: np.ndarray, any_season: bool) -> None:
-    """Choose per approach the side its search starts from: the one that handles fewer cells when undelayed."""
+    """Choose per approach the side its search starts from: the one that handles fewer cells."""
     for key, use in ground.uses.items():
         scratch = _Scratch(len(ground.neighbor))
         slowness, road_h = ground.compute_ground(use, likely)
@@ -358,7 +363,9 @@ def _choose_jobs(ground: GroundTimes, problem: Problem, likely: np.ndarray, any_
         for k, vehicle in enumerate(ground.vehicles):
             if vehicle != key[0] or (key[1] != ground.own_season[k] and not any_season):
                 continue
-            ends = [np.asarray(one[k], np.int64) for one in (problem.approach_sources, problem.approach_targets)]
+            ends = [
+                np.asarray(one[k], np.int64) for one in (problem.approach_sources, problem.approach_targets)
+            ]
             counted = []
             for seeds, aims in (ends, ends[::-1]):
                 job = Job(seeds, _mark(len(ground.neighbor), [aims]), (k,))

@@ -55,7 +55,8 @@ class DatedPlan:
     """A plan with years: `options` rows of the problem, first and last building year of each.
 
     A barrier holds from its finish year on, that year counted. `total_budget_eur` is the money of all years,
-    `budget_eur` float64[Y] that of each, empty when only the total counts.
+    `budget_eur` float64[Y] that of each, empty when only the total counts. `watched` bool[n] says which
+    options are observed; a barrier that nobody watches keeps the drawn `left_share` of its delay.
     """
 
     name: str
@@ -64,6 +65,7 @@ class DatedPlan:
     finish_year: np.ndarray
     total_budget_eur: float
     budget_eur: np.ndarray
+    watched: np.ndarray
 
 
 def list_measures(study: Study, siting: Siting) -> list[dict[str, str]]:
@@ -158,6 +160,7 @@ def date_plan(
     finish_year: np.ndarray,
     start_year: np.ndarray | None = None,
     budget_eur: np.ndarray | None = None,
+    watched: np.ndarray | None = None,
 ) -> DatedPlan:
     """Give the options of a plan their years.
 
@@ -167,6 +170,7 @@ def date_plan(
     finish_year : int[n], calendar year in which each option of the plan is finished, in its order.
     start_year : int[n]; the finish year when left out.
     budget_eur : float64[Y], money of each year; only the total when left out.
+    watched : bool[n], options that are observed; all when left out.
 
     Raises
     ------
@@ -186,7 +190,8 @@ def date_plan(
     if faults:
         raise InputError(faults)
     yearly = np.empty(0) if budget_eur is None else np.asarray(budget_eur, np.float64)
-    return DatedPlan(plan.name, options, start, finish, plan.budget_eur, yearly)
+    seen = np.ones(len(options), bool) if watched is None else np.asarray(watched, bool)
+    return DatedPlan(plan.name, options, start, finish, plan.budget_eur, yearly, seen)
 
 
 def find_options(plan: Plan, problem: Problem) -> np.ndarray:

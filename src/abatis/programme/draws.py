@@ -107,7 +107,9 @@ def collect_inputs(study: Study, with_speeds: bool = False, shape: Shape = "pert
     faults += wrong
     if faults:
         raise InputError(faults)
-    notes = [f"{key}: {source} ({tag})" for key, (*_, source, tag) in DEFAULT_RISKS.items() if key not in given]
+    notes = [
+        f"{key}: {source} ({tag})" for key, (*_, source, tag) in DEFAULT_RISKS.items() if key not in given
+    ]
     if pairs.empty:
         notes.append(
             "inputs are drawn independently: no tables/risk_correlations.csv; if prices rise together, sums "
@@ -181,7 +183,9 @@ def _list_speed_quantities(study: Study) -> list[Quantity]:
     return [
         Quantity(
             ":".join(("speed", row["vehicle"], row["season"], row["factor"], row["word"])),
-            *(float(row[column]) for column in ("low", "mode", "high")),
+            float(row["low"]),
+            float(row["mode"]),
+            float(row["high"]),
             str(row["source"]),
             str(row["tag"]),
         )
@@ -194,10 +198,9 @@ def _list_soil_quantities(study: Study) -> list[Quantity]:
     found = []
     for _, row in study.tables["soils"].iterrows():
         name = "bearing_{}kpa" if row["bearing_kpa"] >= 0 else "moisture_{}percent"
-        values = (float(row[name.format(part)]) for part in ("low_", "", "high_"))
-        found.append(
-            Quantity(f"soil:{row['ground']}:{row['season']}", *values, str(row["source"]), str(row["tag"]))
-        )
+        low, mode, high = (float(row[name.format(part)]) for part in ("low_", "", "high_"))
+        key = f"soil:{row['ground']}:{row['season']}"
+        found.append(Quantity(key, low, mode, high, str(row["source"]), str(row["tag"])))
     return found
 
 
@@ -244,7 +247,9 @@ def build_correlation(pairs: pd.DataFrame, keys: Sequence[str]) -> tuple[np.ndar
                         nearest_word(name, [*families, *keys]),
                     )
                 )
-        if frozenset(names) in seen or (names[0] == names[1] and names[0] in keys and names[0] not in families):
+        if frozenset(names) in seen or (
+            names[0] == names[1] and names[0] in keys and names[0] not in families
+        ):
             told = f"'{names[0]}' and '{names[1]}' stand twice or are one input"
             faults.append(Fault(told, CORRELATIONS_FILE, int(str(number)), "a", "delete one"))
         seen.add(frozenset(names))
@@ -265,8 +270,8 @@ def _check_definite(matrix: np.ndarray, keys: Sequence[str]) -> list[Fault]:
     words = ", ".join(keys[i] for i in sorted(most))
     return [
         Fault(
-            f"are not positive semi-definite (least eigenvalue {values[0]:.3g}): no numbers can hang together "
-            f"like this, first of all {words}",
+            f"are not positive semi-definite (least eigenvalue {values[0]:.3g}): no numbers can hang "
+            f"together like this, first of all {words}",
             CORRELATIONS_FILE,
             column="correlation",
             remedy="bring these correlations closer to 0",
@@ -340,7 +345,7 @@ def check_draws(count: int) -> None:
 
 
 def correlate_uniforms(uniform: np.ndarray, correlation: np.ndarray) -> np.ndarray:
-    """Let independent uniform numbers hang together, float64[D, Q]; inputs without partner stay as they are."""
+    """Let independent uniform numbers hang together, float64[D, Q]; others stay as they are."""
     linked = np.flatnonzero((correlation != np.eye(len(correlation))).any(axis=1))
     if not linked.size:
         return uniform

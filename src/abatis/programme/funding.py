@@ -86,7 +86,11 @@ def _choose_amounts(
     rows = budgets[budgets["budget"] == named_budget]
     if rows.empty:
         remedy = nearest_word(named_budget, dict.fromkeys(budgets["budget"]))
-        return named_budget, {}, [Fault(f"has no budget '{named_budget}'", "tables/budgets.csv", None, "budget", remedy)]
+        return (
+            named_budget,
+            {},
+            [Fault(f"has no budget '{named_budget}'", "tables/budgets.csv", None, "budget", remedy)],
+        )
     missing = [line for line in study.tables["budget"]["line"] if line not in set(rows["line"])]
     faults = [
         Fault(
@@ -117,7 +121,13 @@ def _spread_line(study: Study, line: Line, years: np.ndarray, faults: list[Fault
     for row, year in rows["year"].items():
         if not years[0] <= year <= years[-1]:
             faults.append(
-                Fault(f"{int(year)} lies outside the programme, {span}", place, int(str(row)), "year", "delete the row")
+                Fault(
+                    f"{int(year)} lies outside the programme, {span}",
+                    place,
+                    int(str(row)),
+                    "year",
+                    "delete the row",
+                )
             )
     faults += [
         Fault(
@@ -183,7 +193,9 @@ def _assign_measures(
             fund_of[measure] = 0
         else:
             text = f"measure '{measure}' of the plan is paid by no line"
-            faults.append(Fault(text, place, None, "measure", "add a row, or a planned line that names no measure"))
+            faults.append(
+                Fault(text, place, None, "measure", "add a row, or a planned line that names no measure")
+            )
     return tuple(funds), fund_of
 
 

@@ -27,7 +27,6 @@ def place_serially(limits: Limits, order: Sequence[int], groups: Sequence[np.nda
     groups : for each lot the options that use it; where an option alone is too small an order, the next
         wanted ones of its lot start with it.
     """
-    years = limits.possible.shape[1]
     start = np.full(len(limits.possible), NEVER, np.int64)
     use = np.zeros(len(limits.limit))
     roof = limits.limit + limits.spare
@@ -48,7 +47,6 @@ def place_serially(limits: Limits, order: Sequence[int], groups: Sequence[np.nda
         if len(waiting) == len(left):
             break
         left = waiting
-    assert years >= 1
     return start
 
 
@@ -69,7 +67,12 @@ def _find_place(
         for other in order:
             if (total <= roof).all():
                 return members, int(year)
-            if other in partners and other != option and start[other] == NEVER and limits.possible[other, year]:
+            if (
+                other in partners
+                and other != option
+                and start[other] == NEVER
+                and limits.possible[other, year]
+            ):
                 members.append(other)
                 total = total + _column(limits, other * years + year)
         if (total <= roof).all():
@@ -186,9 +189,7 @@ class Improver:
             before = timeline.share_effects(late_finish, year)[options]
             age = year - finish
             last_age = terms.growth.shape[2] - 1
-            now = np.where(
-                (age >= 0)[:, None], terms.growth[options, :, np.clip(age, 0, last_age)], 0.0
-            )
+            now = np.where((age >= 0)[:, None], terms.growth[options, :, np.clip(age, 0, last_age)], 0.0)
             added = np.maximum(0.0, now - before)
             if added.any():
                 layers.append(Layer(float(terms.weight[year]), timeline.sum_delays(late_finish, year), added))

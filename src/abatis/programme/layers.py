@@ -61,7 +61,8 @@ def join_layers(
         delays.append(delay_h)
         longest_h = _sum_longest(owner, options[column], delay_h, size)
         graphs += [
-            _shift_graph(graph, layer.base_h, longest_h, counts > 0, number * size) for graph in network.graphs
+            _shift_graph(graph, layer.base_h, longest_h, counts > 0, number * size)
+            for graph in network.graphs
         ]
     problem = _make_problem(timeline, layers, options, cost, rules, np.concatenate(delays))
     return problem, replace(
@@ -114,7 +115,9 @@ def _shift_graph(
     tail = np.repeat(np.arange(len(graph.nodes)), np.diff(graph.start))
     guide = _measure(graph.head, tail, hours, graph.target, len(graph.nodes))
     reached = _measure(tail, graph.head, hours, graph.source, len(graph.nodes))
-    slowest_h = float(_measure(tail, graph.head, hours + longest, graph.source, len(graph.nodes))[graph.target])
+    slowest_h = float(
+        _measure(tail, graph.head, hours + longest, graph.source, len(graph.nodes))[graph.target]
+    )
     with np.errstate(invalid="ignore"):
         kept = reached[tail] + hours + guide[graph.head] <= slowest_h * (1 + ROUNDING) + ROUNDING
     start = np.append(0, np.cumsum(np.bincount(tail[kept], minlength=len(graph.nodes)))).astype(np.int64)
@@ -179,4 +182,3 @@ def _make_problem(
         option_road_h=np.concatenate([layer.base_h for layer in layers]),
         rules=tuple(rules),
     )
-

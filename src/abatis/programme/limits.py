@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csc_matrix, csr_matrix, vstack
 
+from abatis.model.errors import InfeasibleError
 from abatis.programme.terms import NEVER, Terms
 
 SLACK = 1e-9
@@ -73,6 +74,10 @@ def make_limits(terms: Terms) -> Limits:
     started in t, least - units of all started in t <= 0. Order: for each option `a` of a rule with set B and
     each t, [a started by t] - share of B finished before t <= 0.
     In words: unspent money moves on by its share; orders of one year are one lot.
+
+    Raises
+    ------
+    InfeasibleError : what is built or contracted already breaks money or capacity.
     """
     count, years = terms.option_count, terms.year_count
     share, done = lay_out_payments(terms), lay_out_fixed(terms)
@@ -85,8 +90,13 @@ def make_limits(terms: Terms) -> Limits:
         for year in range(years):
             used = float(capacity.units @ done[:, year])
             name = f"{capacity.name}, {terms.years[year]}"
-            blocks.append(("capacity", name, capacity.units[:, None] * share[:, :, year], capacity.limit - used))
-    rows = [(kind, name, csr_matrix((matrix * possible).reshape(1, -1)), b) for kind, name, matrix, b in blocks]
+            blocks.append(
+                ("capacity", name, capacity.units[:, None] * share[:, :, year], capacity.limit - used)
+            )
+    rows = [
+        (kind, name, csr_matrix((matrix * possible).reshape(1, -1)), b) for kind, name, matrix, b in blocks
+    ]
+    _check_fixed(blocks)
     rows += _list_lots(terms, possible) + _list_orders(terms, possible)
     kept = [one for one in rows if one[2].nnz and one[2].data.clip(min=0.0).sum() > one[3] - SLACK]
     matrix = _stack([one[2] for one in kept], count * years)
@@ -100,9 +110,14 @@ def make_limits(terms: Terms) -> Limits:
     )
 
 
-def _stack(rows: list[csr_matrix], width: int) -> csr_matrix:
-    from scipy.sparse import vstack
+def _check_fixed(blocks: list[tuple[str, str, np.ndarray, float]]) -> None:
+    """Raise when built and contracted works alone break money or capacity."""
+    broken = [name for _, name, _, limit in blocks if limit < -SLACK]
+    if broken:
+        raise InfeasibleError("works built or contracted already break: " + "; ".join(broken), broken)
 
+
+def _stack(rows: list[csr_matrix], width: int) -> csr_matrix:
     return csr_matrix(vstack(rows)) if rows else csr_matrix((0, width))
 
 

@@ -16,6 +16,8 @@ from abatis.model.mesh import Mesh
 from abatis.model.study import Study
 from abatis.programme import _kernels as kernel
 from abatis.programme.arrivals import Arrivals, prepare_graphs
+from abatis.programme.drawn_ground import prepare_ground
+from abatis.programme.drawn_works import DatedPlan, Works, collect_works
 from abatis.programme.draws import (
     RiskInputs,
     Shape,
@@ -25,8 +27,6 @@ from abatis.programme.draws import (
     draw_uniforms,
     draw_values,
 )
-from abatis.programme.drawn_ground import prepare_ground
-from abatis.programme.drawn_works import DatedPlan, Works, collect_works
 
 BLOCK = 25
 SPEED_FAMILIES = ("speed", "soil")
@@ -35,7 +35,7 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Draws:
-    """D drawn worlds: `values` [D, Q], `seasons` int8[D] or None, `luck` [D, P] (a work fails below a chance)."""
+    """D drawn worlds: `values` [D, Q], `seasons` int8[D] or None, `luck` [D, P] uniform."""
 
     values: np.ndarray
     seasons: np.ndarray | None
@@ -43,9 +43,7 @@ class Draws:
 
     def take(self, rows: slice) -> Draws:
         """Return some of the draws."""
-        return Draws(
-            self.values[rows], None if self.seasons is None else self.seasons[rows], self.luck[rows]
-        )
+        return Draws(self.values[rows], None if self.seasons is None else self.seasons[rows], self.luck[rows])
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class RiskCase:
     """Everything that draws act on, laid out once: inputs, works, plans and the times machine.
 
     `plan_first`, `plan_last` int[plans, O]: first and last building year row of each option, -1 where the
-    plan does not build it.
+    plan does not build it; `plan_watched` bool[plans, O].
     """
 
     inputs: RiskInputs
@@ -62,23 +60,16 @@ class RiskCase:
     plans: tuple[DatedPlan, ...]
     plan_first: np.ndarray
     plan_last: np.ndarray
+    plan_watched: np.ndarray
     arrivals: Arrivals
     approach_keys: tuple[str, ...]
     weight: np.ndarray
     objective: str
 
-    def column(self, key: str) -> int:
-        """Return the column of an input among the drawn values."""
-        return self.inputs.keys.index(key)
-
-    def columns(self, family: str) -> np.ndarray:
-        """Return the column of `family:measure` for each measure of the works, int64[M]."""
-        return np.array([self.column(f"{family}:{key}") for key in self.works.measures], np.int64)
-
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the draws give: `hours` [plans, D, Y, K], `spend_eur` [plans, D, Y + 1], the last after the years."""
+    """What the draws give: `hours` [plans, D, Y, K], `spend_eur` [plans, D, Y + 1] (last: later)."""
 
     hours: np.ndarray
     spend_eur: np.ndarray
@@ -127,10 +118,12 @@ def prepare_case(
     works = collect_works(study, mesh, siting, np.concatenate([one.options for one in plans]))
     first = np.full((len(plans), len(works.options)), -1, np.int64)
     last = first.copy()
+    watched = np.ones(first.shape, bool)
     for row, one in enumerate(plans):
         place = works.find_rows(one.options)
         first[row, place] = one.start_year - years[0]
         last[row, place] = one.finish_year - years[0]
+        watched[row, place] = one.watched
     seasons = tuple(word for word, _ in inputs.season_share)
     problem = siting.problem
     if with_speeds:
@@ -150,6 +143,7 @@ def prepare_case(
         tuple(plans),
         first,
         last,
+        watched,
         arrivals,
         problem.approach_keys,
         problem.approach_weight,
@@ -178,11 +172,14 @@ def make_draws(case: RiskCase, seed: int, first: int, count: int) -> Draws:
     ------
     InputError : not one draw is asked for.
     """
+    return draw_worlds(case.inputs, case.works, seed, first, count)
+
+
+def draw_worlds(inputs: RiskInputs, works: Works, seed: int, first: int, count: int) -> Draws:
+    """Draw worlds for some works; see `make_draws`."""
     check_draws(count)
-    luck = draw_uniforms((f"luck:{key}" for key in case.works.pair_keys), seed, first, count)
-    return Draws(
-        draw_values(case.inputs, seed, first, count), draw_seasons(case.inputs, seed, first, count), luck
-    )
+    luck = draw_uniforms((f"luck:{key}" for key in works.pair_keys), seed, first, count)
+    return Draws(draw_values(inputs, seed, first, count), draw_seasons(inputs, seed, first, count), luck)
 
 
 def measure_draws(case: RiskCase, draws: Draws) -> Outcome:
@@ -193,37 +190,59 @@ def measure_draws(case: RiskCase, draws: Draws) -> Outcome:
     case : from `prepare_case`.
     draws : D worlds.
 
-    Formula: delay of a work = drawn delay x (drawn share left if it fails, else 1); it holds from the year
-    finish + round(slip + land lateness) on; cost = units x drawn unit cost x price level, spent evenly from
-    the first building year to the last, late years included.
+    Formula: delay of a work = drawn delay x (drawn share left if it fails or is not watched, else 1); it
+    holds from the year finish + round(slip + land lateness) on; cost = units x drawn unit cost x price
+    level, spent evenly from the first building year to the last, late years included.
     In words: an option is as late as the latest of its measures; land lateness hits options that take land.
     Each draw's arrival times are exact shortest times.
     """
     works, values = case.works, draws.values
-    pair_m = works.pair_measure
-    failed = draws.luck < values[:, case.columns("failure")][:, pair_m]
-    left = np.where(failed, values[:, [case.column("left_share")]], 1.0)
-    pair_delay = snap_delays(values[:, case.columns("delay")][:, pair_m] * left)
+    pair_delay = draw_delays(case.inputs, works, draws, case.plan_watched)
     late = _count_late_years(case, values)
     last = np.where(case.plan_last[:, None, :] >= 0, case.plan_last[:, None, :] + late[None], len(case.years))
     pair_year = np.ascontiguousarray(np.minimum(last, len(case.years))[:, :, works.pair_option])
     hours = case.arrivals.measure(values, draws.seasons, pair_delay, pair_year)
-    pair_eur = values[:, case.columns("cost")][:, pair_m] * works.pair_units
-    pair_eur = pair_eur * values[:, [case.column("price_level")]]
+    unit_eur = values[:, find_columns(case.inputs, works, "cost")][:, works.pair_measure]
+    pair_eur = unit_eur * works.pair_units * values[:, [case.inputs.keys.index("price_level")]]
     spend = np.zeros((len(case.plans), len(values), len(case.years) + 1))
     for plan in range(len(case.plans)):
         kernel.spread_money(works.pair_option, pair_eur, case.plan_first[plan], last[plan], spend[plan])
     return Outcome(hours, spend)
 
 
+def find_columns(inputs: RiskInputs, works: Works, family: str) -> np.ndarray:
+    """Return the column of `family:measure` for each measure of the works, int64[M]."""
+    place = {key: column for column, key in enumerate(inputs.keys)}
+    return np.array([place[f"{family}:{key}"] for key in works.measures], np.int64)
+
+
+def draw_delays(inputs: RiskInputs, works: Works, draws: Draws, watched: np.ndarray) -> np.ndarray:
+    """Return the delay of every work, hours float64[plans, D, P].
+
+    Parameters
+    ----------
+    inputs, works : what is uncertain and what is built.
+    draws : D worlds.
+    watched : bool[plans, O], options that are observed.
+
+    In words: a work that fails, or that nobody watches, keeps the drawn share of its delay; one that does
+    both loses it once.
+    """
+    values, pair_m = draws.values, works.pair_measure
+    failed = draws.luck < values[:, find_columns(inputs, works, "failure")][:, pair_m]
+    weak = failed[None] | ~watched[:, None, works.pair_option]
+    left = np.where(weak, values[None, :, [inputs.keys.index("left_share")]], 1.0)
+    return snap_delays(values[:, find_columns(inputs, works, "delay")][None, :, pair_m] * left)
+
+
 def _count_late_years(case: RiskCase, values: np.ndarray) -> np.ndarray:
     """Whole years by which each option is late, int64[D, O]."""
     works = case.works
-    slip = values[:, case.columns("slip_years")][:, works.pair_measure]
+    slip = values[:, find_columns(case.inputs, works, "slip_years")][:, works.pair_measure]
     late = np.zeros((len(values), len(works.options)))
     for pair, option in enumerate(works.pair_option):
         late[:, option] = np.maximum(late[:, option], slip[:, pair])
-    late += np.where(works.takes_land, values[:, [case.column("land_years")]], 0.0)
+    late += np.where(works.takes_land, values[:, [case.inputs.keys.index("land_years")]], 0.0)
     return np.floor(late + 0.5).astype(np.int64)
 
 

@@ -125,9 +125,7 @@ def time_options(study: Study, options: Sequence[SiteOption], last_year: int, fa
     return spans
 
 
-def grow_effects(
-    study: Study, options: Sequence[SiteOption], years: int, faults: list[Fault]
-) -> np.ndarray:
+def grow_effects(study: Study, options: Sequence[SiteOption], years: int, faults: list[Fault]) -> np.ndarray:
     """Share of its delay that an option has at age a, float64[n, 2, ages]: on open ground and on roads.
 
     In words: the age counts from the end of the year of completion. Straight lines join the rows of
@@ -193,14 +191,18 @@ def _find_regions(study: Study, sites: Mapping[str, Site], faults: list[Fault]) 
     clashes: dict[tuple[str, str], tuple[int, str]] = {}
     for row, region in regions.iterrows():
         for key, site in sites.items():
-            inside = region["west"] <= site.lon < region["east"] and region["south"] <= site.lat < region["north"]
+            inside = (
+                region["west"] <= site.lon < region["east"] and region["south"] <= site.lat < region["north"]
+            )
             if inside and key in found:
                 clashes.setdefault((found[key], str(region["region"])), (int(str(row)), site.name))
             elif inside:
                 found[key] = str(region["region"])
     for (first, second), (row, name) in clashes.items():
         text = f"regions '{first}' and '{second}' both hold the site {name}"
-        faults.append(Fault(text, "tables/regions.csv", row, "region", "draw them so that they do not overlap"))
+        faults.append(
+            Fault(text, "tables/regions.csv", row, "region", "draw them so that they do not overlap")
+        )
     for row, region in regions.iterrows():
         for low, high in (("west", "east"), ("south", "north")):
             if not region[low] < region[high]:
@@ -228,9 +230,17 @@ def read_lots(
         price = least * cost_of[measure]
         paid = float(fund_eur[fund_of[measure]]) if measure in fund_of else math.inf
         if price > paid:
-            text = f"a lot of {least:g} {measure} costs {price:,.0f} EUR, more than its line has ({paid:,.0f})"
+            text = (
+                f"a lot of {least:g} {measure} costs {price:,.0f} EUR, more than its line has ({paid:,.0f})"
+            )
             faults.append(
-                Fault(text, "tables/lots.csv", int(str(row)), "minimum_order_units", "lower it or raise the line")
+                Fault(
+                    text,
+                    "tables/lots.csv",
+                    int(str(row)),
+                    "minimum_order_units",
+                    "lower it or raise the line",
+                )
             )
         elif least > units.sum() * (1 + 1e-12):
             text = f"a lot of {least:g} {measure} is more than the {units.sum():g} units of the whole plan"
@@ -257,7 +267,11 @@ def read_orders(
         words = str(record["before"]), str(record["after"])
         unknown = [
             Fault(
-                f"'{word}' is neither a measure nor a site", place, int(str(row)), column, nearest_word(word, known)
+                f"'{word}' is neither a measure nor a site",
+                place,
+                int(str(row)),
+                column,
+                nearest_word(word, known),
             )
             for column, word in zip(("before", "after"), words, strict=True)
             if word not in known

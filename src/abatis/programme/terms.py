@@ -213,7 +213,9 @@ def _fix_works(
             text = f"site '{work.site}' finishes in {work.finish_year}, before it starts in {work.start_year}"
             faults.append(Fault(text, "fixed works", None, "finish_year", "order the two years"))
         elif start[row] != NEVER:
-            faults.append(Fault(f"site '{work.site}' stands twice", "fixed works", None, "site", "delete one"))
+            faults.append(
+                Fault(f"site '{work.site}' stands twice", "fixed works", None, "site", "delete one")
+            )
         else:
             start[row], finish[row] = work.start_year - years[0], work.finish_year - years[0]
             paid[row] = work.paid

@@ -103,7 +103,9 @@ def limit_purchases(terms: Terms, fund: int, year: int) -> float:
             total += money[t] * float((terms.carry_over ** (later - t) / terms.index[later]).max())
         else:
             with np.errstate(divide="ignore"):
-                total += money[t] * float((terms.carry_over ** -(t - earlier).astype(float) / terms.index[earlier]).min())
+                total += money[t] * float(
+                    (terms.carry_over ** -(t - earlier).astype(float) / terms.index[earlier]).min()
+                )
     return total
 
 

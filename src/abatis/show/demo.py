@@ -1,13 +1,22 @@
-"""The whole chain on the packaged example, from facts to report."""
+"""The whole chain on the packaged examples, from facts to report."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+from abatis.examples.baltic import write_baltic
 from abatis.examples.lithuania import write_example
+from abatis.model.storage import write_text_whole
+from abatis.show.joint import JointAnswer, describe_joint, join_paths, write_joint_geopackage
+from abatis.show.joint_map import write_joint_map
+from abatis.show.report.joint import build_joint_report
 from abatis.show.results import Progress, Results
 from abatis.show.workflow import build_study, choose_settings, solve_study
+
+# At 50 km, the outermost echelon, no ground of the Suwalki corridor (62 km at its narrowest) is protected.
+JOINT_DEPTH_KM = 20.0
 
 
 def run_demo(
@@ -34,3 +43,38 @@ def run_demo(
     progress("writing the example", 1.0)
     study, mesh = build_study(folder, progress)
     return solve_study(study, mesh, choose_settings(study), progress, note)
+
+
+def run_joint_demo(folder: Path, progress: Progress) -> tuple[Path, JointAnswer]:
+    """Write Estonia, Latvia, Lithuania and north-east Poland, build their meshes and join their lines.
+
+    Parameters
+    ----------
+    folder : gets one study folder per country, and joint.html, .json, .png and .gpkg.
+    progress : callback (stage, share done).
+
+    Returns
+    -------
+    The report's path and the joint line.
+
+    Raises
+    ------
+    InputError : see `write_baltic` and `join_paths`.
+    """
+    progress("writing the examples", 0.0)
+    paths = write_baltic(folder)
+    progress("writing the examples", 1.0)
+    studies = []
+    for path in paths:
+        study, _ = build_study(path, lambda stage, share, name=path.name: progress(f"{name}: {stage}", share))
+        studies.append(study)
+    answer = join_paths(paths, JOINT_DEPTH_KM, progress)
+    progress("map and report", 0.0)
+    write_joint_map(folder / "joint.png", answer)
+    write_joint_geopackage(folder / "joint.gpkg", answer)
+    text = json.dumps(describe_joint(answer), indent=2, ensure_ascii=False)
+    write_text_whole(folder / "joint.json", text + "\n")
+    page = build_joint_report(answer, studies, (folder / "joint.png").read_bytes())
+    write_text_whole(folder / "joint.html", page)
+    progress("map and report", 1.0)
+    return folder / "joint.html", answer

@@ -219,7 +219,8 @@ class RasterReader:
         """Return uint8[rows, columns] word indices, `nothing` where no raster says anything."""
         out = np.full((rows, columns), nothing, dtype=np.uint8)
         for raster, opened in zip(self._rasters, self._open, strict=True):
-            if opened.dtypes[0] in SMALL_KINDS and (straight := read_straight(opened, transform, rows, columns)):
+            small = opened.dtypes[0] in SMALL_KINDS
+            if small and (straight := read_straight(opened, transform, rows, columns)):
                 words = {code: self._order.get(word, nothing) for code, word in raster.words.items()}
                 pick_classes(*straight, opened.nodata, words, out, nothing)
                 continue
@@ -242,7 +243,8 @@ class RasterReader:
             box = transform_bounds(opened.bounds, CRS.from_user_input(opened.crs))
             step = abs(box[3] - box[1]) / opened.height if box else self._pixel_deg
             method = Resampling.average if step < 0.75 * self._pixel_deg else Resampling.bilinear
-            if method == Resampling.bilinear and (straight := read_straight(opened, transform, rows, columns)):
+            coarse = method == Resampling.bilinear
+            if coarse and (straight := read_straight(opened, transform, rows, columns)):
                 nodata = np.nan if opened.nodata is None else float(opened.nodata)
                 interpolate(*straight, nodata, out)
                 continue

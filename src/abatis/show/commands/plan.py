@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from abatis.model.errors import AbatisError, Fault, InputError
+from abatis.model.errors import AbatisError, Fault, InputError, nearest_word
 from abatis.show.commands.arguments import AsJson, PlanFolder, StudyFolder
 from abatis.show.progress import ShowProgress
-from abatis.show.tables import Column, Table, print_json, show_tables
+from abatis.show.tables import Column, Table, print_json, print_message, show_tables
 
 app = typer.Typer()
 
@@ -282,14 +282,30 @@ def _check_interdiction(
 
 @app.command("demo")
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="where the study is written")] = Path(
-        "demo/lithuania"
-    ),
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="where it is written; demo/CASE when left out")
+    ] = None,
+    case: Annotated[str, typer.Option(help="lithuania: a plan; baltic: the joint line")] = "lithuania",
     as_json: AsJson = False,
 ) -> None:
-    """Run the whole chain on the schematic example of Lithuania."""
-    from abatis.show.demo import run_demo
+    """Run a whole case on schematic examples: a plan for Lithuania, or the joint line of four countries."""
+    from abatis.show.demo import run_demo, run_joint_demo
+    from abatis.show.joint import describe_joint, tabulate_joint
 
+    cases = ("lithuania", "baltic")
+    if case not in cases:
+        fault = Fault(f"there is no case '{case}'", column="--case", remedy=nearest_word(case, cases))
+        raise InputError([fault])
+    folder = folder or Path("demo") / case
     with ShowProgress() as progress:
-        plan_folder, results = run_demo(folder, progress, progress.set_note)
-    _show_plan(plan_folder, results.plan, as_json)
+        if case == "baltic":
+            page, answer = run_joint_demo(folder, progress)
+        else:
+            plan_folder, results = run_demo(folder, progress, progress.set_note)
+    if case == "lithuania":
+        _show_plan(plan_folder, results.plan, as_json)
+    elif as_json:
+        print_json(describe_joint(answer))
+    else:
+        show_tables(tabulate_joint(answer), as_json)
+        print_message(f"Report: {page}", "green")

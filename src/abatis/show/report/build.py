@@ -30,15 +30,7 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
     maps : finished maps, shown in this order.
     ranges : arrival times at pessimistic and optimistic speeds.
     """
-    environment = Environment(
-        loader=PackageLoader("abatis.show.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["value"] = format_value
-    template = environment.get_template("report.html")
+    template = make_environment().get_template("report.html")
     return template.render(
         plan=results.plan,
         study=results.study,
@@ -69,6 +61,19 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
         avenue_tables=tabulate_findings(results.study, results.mesh, results.avenues, results.siting),
         validation=read_validation(results.study, results.mesh),
     )
+
+
+def make_environment() -> Environment:
+    """Return the templates of all reports with the filter that writes values."""
+    environment = Environment(
+        loader=PackageLoader("abatis.show.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["value"] = format_value
+    return environment
 
 
 def tabulate_approaches(results: Results) -> Table:
