@@ -187,8 +187,8 @@ def _compare(
     first = {
         "name": "composition, two cores", "ours": ours, "peer": None, "ratio": None, "goal": "ours >= 40",
         "unit": "million pixels/s",
-        "note": f"100 million pixels into {len(cells.cells):,} cells; {how}; {core:.0f} million per second of "
-        "processor time",
+        "note": f"100 million pixels into {len(cells.cells):,} cells; {how}; {core:.0f} million per second "
+        "of processor time",
     }  # fmt: skip
     others = [
         {

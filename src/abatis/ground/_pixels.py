@@ -166,8 +166,8 @@ def sample_edges(
     """Count the samples along each edge's boundary and those of them on passable ground.
 
     `ends` f8[E, 4]: x0, y0, x1, y1 of the boundary in pixel units of the whole grid; `passable` bool[cover,
-    slope]; `cover`, `slope` are the pixels from `row0`, `column0` on; where the slope is not known, also where
-    `slope` is empty, the ground is taken as level.
+    slope]; `cover`, `slope` are the pixels from `row0`, `column0` on; where the slope is not known, also
+    where `slope` is empty, the ground is taken as level.
     """
     rows, columns = cover.shape
     for edge in range(len(ends)):

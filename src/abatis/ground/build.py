@@ -34,8 +34,8 @@ from abatis.model.study import Study, hash_mesh_inputs
 Progress = Callable[[str, float], None]
 MOST_CELLS = 3_000_000
 # Fitted to builds of the embedded example by one process: 21,479 cells, 14 M pixels 2.7 s 460 MiB; 150,405
-# cells 4.9 s 527 MiB, with 90 M pixels 7.2 s 509 MiB; 1,052,873 cells 18.6 s 1,246 MiB, with 362 M pixels 31 s
-# 1,249 MiB.
+# cells 4.9 s 527 MiB, with 90 M pixels 7.2 s 509 MiB; 1,052,873 cells 18.6 s 1,246 MiB, with 362 M pixels
+# 31 s 1,249 MiB.
 FIXED_MIB, CELL_KIB = 440.0, 0.78
 FIXED_MINUTES, CELL_MINUTES, PIXEL_MINUTES = 0.038, 2.5e-7, 6.2e-10
 
@@ -65,8 +65,8 @@ def predict_size(study: Study) -> SizePrediction:
     Formula: cells = ground of the mesh in km2 / area of a cell at its middle; edges = 3 x cells;
     memory = 440 MiB + 0.78 KiB per cell; minutes = 0.038 + 2.5e-7 per cell + 6.2e-10 per pixel.
     In words: the numbers were fitted to builds of the embedded example by one process (up to 5 % off the
-    memory measured and 19 % off the time, compiled kernels at hand). Pixels are counted tile by tile, so they take
-    time but no more memory. A dense net of roads takes about 1 KiB more per line between two junctions, each
+    memory measured and 19 % off the time, compiled kernels at hand). Pixels are counted tile by tile, so
+    they take time but no more memory. A dense net of roads takes about 1 KiB more per line between two junctions, each
     further worker 400 MiB.
     """
     findings = Findings()

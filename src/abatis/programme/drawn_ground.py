@@ -100,6 +100,7 @@ class GroundTimes:
     entry_start: np.ndarray
     entry_open: np.ndarray
     entry_road: np.ndarray
+    pair_growth: np.ndarray
 
     def measure(
         self,
@@ -189,12 +190,14 @@ class GroundTimes:
             for year in range(self.years):
                 kernel.delay_slots(
                     self.touched, *ground, touched_road_h, *entries, pair_delay_h[plan], pair_year[plan],
-                    year, scratch.slot_h,
+                    self.pair_growth, year, scratch.slot_h,
                 )  # fmt: skip
                 for number, job in enumerate(jobs):
                     asked = list(job.approaches)
                     # Works only add time: routes that no new work touches stay the fastest.
-                    if year and not kernel.meets_year(routes[number], *entries, pair_year[plan], year):
+                    if year and not kernel.meets_year(
+                        routes[number], *entries, pair_year[plan], self.pair_growth, year
+                    ):
                         hours[plan, year, asked] = hours[plan, year - 1, asked]
                         continue
                     hours[plan, year, asked] = self.search(job, width, scratch)[0]
@@ -282,7 +285,7 @@ def prepare_ground(
         years, problem.approach_count, vehicles, own, uses, {}, mesh.cover, mesh.slope, mesh.soil,
         mesh.neighbor, mesh.edge_a, mesh.edge_b, position, distance_km, road_edge,
         mesh.road_m[road_edge].astype(np.float64) / 1000, kind.astype(np.int64), touched, road_row[touched],
-        slot_touched, entry_start, entry_open, entry_road,
+        slot_touched, entry_start, entry_open, entry_road, works.pair_growth,
     )  # fmt: skip
     _choose_jobs(ground, problem, likely, bool(seasons))
     return ground

@@ -13,6 +13,7 @@ from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, Problem
 from abatis.model.study import Study
+from abatis.programme.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Works:
     """The works of O options: P pairs (option, measure), and the edges that each option delays.
 
     `options` rows of the problem; `pair_option` rows into them; `pair_measure` rows into `measures`;
-    `pair_units` quantities; `takes_land` bool[O]. Option o delays `edge[start[o]:start[o + 1]]`; there
+    `pair_units` quantities; `pair_growth` [P, A] share
+    of the delay by age in years; `takes_land` bool[O]. Option o delays `edge[start[o]:start[o + 1]]`; there
     `edge_open` and `edge_road` name the pair that delays open ground and the road (-1 none).
     """
 
@@ -31,6 +33,7 @@ class Works:
     pair_option: np.ndarray
     pair_measure: np.ndarray
     pair_units: np.ndarray
+    pair_growth: np.ndarray
     takes_land: np.ndarray
     start: np.ndarray
     edge: np.ndarray
@@ -125,12 +128,27 @@ def collect_works(study: Study, mesh: Mesh, siting: Siting, options: Sequence[in
         pair_option=np.array([o for o, _, _ in pairs], np.int64),
         pair_measure=np.array([measures.index(key) for _, key, _ in pairs], np.int64),
         pair_units=np.array([units for _, _, units in pairs], np.float64),
+        pair_growth=_list_growth(study, [key for _, key, _ in pairs]),
         takes_land=np.array([any(land[key] > 0 for key in one) for one in used], bool),
         start=np.array(start, np.int64),
         edge=np.concatenate(none + edges).astype(np.int64),
         edge_open=np.concatenate(none + opened).astype(np.int64),
         edge_road=np.concatenate(none + roads).astype(np.int64),
     )
+
+
+def _list_growth(study: Study, measures: Sequence[str]) -> np.ndarray:
+    """Share of its delay that each work has by age, float64[P, A]; straight lines join rows of effects.csv."""
+    table = study.tables["effects"]
+    ages = np.arange(1 + int(np.ceil(table["years_after"].max() if len(table) else 0)), dtype=float)
+    growth = np.ones((len(measures), len(ages)))
+    for measure in dict.fromkeys(table["measure"]):
+        rows = table[table["measure"] == measure].sort_values("years_after")
+        at, share = rows["years_after"].to_numpy(float), rows["share"].to_numpy(float)
+        if at[0] > 0:
+            at, share = np.append(0.0, at), np.append(0.0, share)
+        growth[[one == measure for one in measures]] = np.interp(ages, at, share)
+    return growth
 
 
 def restrict_problem(problem: Problem, works: Works, pair_delay_h: np.ndarray) -> Problem:
@@ -192,6 +210,28 @@ def date_plan(
     yearly = np.empty(0) if budget_eur is None else np.asarray(budget_eur, np.float64)
     seen = np.ones(len(options), bool) if watched is None else np.asarray(watched, bool)
     return DatedPlan(plan.name, options, start, finish, plan.budget_eur, yearly, seen)
+
+
+def date_schedule(name: str, options: np.ndarray, schedule: Schedule, budget_eur: np.ndarray) -> DatedPlan:
+    """Take the years of a schedule; options that it never starts are left out.
+
+    Parameters
+    ----------
+    name : name of the plan.
+    options : rows of the problem's options, in the order of the schedule.
+    schedule : from `schedule.solve_schedule`.
+    budget_eur : float64[Y], nominal money of each year for these options.
+    """
+    built = schedule.start_year >= 0
+    return DatedPlan(
+        name,
+        np.asarray(options, np.int64)[built],
+        schedule.start_year[built],
+        schedule.finish_year[built],
+        float(budget_eur.sum()),
+        budget_eur,
+        np.ones(int(built.sum()), bool),
+    )
 
 
 def find_options(plan: Plan, problem: Problem) -> np.ndarray:

@@ -16,7 +16,7 @@ from abatis.barrier.search import PlanSearch
 from abatis.barrier.tree import TreeSearch
 from abatis.model.plan import Problem, find_grain
 
-FIRST_MOVES = 400
+FIRST_MOVES = 200
 NODE_MOVES = 32
 MOVE_EVERY = 32
 FIRST_NEARBY = 100
@@ -75,14 +75,33 @@ class LayerSearch:
         """Offer a choice of columns to begin with, bool[columns]."""
         self.incumbent.offer(choice.astype(float))
 
-    def run(self, deadline: float) -> None:
-        """Search until the gap is proven or the deadline (monotonic seconds) has passed."""
+    def find_choice(self, deadline: float) -> None:
+        """Look for a good choice without proving anything, once."""
         if not self._started:
             self._search.start(FIRST_MOVES, deadline)
             self._started = True
+
+    def run(self, deadline: float) -> None:
+        """Search until the gap is proven or the deadline (monotonic seconds) has passed."""
+        self.find_choice(deadline)
         if self.incumbent.choice is None or time.monotonic() > deadline:
             return
         self.tree.run(deadline, lambda point, node: self._improve(point, node, deadline), lambda *_: None)
+
+    def prove(self, deadline: float) -> None:
+        """Lower the bound until the gap is proven or the deadline has passed; other choices are not sought."""
+        if time.monotonic() < deadline:
+            self.tree.run(deadline, lambda *_: None, lambda *_: None)
+
+    def share_routes(self, other: LayerSearch, known: int) -> int:
+        """Take over the routes that another search found after its first `known`; returns how many it has.
+
+        Both must have the same columns and the same ground, so that a route of one is a route of the other.
+        """
+        pool = other.tree.pool
+        for path in range(known, len(pool)):
+            self.tree.pool.add_route(pool.routes[path], int(pool.level[path]))
+        return len(pool)
 
     def _improve(self, point: Relaxation, node: int, deadline: float) -> None:
         if node % MOVE_EVERY == 0 or node & (node - 1) == 0:

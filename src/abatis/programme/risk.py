@@ -51,7 +51,8 @@ class RiskCase:
     """Everything that draws act on, laid out once: inputs, works, plans and the times machine.
 
     `plan_first`, `plan_last` int[plans, O]: first and last building year row of each option, -1 where the
-    plan does not build it; `plan_watched` bool[plans, O].
+    plan does not build it; `plan_watched` bool[plans, O]; `index` float64[Y], prices over
+    base-year prices.
     """
 
     inputs: RiskInputs
@@ -65,6 +66,7 @@ class RiskCase:
     approach_keys: tuple[str, ...]
     weight: np.ndarray
     objective: str
+    index: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def prepare_case(
     years: np.ndarray,
     with_speeds: bool = False,
     shape: Shape = "pert",
+    index: np.ndarray | None = None,
 ) -> RiskCase:
     """Lay out the draws of one or several plans.
 
@@ -98,6 +101,7 @@ def prepare_case(
     years : calendar years, rising by one.
     with_speeds : true when speeds are drawn too; every draw then searches the mesh afresh.
     shape : pert or triangular.
+    index : float64[Y], prices of each year over those of the base year; 1 when left out.
 
     Raises
     ------
@@ -112,6 +116,9 @@ def prepare_case(
         for one in plans
         if years.size and len(one.start_year) and one.start_year.min() < years[0]
     ]
+    price_index = np.ones(len(years)) if index is None else np.asarray(index, np.float64)
+    if price_index.shape != years.shape:
+        faults.append(Fault(f"has {price_index.size} values, there are {years.size} years", column="index"))
     if faults:
         raise InputError(faults)
     inputs = collect_inputs(study, with_speeds, shape)
@@ -148,6 +155,7 @@ def prepare_case(
         problem.approach_keys,
         problem.approach_weight,
         problem.objective,
+        price_index,
     )
 
 
@@ -192,7 +200,8 @@ def measure_draws(case: RiskCase, draws: Draws) -> Outcome:
 
     Formula: delay of a work = drawn delay x (drawn share left if it fails or is not watched, else 1); it
     holds from the year finish + round(slip + land lateness) on; cost = units x drawn unit cost x price
-    level, spent evenly from the first building year to the last, late years included.
+    level x price index of the year, spent evenly from the first building year to the last, late years
+    included.
     In words: an option is as late as the latest of its measures; land lateness hits options that take land.
     Each draw's arrival times are exact shortest times.
     """
@@ -207,6 +216,7 @@ def measure_draws(case: RiskCase, draws: Draws) -> Outcome:
     spend = np.zeros((len(case.plans), len(values), len(case.years) + 1))
     for plan in range(len(case.plans)):
         kernel.spread_money(works.pair_option, pair_eur, case.plan_first[plan], last[plan], spend[plan])
+    spend *= np.append(case.index, case.index[-1])
     return Outcome(hours, spend)
 
 

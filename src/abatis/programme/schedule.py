@@ -18,8 +18,10 @@ from abatis.programme.yearly_bounds import YearBound, bound_year
 
 Progress = Callable[[str, float], None]
 SMALL_COLUMNS = 120
-FIRST_SHARE = 0.35
+FIRST_S = 2.0
+SET_SHARE = 0.15
 WINDOW_S = 1.0
+WINDOW_SHARE = 0.35
 YEAR_GAP_SHARE = 0.25
 
 
@@ -93,19 +95,15 @@ def solve_schedule(
     timeline, limits = make_timeline(problem, terms), make_limits(terms)
     improver = Improver(timeline, limits, seed)
     yearly = [bound_year(timeline, year, YEAR_GAP_SHARE * gap, seed) for year in range(terms.year_count)]
-    small = int(limits.possible.sum()) <= SMALL_COLUMNS
     whole_h = np.inf
-    share = FIRST_SHARE * max(0.0, deadline - time.monotonic()) / max(1, len(yearly))
     for place, one in enumerate(yearly):
         report("most that each year can hold", place / len(yearly))
-        one.run(share)
+        one.find_set(min(FIRST_S, SET_SHARE * time_limit_s / len(yearly)))
     _offer_first(improver, limits, terms, yearly)
-    if small:
+    if int(limits.possible.sum()) <= SMALL_COLUMNS:
         report("all years as one problem", 0.0)
         whole_h = improver.solve_whole(min(gap, 1e-9), max(0.0, deadline - time.monotonic()))
-    search = _Search(improver, yearly, terms, gap, deadline, report)
-    if not search.is_done(whole_h):
-        search.run(whole_h)
+    _Search(improver, yearly, terms, gap, deadline, report).run(whole_h)
     return _write_schedule(improver, terms, yearly, whole_h, started)
 
 
@@ -138,40 +136,55 @@ class _Search:
         return bound_h - value_h <= self.gap * abs(value_h) or time.monotonic() > self.deadline
 
     def run(self, whole_h: float) -> None:
-        """Solve windows of two and three years in turn; spend as much time on the loosest bounds."""
-        begun, total_s = time.monotonic(), max(1e-9, self.deadline - time.monotonic())
-        width, stale = 1, 0
+        """Windows of two and three years for a share of the time, then bounds; again while time is left."""
+        left_s = self.deadline - time.monotonic()
+        rounds = 0
         while not self.is_done(whole_h):
-            self.report("better schedules and closer bounds", min(1.0, (time.monotonic() - begun) / total_s))
-            spent, better = time.monotonic(), False
-            for first in range(self.terms.year_count - width):
-                left_s = self.deadline - time.monotonic()
-                if left_s <= 0 or self.is_done(whole_h):
-                    return
-                better |= self.improver.improve_window(first, first + width, 1e-4, min(WINDOW_S, left_s))
-            self.improver.shift_earlier()
-            stale = 0 if better else stale + 1
-            width = width if better else 1 + width % 2
-            self._tighten(max(2 * WINDOW_S, time.monotonic() - spent))
-            if stale > 3 and all(one.is_settled for one in self.yearly):
+            better = self._solve_windows(whole_h, WINDOW_SHARE * left_s, 1 + rounds % 2)
+            if not better and all(one.is_settled for one in self.yearly) and rounds > 2:
                 return
+            self._tighten(whole_h, left_s if rounds else 0.5 * left_s)
+            left_s = max(0.0, self.deadline - time.monotonic())
+            rounds += 1
 
-    def _tighten(self, seconds: float) -> None:
+    def _solve_windows(self, whole_h: float, seconds: float, width: int) -> bool:
+        """Solve every window of a width again, then of the other, until nothing is gained twice."""
+        until, idle = time.monotonic() + seconds, 0
+        begun_h = self.improver.objective_h
+        while idle < 2 and time.monotonic() < until and not self.is_done(whole_h):
+            value_h = self.improver.objective_h
+            for first in range(self.terms.year_count - width):
+                self.report("better schedules", 1.0 - max(0.0, until - time.monotonic()) / max(seconds, 1e-9))
+                left_s = until - time.monotonic()
+                if left_s <= 0:
+                    break
+                self.improver.improve_window(first, first + width, 1e-4, min(WINDOW_S, left_s))
+            self.improver.shift_earlier()
+            idle = 0 if self.improver.objective_h > value_h else idle + 1
+            width = 3 - width
+        finish = self.terms.find_finish(self.improver.start)
+        for one in self.yearly:
+            one.offer((finish <= one.year) & ~self.terms.is_fixed)
+        return self.improver.objective_h > begun_h
+
+    def _tighten(self, whole_h: float, seconds: float) -> None:
         """Give time to the years whose bounds are farthest above what the schedule holds."""
+        begun = time.monotonic()
         value_h = self.improver.timeline.value_years(self.improver.held_h)
-        while seconds > 0 and time.monotonic() < self.deadline:
-            open_years = [one for one in self.yearly if not one.is_settled]
-            if not open_years:
+        while time.monotonic() - begun < seconds and not self.is_done(whole_h):
+            self.report("closer bounds", (time.monotonic() - begun) / seconds)
+            left = [one for one in self.yearly if not one.is_settled]
+            if not left:
                 return
-            worst = max(
-                open_years,
-                key=lambda one: (
-                    self.terms.weight[one.year] * (one.bound_h - max(one.value_h, value_h[one.year]))
-                ),
-            )
-            step = min(seconds, WINDOW_S, max(0.0, self.deadline - time.monotonic()))
-            worst.run(step)
-            seconds -= max(step, 1e-3)
+            room = [self.terms.weight[one.year] * (one.bound_h - value_h[one.year]) for one in left]
+            worst = left[int(np.argmax(room))]
+            worst.prove(self.yearly, min(WINDOW_S, max(0.0, self.deadline - time.monotonic())))
+            self._order_bounds()
+
+    def _order_bounds(self) -> None:
+        """No year can hold more than a later one: works stay."""
+        for one, after in zip(self.yearly[-2::-1], self.yearly[:0:-1], strict=True):
+            one.bound_h = min(one.bound_h, after.bound_h)
 
 
 def _sum_bounds(yearly: list[YearBound], terms: Terms) -> float:

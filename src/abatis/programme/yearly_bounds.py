@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,41 +15,62 @@ from abatis.programme.terms import NEVER, Terms
 from abatis.programme.timeline import Timeline
 
 
-@dataclass
 class YearBound:
     """The most that one year could hold: a proven bound, and the options that the best set found has.
 
-    `columns` are the options that may be finished by then; `value_h` is what the best set found is worth.
+    `columns` are the options that may be finished by then; `wanted` bool[n] the best set found; `plain` says
+    that no work holds anyway, so that years with the same columns can share routes.
     """
 
-    year: int
-    columns: np.ndarray
-    wanted: np.ndarray
-    value_h: float
-    bound_h: float
-    search: LayerSearch | None
-    seconds: float = 0.0
+    def __init__(
+        self, year: int, columns: np.ndarray, count: int, ends_h: tuple[float, float], search: LayerSearch | None
+    ) -> None:
+        self.year = year
+        self.columns = columns
+        self.wanted = np.zeros(count, bool)
+        self.value_h, self.bound_h = ends_h
+        self.search = search
+        self.plain = False
+        self._known: dict[int, int] = {}
 
     @property
     def is_settled(self) -> bool:
         """True when more time would not lower the bound."""
         return self.search is None or self.search.is_settled
 
-    def run(self, seconds: float) -> None:
-        """Search on for some seconds."""
+    def find_set(self, seconds: float) -> None:
+        """Look for a good set of options for this year alone."""
+        if self.search is not None:
+            self.search.find_choice(time.monotonic() + seconds)
+            self._read_search()
+
+    def offer(self, built: np.ndarray) -> None:
+        """Offer the options that a schedule has finished by then, bool[n]: the bound need not go below."""
+        if self.search is not None:
+            self.search.offer(built[self.columns])
+            self._read_search()
+
+    def prove(self, others: Sequence[YearBound], seconds: float) -> None:
+        """Lower the bound for some seconds; routes found for other years are used."""
         if self.search is None or seconds <= 0:
             return
-        started = time.monotonic()
-        self.search.run(started + seconds)
-        self.seconds += time.monotonic() - started
-        self.value_h = self.search.value_h
-        self.bound_h = min(self.bound_h, self.search.bound_h)
-        self.wanted = np.zeros_like(self.wanted)
-        self.wanted[self.columns[self.search.choice]] = True
+        for other in others:
+            alike = self.plain and other.plain and np.array_equal(other.columns, self.columns)
+            if alike and other is not self and other.search is not None:
+                self._known[other.year] = self.search.share_routes(other.search, self._known.get(other.year, 0))
+        self.search.prove(time.monotonic() + seconds)
+        self._read_search()
+
+    def _read_search(self) -> None:
+        if self.search is not None and self.search.incumbent.choice is not None:
+            self.value_h = self.search.value_h
+            self.bound_h = min(self.bound_h, self.search.bound_h)
+            self.wanted[:] = False
+            self.wanted[self.columns[self.search.choice]] = True
 
 
 def bound_year(timeline: Timeline, year: int, gap: float, seed: int) -> YearBound:
-    """Set up the bound of one year; `YearBound.run` proves it.
+    """Set up the bound of one year; `YearBound.prove` lowers it.
 
     Parameters
     ----------
@@ -76,15 +97,17 @@ def bound_year(timeline: Timeline, year: int, gap: float, seed: int) -> YearBoun
     rules = [] if single else [_cap(f"fund {f}", cost[:, f], float(money[f])) for f in range(len(money))]
     rules += _limit_capacities(terms, columns, year) + _limit_orders(terms, columns, year)
     problem, network = join_layers(timeline, [layer], columns, cost.sum(axis=1), rules)
-    wanted = np.zeros(terms.option_count, bool)
     low = np.array([graph.before_h for graph in network.graphs])
     high = np.array([graph.slowest_h for graph in network.graphs])
     weigh = timeline.value_years(np.stack([low, high], axis=1))
+    count = terms.option_count
     if not len(columns):
-        return YearBound(year, columns, wanted, float(weigh[0]), float(weigh[0]), None)
+        return YearBound(year, columns, count, (float(weigh[0]), float(weigh[0])), None)
     budget = max(0.0, float(money[0])) if single else None
     search = LayerSearch(problem, network, [1.0], gap, seed, budget)
-    return YearBound(year, columns, wanted, float(weigh[0]), float(weigh[1]), search)
+    bound = YearBound(year, columns, count, (float(weigh[0]), float(weigh[1])), search)
+    bound.plain = not base_h.any()
+    return bound
 
 
 def limit_purchases(terms: Terms, fund: int, year: int) -> float:

@@ -15,7 +15,7 @@ import shapely
 from abatis.barrier.joint import Joint, close_alone, join_countries, trace_walk
 from abatis.barrier.joint_chains import Closing, locate_vertex
 from abatis.barrier.joint_exchange import read_export, write_export
-from abatis.barrier.joint_ground import Ground, Territory, prepare_ground
+from abatis.barrier.joint_ground import Territory, prepare_ground
 from abatis.barrier.joint_hours import SeamHours, measure_seams
 from abatis.barrier.joint_merge import settle_borders, settle_with_exports
 from abatis.model.errors import Fault, InputError
@@ -340,11 +340,6 @@ def draw_seams(joint: Joint) -> list[shapely.MultiLineString]:
         ]
         found.append(shapely.MultiLineString(parts))
     return found
-
-
-def list_grounds(joint: Joint) -> list[Ground]:
-    """Return the countries that are known by their studies."""
-    return [one for one in joint.grounds if one is not None]
 
 
 @dataclass(frozen=True)

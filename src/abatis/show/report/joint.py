@@ -57,7 +57,7 @@ def _name(code: str) -> str:
 
 
 def _money(eur: float) -> str:
-    return f"EUR {eur / 1e6:,.1f} m"
+    return f"EUR {eur / 1e6:,.1f} million"
 
 
 def _write_lead(shown: dict[str, Any]) -> str:
