@@ -124,3 +124,31 @@ def test_faults_are_named(pair, tmp_path, capsys):
     assert "study folder to export first" in capsys.readouterr().err
     assert main(["joint", *map(str, pair), "--depth", "5000"]) == 1
     assert "no ground of EE lies 5000 km" in capsys.readouterr().err
+
+
+def test_the_report_says_what_the_joint_line_says(pair, tmp_path):
+    from abatis.model.study import read_study
+    from abatis.show.joint import describe_joint, join_paths
+    from abatis.show.joint_map import write_joint_map
+    from abatis.show.report.joint import build_joint_report
+
+    found = join_paths(pair, None, lambda stage, share: None)
+    write_joint_map(tmp_path / "map.png", found)
+    page = build_joint_report(found, [read_study(one) for one in pair], (tmp_path / "map.png").read_bytes())
+    shown = describe_joint(found)
+    assert "Where the barriers of Estonia, Latvia meet" in page
+    assert "schematic: it shows the method, not the ground" in page
+    for point in shown["joint_points"]:
+        assert f"{point['place_km']:.0f} km from {point['place']}" in page
+    for one in shown["countries"]:
+        assert f"{one['alone_eur']:,.0f}" in page
+        assert f"{one['shapley_eur']:,.0f}" in page
+    assert f"EUR {shown['saving_eur'] / 1e6:,.1f} million" in page
+    assert "<script" not in page
+    assert "<link" not in page
+
+
+def test_an_unknown_case_of_the_demo_is_named(tmp_path, capsys):
+    assert main(["demo", str(tmp_path / "x"), "--case", "balticum"]) == 1
+    assert "there is no case 'balticum'" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()

@@ -138,7 +138,7 @@ def collect_works(study: Study, mesh: Mesh, siting: Siting, options: Sequence[in
 
 
 def _list_growth(study: Study, measures: Sequence[str]) -> np.ndarray:
-    """Share of its delay that each work has by age, float64[P, A]; straight lines join rows of effects.csv."""
+    """Share of its delay that each work has by age, float64[P, A]; lines join the rows of effects.csv."""
     table = study.tables["effects"]
     ages = np.arange(1 + int(np.ceil(table["years_after"].max() if len(table) else 0)), dtype=float)
     growth = np.ones((len(measures), len(ages)))

@@ -139,7 +139,7 @@ def drop_dominated(choice: Choice) -> np.ndarray:
     """Rows of the places that are worth a look, int64[].
 
     In words: a place is left out when it serves no site, or when another serves every site at least as
-    cheaply and is at least as cheap to open (of two equal ones the first stays). Places in use stay.
+    cheaply and is at least as cheap to open (of two equal ones one stays). Places in use stay.
     """
     cost = np.minimum(choice.cost, choice.cap)
     useful = (cost < choice.cap).any(axis=1)
@@ -175,8 +175,7 @@ def merge_sites(choice: Choice) -> tuple[Choice, float]:
     The smaller choice, and the cost of the sites left out.
     """
     cost = np.minimum(choice.cost, choice.cap)
-    fixed = (cost >= cost.max(axis=0, initial=-math.inf) - 0.0).all(axis=0) & (cost >= choice.cap).all(axis=0)
-    fixed |= choice.weight <= 0
+    fixed = (cost >= choice.cap).all(axis=0) | (choice.weight <= 0)
     floor = float(choice.weight[fixed] @ choice.cap[fixed])
     open_ = np.flatnonzero(~fixed)
     table = np.vstack([cost[:, open_], choice.cap[open_]])
