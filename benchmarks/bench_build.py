@@ -84,7 +84,7 @@ def measure_build(folder: Path, crew: str) -> dict[str, Any]:
     watch.stop()
     return {
         "seconds": time.perf_counter() - start, "start_s": ready - start, "stages": watch.stages,
-        "processor_s": sum(_read_processor_s(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)),
+        "processor_s": sum(map(_read_processor_s, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))),
         "peak_gib": watch.peak / 2**30, "cells": mesh.cell_count, "edges": mesh.edge_count,
     }  # fmt: skip
 

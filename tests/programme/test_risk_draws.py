@@ -1,13 +1,10 @@
 """Draws: distributions, correlations, streams that do not depend on what else is drawn, named faults."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from abatis.examples import template
 from abatis.model import fields
 from abatis.model.errors import InputError
 from abatis.model.study import read_study
@@ -47,8 +44,8 @@ def risk_tables(monkeypatch):
     rows = pd.read_csv(pd.io.common.StringIO(text), dtype=str, keep_default_na=False)
     more = tuple(
         fields.Field(
-            row.table, row.column, row.type, row.unit, float(row.minimum or "-inf"), float(row.maximum or "inf"),
-            row.default, tuple(row.choices.split()), row.meaning,
+            row.table, row.column, row.type, row.unit, float(row.minimum or "-inf"),
+            float(row.maximum or "inf"), row.default, tuple(row.choices.split()), row.meaning,
         )
         for row in rows.itertuples()
     )  # fmt: skip
@@ -140,7 +137,9 @@ def test_an_exact_pair_goes_before_its_family():
 
 
 def test_correlations_that_cannot_be_are_named():
-    _, faults = correlate([("cost:M1", "cost:M2", -0.9), ("cost:M1", "cost:M3", -0.9), ("cost:M2", "cost:M3", -0.9)])
+    _, faults = correlate(
+        [("cost:M1", "cost:M2", -0.9), ("cost:M1", "cost:M3", -0.9), ("cost:M2", "cost:M3", -0.9)]
+    )
     assert len(faults) == 1
     assert "not positive semi-definite" in faults[0].problem
     assert "cost:M1, cost:M2, cost:M3" in faults[0].problem
@@ -159,7 +158,9 @@ def test_no_draws_are_refused():
 def test_inputs_of_a_study_with_defaults(folder):
     study = read_study(folder)
     inputs = collect_inputs(study)
-    assert {"cost:ditch", "delay:block", "slip_years:ditch", "failure:block", "price_level"} <= set(inputs.keys)
+    assert {"cost:ditch", "delay:block", "slip_years:ditch", "failure:block", "price_level"} <= set(
+        inputs.keys
+    )
     assert not any(key.startswith("speed:") for key in inputs.keys)
     assert any("independently" in note for note in inputs.notes)
     speeds = [key for key in collect_inputs(study, with_speeds=True).keys if key.startswith("speed:")]
@@ -227,8 +228,3 @@ def test_low_above_high_in_the_catalogue_is_a_fault(folder):
 def test_unknown_shape_is_a_fault(folder):
     with pytest.raises(InputError, match="is no shape"):
         collect_inputs(read_study(folder), shape="bell")
-
-
-def test_template_is_packaged():
-    assert template.__doc__
-    assert replace(make_inputs(np.eye(1)), shape="triangular").shape == "triangular"

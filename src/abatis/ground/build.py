@@ -66,8 +66,8 @@ def predict_size(study: Study) -> SizePrediction:
     memory = 440 MiB + 0.78 KiB per cell; minutes = 0.038 + 2.5e-7 per cell + 6.2e-10 per pixel.
     In words: the numbers were fitted to builds of the embedded example by one process (up to 5 % off the
     memory measured and 19 % off the time, compiled kernels at hand). Pixels are counted tile by tile, so
-    they take time but no more memory. A dense net of roads takes about 1 KiB more per line between two junctions, each
-    further worker 400 MiB.
+    they take time but no more memory. A dense net of roads takes about 1 KiB more per line between two
+    junctions, each further worker 400 MiB.
     """
     findings = Findings()
     ground = read_ground(study, findings)

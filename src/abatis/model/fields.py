@@ -43,6 +43,12 @@ KEYED_TABLES = {
     "stocks": ("measure",),
     "belts": ("belt",),
     "depots": ("depot",),
+    "treaties": ("state", "instrument", "event"),
+    "law_rules": ("rule",),
+    "clearance_terms": ("term",),
+    "hazards": ("hazard",),
+    "hazard_activities": ("activity",),
+    "hazard_releases": ("release",),
     "facts": ("fact",),
     "classes": ("layer", "code"),
 }

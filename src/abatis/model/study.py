@@ -13,6 +13,7 @@ import pandas as pd
 
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.fields import empty_table, fields_of, parse_value, read_table
+from abatis.model.law_kinds import check_law_kinds
 from abatis.model.words import (
     COVER_WORDS,
     ROAD_WORDS,
@@ -51,6 +52,15 @@ PROGRAMME_TABLES = (
     "stocks",
     "belts",
     "depots",
+)
+# Law and duties: what is bound, what lies in the ground. A plan's hours do not rest on them.
+CIVIL_TABLES = (
+    "treaties",
+    "law_rules",
+    "clearance_terms",
+    "hazards",
+    "hazard_activities",
+    "hazard_releases",
 )
 MESH_TABLES = ("places", "approaches", "vehicles", "speeds", "soils", "crossings", "classes")
 SPEED_WORDS = {
@@ -181,7 +191,7 @@ def _read_study(folder: Path, complete: bool) -> Study:
         )
     settings, faults = _read_settings(folder / "study.toml")
     tables: dict[str, pd.DataFrame] = {}
-    for table in REQUIRED_TABLES + OPTIONAL_TABLES + PROGRAMME_TABLES:
+    for table in REQUIRED_TABLES + OPTIONAL_TABLES + PROGRAMME_TABLES + CIVIL_TABLES:
         path = folder / "tables" / f"{table}.csv"
         if table not in REQUIRED_TABLES and not path.exists():
             tables[table] = empty_table(table)
@@ -197,6 +207,7 @@ def _read_study(folder: Path, complete: bool) -> Study:
     if complete:
         faults += _check_sources(folder, sources)
     faults += _check_references(tables) + _check_numbers(tables) + _check_soils(tables["soils"])
+    faults += check_law_kinds(tables["measures"])
     if not faults:
         faults += _check_countries(settings, tables) + check_speed_cover(tables)
     if faults:
@@ -383,6 +394,7 @@ def _check_numbers(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
         ],
         "economy": [("defence_low_share", "defence_share", "defence_high_share")],
         "liabilities": [("low_eur", "amount_eur", "high_eur")],
+        "clearance_terms": [("low", "mode", "high")],
     }
     for table, columns in triples.items():
         for low, mode, high in columns:

@@ -1,4 +1,4 @@
-"""Reserve belts: corridors that are closed from stock; length and delay are the study author's own figures."""
+"""Reserve belts: corridors that are closed from stock; length and delay are the author's own figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACE = "tables/belts.csv"
 
 @dataclass(frozen=True)
 class Belt:
-    """A reserve belt: belt-kilometres of a stock that must stand at its road head within `notice_h` of the order.
+    """A reserve belt: kilometres of a stock that stand at its road head within `notice_h` of the order.
 
     `cells` int32[] are the cells of the mesh it lies in; `site` is empty where the study gives a position;
     `row` is its row in belts.csv, None where it comes from the plan alone.
@@ -41,9 +41,7 @@ class Belt:
     tag: str
 
 
-def read_belts(
-    study: Study, mesh: Mesh, siting: Siting, plan: Plan, faults: list[Fault]
-) -> tuple[Belt, ...]:
+def read_belts(study: Study, mesh: Mesh, siting: Siting, plan: Plan, faults: list[Fault]) -> tuple[Belt, ...]:
     """List the reserve belts: the plan's options that use a reserve measure, and the rows of belts.csv.
 
     Parameters
@@ -94,7 +92,7 @@ def _list_planned(
     """Belts of the plan's own options."""
     options: dict[tuple[str, str], SiteOption] = {(one.site, one.option): one for one in siting.options}
     sites = {site.key: site for site in siting.sites}
-    measures = study.tables["measures"].set_index("measure")
+    measures = {str(one["measure"]): one for _, one in study.tables["measures"].iterrows()}
     belts = []
     for chosen in plan.options:
         option = options.get((chosen.site, chosen.option))
@@ -112,13 +110,13 @@ def _list_planned(
                     measure=measure,
                     site=site.key,
                     length_km=_pick(row, "length_km", units),
-                    delay_h=_pick(row, "delay_h", float(measures.loc[measure, "delay_h"])),
+                    delay_h=_pick(row, "delay_h", float(measures[measure]["delay_h"])),
                     notice_h=_pick(row, "notice_h", study.notice_h),
                     lon=site.lon,
                     lat=site.lat,
                     cells=find_site_cells(study, mesh, site),
                     row=None if row is None else int(str(row.name)),
-                    tag=str(measures.loc[measure, "tag"]) if row is None else str(row["tag"]),
+                    tag=str(measures[measure]["tag"]) if row is None else str(row["tag"]),
                 )
             )
     return belts
@@ -153,14 +151,14 @@ def _read_row(
     faults += [Fault(problem, PLACE, number, column, remedy) for column, problem, remedy in wrong]
     if wrong:
         return None
-    measures = study.tables["measures"].set_index("measure")
+    measures = {str(one["measure"]): one for _, one in study.tables["measures"].iterrows()}
     return Belt(
         key=str(row["belt"]),
         name=str(row["name"]),
         measure=str(row["measure"]),
         site=str(row["site"]),
         length_km=float(row["length_km"]),
-        delay_h=_pick(row, "delay_h", float(measures.loc[row["measure"], "delay_h"])),
+        delay_h=_pick(row, "delay_h", float(measures[str(row["measure"])]["delay_h"])),
         notice_h=_pick(row, "notice_h", study.notice_h),
         lon=float(row["lon"]) if site is None else site.lon,
         lat=float(row["lat"]) if site is None else site.lat,

@@ -154,21 +154,21 @@ class Improver:
         trial[chosen[:, 0]] = chosen[:, 1]
         return self.offer(trial)
 
-    def solve_whole(self, gap: float, seconds: float) -> float:
-        """Solve all options and years as one problem; returns the proven bound of the objective."""
+    def solve_whole(self, seconds: float) -> float:
+        """Solve all options and years as one programme; returns the proven bound of the objective."""
         terms = self.timeline.terms
         late = np.full(terms.option_count, NEVER, np.int64)
         columns = self._list_columns(~terms.is_fixed, late, 0, terms.year_count - 1)
-        search = self._search_columns(columns, late, gap) if len(columns) else None
+        search = self._search_columns(columns, late, 0.0) if len(columns) else None
         if search is None:
             return self.objective_h
         search.offer(self.start[columns[:, 0]] == columns[:, 1])
-        search.run(time.monotonic() + seconds)
+        bound_h = search.solve_programme(seconds)
         trial = late.copy()
         chosen = columns[search.choice]
         trial[chosen[:, 0]] = chosen[:, 1]
         self.offer(trial)
-        return search.bound_h + self._rest_h
+        return bound_h + self._rest_h
 
     def _list_columns(self, free: np.ndarray, late: np.ndarray, first: int, last: int) -> np.ndarray:
         """Pairs (option, start year row) int64[columns, 2]: possible starts in the window, before the late one."""

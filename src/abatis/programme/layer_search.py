@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import highspy
 import numpy as np
 
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Levels
 from abatis.barrier.neighbourhood import LevelNeighbourhood
 from abatis.barrier.network import Network
+from abatis.barrier.potentials import Potentials
 from abatis.barrier.programme import Relaxation, StaticRows, make_static_rows
 from abatis.barrier.search import PlanSearch
 from abatis.barrier.tree import TreeSearch
@@ -21,6 +23,7 @@ NODE_MOVES = 32
 MOVE_EVERY = 32
 FIRST_NEARBY = 100
 ROUNDING = 1e-9
+TOLERANCE = 2e-7
 
 
 class LayerSearch:
@@ -92,6 +95,26 @@ class LayerSearch:
         """Lower the bound until the gap is proven or the deadline has passed; other choices are not sought."""
         if time.monotonic() < deadline:
             self.tree.run(deadline, lambda *_: None, lambda *_: None)
+
+    def solve_programme(self, seconds: float) -> float:
+        """Solve the whole mixed-integer programme over arrival times, for small cases; returns its bound.
+
+        In words: a handful of options is settled faster by one programme than by splitting arrival times.
+        HiGHS keeps rows to a tolerance, so its bound is raised by `TOLERANCE` of itself.
+        """
+        levels = self.levels
+        potentials = Potentials(self.incumbent.network, levels, self.incumbent.static)
+        least_h = self.value_h if np.isfinite(self.value_h) else float(levels.weight @ levels.low_h)
+        model = potentials.make_programme(levels.low_h, levels.high_h, least_h * (1.0 - TOLERANCE))
+        for name, value in (("mip_rel_gap", 0.0), ("mip_abs_gap", 0.0), ("time_limit", max(0.01, seconds))):
+            model.setOptionValue(name, value)
+        model.run()
+        info = model.getInfo()
+        if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
+            point = np.asarray(model.getSolution().col_value)[potentials.node_count :]
+            self.incumbent.offer(np.round(point[: self.incumbent.network.problem.option_count]))
+        bound_h = float(info.mip_dual_bound) * (1.0 + TOLERANCE)
+        return max(bound_h, self.value_h) if np.isfinite(bound_h) else self.bound_h
 
     def share_routes(self, other: LayerSearch, known: int) -> int:
         """Take over the routes that another search found after its first `known`; returns how many it has.

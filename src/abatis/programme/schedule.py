@@ -23,6 +23,7 @@ SET_SHARE = 0.15
 WINDOW_S = 1.0
 WINDOW_SHARE = 0.35
 YEAR_GAP_SHARE = 0.25
+EXACT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def solve_schedule(
     _offer_first(improver, limits, terms, yearly)
     if int(limits.possible.sum()) <= SMALL_COLUMNS:
         report("all years as one problem", 0.0)
-        whole_h = improver.solve_whole(min(gap, 1e-9), max(0.0, deadline - time.monotonic()))
+        whole_h = improver.solve_whole(max(0.0, deadline - time.monotonic()))
     _Search(improver, yearly, terms, gap, deadline, report).run(whole_h)
     return _write_schedule(improver, terms, yearly, whole_h, started)
 
@@ -133,7 +134,7 @@ class _Search:
         """Say whether the gap asked is proven or the time is over."""
         bound_h = min(whole_h, _sum_bounds(self.yearly, self.terms))
         value_h = self.improver.objective_h
-        return bound_h - value_h <= self.gap * abs(value_h) or time.monotonic() > self.deadline
+        return bound_h - value_h <= max(self.gap, EXACT) * abs(value_h) or time.monotonic() > self.deadline
 
     def run(self, whole_h: float) -> None:
         """Windows of two and three years for a share of the time, then bounds; again while time is left."""
@@ -221,7 +222,7 @@ def _write_schedule(
         bound=bound,
         gap=(bound - objective) / abs(objective) if objective else 0.0,
         gain_gap=(bound - objective) / gained if gained > 0 else 0.0,
-        exact=bound - objective <= 1e-7 * abs(objective),
+        exact=bound - objective <= EXACT * abs(objective),
         seconds=time.monotonic() - started,
     )
 

@@ -16,6 +16,7 @@ from abatis.programme.spans import measure_spans
 
 PLACE = "tables/stocks.csv"
 METRE_KM = 0.001
+CENT = 0.005
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,9 @@ def _check_stock(study: Study, terms: StockTerms, unit: str, row: int) -> list[F
         text = f"{terms.held_km:g} km are held that are good at no year's end"
         faults.append(Fault(text, PLACE, row, "held_life_years", "give years, or hold 0 km"))
     if len(terms.profile) > len(terms.years):
-        text = f"orders of '{terms.measure}' take {len(terms.profile)} years, past the last, {terms.years[-1]}"
+        text = (
+            f"orders of '{terms.measure}' take {len(terms.profile)} years, past the last, {terms.years[-1]}"
+        )
         remedy = "shorten it, or lengthen the programme"
         faults.append(Fault(text, "tables/measures.csv", of_measure, "lead_months", remedy))
     if terms.least_km > 0:
@@ -162,10 +165,18 @@ def _check_stock(study: Study, terms: StockTerms, unit: str, row: int) -> list[F
             text = f"a lot of {terms.least_km:g} km costs {price:,.0f} EUR, more than its line has"
             text += f" for it ({terms.money_eur.sum():,.0f})"
             faults.append(
-                Fault(text, "tables/lots.csv", int(of_lot[0]), "minimum_order_units", "lower it or raise the line")
+                Fault(
+                    text,
+                    "tables/lots.csv",
+                    int(of_lot[0]),
+                    "minimum_order_units",
+                    "lower it or raise the line",
+                )
             )
         if terms.least_km > terms.most_km:
-            text = f"a lot of {terms.least_km:g} km is more than can be ordered in a year, {terms.most_km:g} km"
+            text = (
+                f"a lot of {terms.least_km:g} km is more than can be ordered in a year, {terms.most_km:g} km"
+            )
             faults.append(Fault(text, PLACE, row, "most_km_per_year", "raise it or lower the lot"))
     return faults
 
@@ -178,23 +189,36 @@ def buy_stock(terms: StockTerms, tail_years: int = 0) -> StockPlan:
     terms : what is needed, what it costs and when money comes.
     tail_years : years after the programme for which renewals are listed.
 
-    Formula: max sum_y weight_y held_y, held_y <= need, held_y <= sum of orders alive at the end of y; money as
-    in the schedule: sum over tau <= y of s^(y - tau) (spent_tau - money_tau) <= 0 for every y, with s the
-    carry-over share; a year's orders are 0 or least..most km. Then, among the best, the least spending.
-    In words: exact, a mixed-integer programme of a few dozen columns (HiGHS). Orders are then cut to whole
-    metres and everything shown is computed from them, so at most a metre a year is lost to rounding.
+    Formula: max sum_y weight_y held_y, held_y <= need, held_y <= sum of orders alive at the end of y; money
+    as in the schedule: for every y the sum over tau <= y of s^(y - tau) (spent_tau - money_tau) is at most 0,
+    with s the carry-over share; a year's orders are 0 or least..most km. Then, among the best, the least
+    spending.
+    In words: exact, a mixed-integer programme of a few dozen columns (HiGHS). Orders are then rounded to
+    whole metres that the money pays, and everything shown is computed from them.
 
     Examples
     --------
-    Ten km needed, 3 EUR a year, 1 EUR per km, delivery within the year, good for two year ends:
+    Ten km needed, 3 EUR a year, 1 EUR per km, delivery within the year:
 
-    >>> terms = make_stock_terms(10.0, np.full(4, 3.0), life_years=2)
-    >>> plan = buy_stock(terms)
-    >>> plan.ordered_km.tolist(), plan.stock_km.tolist()
-    ([3.0, 3.0, 3.0, 3.0], [3.0, 6.0, 6.0, 6.0])
+    >>> plan = buy_stock(make_stock_terms(10.0, np.full(4, 3.0)))
+    >>> plan.ordered_km.tolist(), plan.short_km.tolist()
+    ([3.0, 3.0, 3.0, 1.0], [7.0, 4.0, 1.0, 0.0])
     """
     orders = _solve_orders(terms) if terms.need_km > 0 else np.zeros(len(terms.years))
-    return lay_out_stock(terms, np.floor(orders / METRE_KM + 1e-6) * METRE_KM, tail_years)
+    # The running sum is cut to metres, so that nothing is lost in the end.
+    whole = np.diff(np.floor(np.cumsum(orders) / METRE_KM + 0.01), prepend=0.0) * METRE_KM
+    whole = np.where(
+        (whole > METRE_KM / 2) & (whole < terms.least_km), terms.least_km, np.maximum(0.0, whole)
+    )
+    plan = lay_out_stock(terms, whole, tail_years)
+    while (plan.left_eur < -CENT).any():
+        # Rounding may have bought a metre more than the money pays.
+        late = int(np.flatnonzero(plan.left_eur < -CENT)[0])
+        last = int(np.flatnonzero(whole[: late + 1] > 0)[-1])
+        less = whole[last] - METRE_KM
+        whole[last] = 0.0 if less < terms.least_km else less
+        plan = lay_out_stock(terms, whole, tail_years)
+    return plan
 
 
 def lay_out_stock(terms: StockTerms, ordered_km: np.ndarray, tail_years: int = 0) -> StockPlan:
@@ -260,7 +284,9 @@ def _solve_orders(terms: StockTerms) -> np.ndarray:
     alive, spent = np.zeros((years, years)), np.zeros((years, years))
     for year in range(years - wait):
         alive[year + wait : year + wait + terms.life_years, year] = 1.0
-        spent[year : year + wait + 1, year] = terms.profile * terms.unit_cost_eur * terms.index[year:][: wait + 1]
+        spent[year : year + wait + 1, year] = (
+            terms.profile * terms.unit_cost_eur * terms.index[year:][: wait + 1]
+        )
     held = np.where(np.arange(years) < terms.held_life_years, terms.held_km, 0.0)
     fade = np.tril(terms.carry_over ** np.maximum(0, np.subtract.outer(np.arange(years), np.arange(years))))
     scale = max(1.0, float(terms.money_eur.sum()))
@@ -268,7 +294,9 @@ def _solve_orders(terms: StockTerms) -> np.ndarray:
     top[years - wait :] = 0.0
     rules = [
         LinearConstraint(np.hstack([-alive, one, none]), -np.inf, held),
-        LinearConstraint(np.hstack([fade @ spent / scale, none, none]), -np.inf, fade @ terms.money_eur / scale),
+        LinearConstraint(
+            np.hstack([fade @ spent / scale, none, none]), -np.inf, fade @ terms.money_eur / scale
+        ),
         LinearConstraint(np.hstack([one, none, -np.diag(top)]), -np.inf, 0.0),
         LinearConstraint(np.hstack([-one, none, terms.least_km * one]), -np.inf, 0.0),
     ]

@@ -64,10 +64,7 @@ def run_joint_demo(folder: Path, progress: Progress) -> tuple[Path, JointAnswer]
     progress("writing the examples", 0.0)
     paths = write_baltic(folder)
     progress("writing the examples", 1.0)
-    studies = []
-    for path in paths:
-        study, _ = build_study(path, lambda stage, share, name=path.name: progress(f"{name}: {stage}", share))
-        studies.append(study)
+    studies = [build_study(path, _tell_of(path.name, progress))[0] for path in paths]
     answer = join_paths(paths, JOINT_DEPTH_KM, progress)
     progress("map and report", 0.0)
     write_joint_map(folder / "joint.png", answer)
@@ -78,3 +75,8 @@ def run_joint_demo(folder: Path, progress: Progress) -> tuple[Path, JointAnswer]
     write_text_whole(folder / "joint.html", page)
     progress("map and report", 1.0)
     return folder / "joint.html", answer
+
+
+def _tell_of(name: str, progress: Progress) -> Progress:
+    """Put a study's name before each stage."""
+    return lambda stage, share: progress(f"{name}: {stage}", share)

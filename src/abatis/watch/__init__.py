@@ -1,0 +1,1 @@
+"""Watch: what posts see."""
