@@ -19,7 +19,7 @@ PEER_LIMIT_S = 40.0
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure covering (three notices), covering under a money limit, and the median; the slowest of three seeds."""
+    """Measure covering (three notices, then less money) and the median; the slowest of three seeds."""
     place_best(make_case(0, "covering", 0.8, False))
     rows = [
         measure("covering", notice_h, False, f"covering, notice {notice_h:g} h")

@@ -15,11 +15,24 @@ from abatis.show.cli import main
 from abatis.show.workflow import load_study
 
 RESERVE = {
-    "measure": "reserve", "name": "Reserve belt", "unit": "km", "unit_cost_low_eur": 50e3, "unit_cost_eur": 100e3,
-    "unit_cost_high_eur": 200e3, "delay_low_h": 1, "delay_h": 2, "delay_high_h": 4, "lead_months": 12,
-    "life_years": 5, "land_take_m2": 0, "removal_cost_eur": 1000, "reversibility": "low",
-    "law_kind": "mine_reserve", "source": "test", "tag": "G",
-}  # fmt: skip
+    "measure": "reserve",
+    "name": "Reserve belt",
+    "unit": "km",
+    "unit_cost_low_eur": 50e3,
+    "unit_cost_eur": 100e3,
+    "unit_cost_high_eur": 200e3,
+    "delay_low_h": 1,
+    "delay_h": 2,
+    "delay_high_h": 4,
+    "lead_months": 12,
+    "life_years": 5,
+    "land_take_m2": 0,
+    "removal_cost_eur": 1000,
+    "reversibility": "low",
+    "law_kind": "mine_reserve",
+    "source": "test",
+    "tag": "G",
+}
 
 
 def write_rows(path: Path, rows: list[dict], keep: bool = False) -> None:
@@ -56,12 +69,18 @@ def stock_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tables / "depots.csv",
         [
             {
-                "depot": f"d{number}", "name": f"Depot {number}",
-                "lon": mesh.lon[cell], "lat": mesh.lat[cell], "existing": "true" if number == 0 else "false", "cost_eur": 1000, "capacity_km": 6, **trust,
+                "depot": f"d{number}",
+                "name": f"Depot {number}",
+                "lon": mesh.lon[cell],
+                "lat": mesh.lat[cell],
+                "existing": "true" if number == 0 else "false",
+                "cost_eur": 1000,
+                "capacity_km": 6,
+                **trust,
             }
             for number, cell in enumerate(places)
         ],
-    )  # fmt: skip
+    )
     settings = (folder / "study.toml").read_text(encoding="utf-8")
     for key, value in (("haul_vehicle", '"tracked"'), ("notice_h", "0.3"), ("depots", "2")):
         old = next(line for line in settings.splitlines() if line.startswith(f"{key} = "))

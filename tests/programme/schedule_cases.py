@@ -4,15 +4,15 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+from tests.barrier.problems import make_problem
 
 from abatis.barrier.certificate import measure_arrivals
 from abatis.programme.spans import Capacity, Lot, Order, measure_spans
 from abatis.programme.terms import NEVER, make_terms
-from tests.barrier.problems import make_problem
 
 
 def draw_case(seed):
-    """A problem with one option per site and terms with everything drawn: money, spans, growth, lots, order."""
+    """A problem with one option per site, and drawn terms: money, spans, growth, crews, lots, order."""
     random = np.random.default_rng(seed)
     problem = make_problem(
         seed, nodes=8, sites=4, approaches=2, objective="minimum" if seed % 4 == 3 else "sum"

@@ -296,6 +296,7 @@ def test_roads_of_a_mesh(stock_study):
     road_h = compute_edge_times(found, mesh, "tracked", "dry").road_h.copy()
     hostile = mesh.mask_countries(found.hostile)
     road_h[hostile[mesh.edge_a] | hostile[mesh.edge_b]] = np.inf
+    assert not roads.has_road[hostile].any()
     kept = np.isfinite(road_h)
     assert 0 < kept.sum() < np.isfinite(compute_edge_times(found, mesh, "tracked", "dry").road_h).sum()
     a, b = mesh.edge_a[kept], mesh.edge_b[kept]

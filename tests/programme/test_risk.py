@@ -32,7 +32,7 @@ from abatis.programme.risk import (
     run_draws,
 )
 from abatis.programme.schedule import solve_schedule
-from abatis.programme.sensitivity import group_inputs, rank_inputs, tell_first
+from abatis.programme.sensitivity import InputShare, group_inputs, rank_inputs, tell_first
 from abatis.programme.split import Split, compare_outcomes, plan_split, tell_difference
 from abatis.programme.terms import read_terms
 from abatis.show.cli import main
@@ -382,6 +382,15 @@ def test_sensitivity_splits_a_sum_as_its_variances(case):
         expected = part / sum(variance.values())
         assert shares[key].total == pytest.approx(expected, abs=0.12)
         assert shares[key].first == pytest.approx(expected, abs=0.2)
+
+
+def test_inputs_level_within_their_error_are_named():
+    def make(group, total):
+        return InputShare("cost_eur", group, 0.0, 0.0, total, 0.1, (group,), ("G",))
+
+    sentence = tell_first((make("a", 0.5), make("b", 0.4), make("c", 0.2), make("luck", 0.6)), "cost_eur")
+    assert sentence.startswith("Research a first")
+    assert "Within the error b may matter as much" in sentence
 
 
 def test_inputs_that_hang_together_are_one_group(case):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.programme.schedule_cases import draw_case, keeps_terms, make_problem, try_all, value_schedule
 
 from abatis.model.errors import InfeasibleError, InputError
 from abatis.programme import schedule as schedule_module
@@ -13,7 +14,6 @@ from abatis.programme.limits import make_limits
 from abatis.programme.schedule import solve_schedule, spend_money
 from abatis.programme.spans import Capacity, Lot, Order
 from abatis.programme.terms import NEVER, fix_options, make_terms
-from tests.programme.schedule_cases import draw_case, keeps_terms, make_problem, try_all, value_schedule
 
 
 def rows_of(answer, terms):
@@ -88,13 +88,11 @@ def test_payments_add_up_to_the_cent():
 
 
 def test_two_lines_of_a_fund_pay_one_after_the_other_and_locked_lines_spend_what_they_have():
-    problem, terms = plain_case()
+    _, terms = plain_case()
     line = terms.funding.lines[0]
     lines = (replace(line, key="a"), replace(line, key="b"), replace(line, key="locked", planned=False))
     money = np.array([[2.0, 2.0, 2.0], [8.0, 8.0, 8.0], [5.0, 0.0, 1.0]])
-    terms = replace(
-        terms, funding=replace(terms.funding, lines=lines, money_eur=money, funds=((0, 1),))
-    )
+    terms = replace(terms, funding=replace(terms.funding, lines=lines, money_eur=money, funds=((0, 1),)))
     start = np.array([0, 1, 2, NEVER])
     base, nominal = spend_money(terms, start)
     assert nominal[:2].sum(axis=0).tolist() == [6.0, 7.0, 8.0]

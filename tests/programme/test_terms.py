@@ -88,7 +88,8 @@ def test_all_faults_come_at_once_with_their_places(solved, tmp_path):
             f"{second},0.5,200,source,G\n",
             "order_rules": f"before,after,source,tag\n{first},{second},source,G\n{second},{first},source,G\n"
             f"nothing,{site},source,G\n",
-            "effects": f"measure,years_after,share,source,tag\n{first},0,0.8,source,G\n{first},3,0.5,source,G\n",
+            "effects": f"measure,years_after,share,source,tag\n{first},0,0.8,source,G\n"
+            f"{first},3,0.5,source,G\n",
             "regions": "region,name,west,south,east,north,source,tag\na,A,-180,-90,180,90,source,G\n"
             "b,B,-180,-90,180,90,source,G\n",
         },
@@ -126,7 +127,10 @@ def test_named_budgets_are_known_and_speak_of_every_line(solved, tmp_path):
     assert list_faults(solved, study, named_budget="hihg") == [
         "tables/budgets.csv, budget: has no budget 'hihg' (did you mean 'high'?)"
     ]
-    assert "budget 'high' does not say what line 'other' has" in list_faults(solved, study, named_budget="high")[0]
+    assert (
+        "budget 'high' does not say what line 'other' has"
+        in list_faults(solved, study, named_budget="high")[0]
+    )
 
 
 def test_order_of_low_mode_and_high_is_checked_when_the_study_is_read(solved, tmp_path):
@@ -167,7 +171,11 @@ def test_purchases_are_never_more_than_money_buys(solved, tmp_path):
         solved,
         tmp_path,
         {"budget": BUDGET_HEAD + "works,Works,200,true,source,G\n"},
-        {"indexation = 0.02": "indexation = 0.1", "\nyears = 10": "\nyears = 2", "land_months = 12": "land_months = 0"},
+        {
+            "indexation = 0.02": "indexation = 0.1",
+            "\nyears = 10": "\nyears = 2",
+            "land_months = 12": "land_months = 0",
+        },
     )
     terms = read_terms(study, solved[2], solved[1])
     assert limit_purchases(terms, 0, 1) == pytest.approx(100 / 1.1 + 100 / 1.21)
@@ -191,7 +199,7 @@ def test_programme_adds_up_to_the_cent_from_plan_to_file(solved, tmp_path):
 
 
 def test_upkeep_renewal_and_shares_by_hand(solved, tmp_path):
-    measures, options = used_measures(solved)
+    measures, _ = used_measures(solved)
     rows = "".join(f"{measure},0.1,source,G\n" for measure in measures)
     study = change_study(
         solved,
@@ -209,7 +217,9 @@ def test_upkeep_renewal_and_shares_by_hand(solved, tmp_path):
     terms = read_terms(study, solved[2], solved[1])
     schedule = solve_schedule(solved[1].problem, terms, time_limit_s=3.0)
     found = weigh_affordability(study, solved[1], terms, schedule)
-    unit = dict(zip(study.tables["measures"]["measure"], study.tables["measures"]["unit_cost_eur"], strict=True))
+    unit = dict(
+        zip(study.tables["measures"]["measure"], study.tables["measures"]["unit_cost_eur"], strict=True)
+    )
     life = dict(zip(study.tables["measures"]["measure"], study.tables["measures"]["life_years"], strict=True))
     upkeep, renewal = {}, {}
     for row, finish in zip(terms.options, schedule.finish_year, strict=True):

@@ -50,8 +50,7 @@ class AreaAccount:
     @property
     def remaining_m2(self) -> float:
         """Area that is still suspected or confirmed."""
-        left = self.area_m2 - self.cancelled_m2 - self.reduced_m2 - self.cleared_m2
-        return max(0.0, left) if left > OUTSIDE_SHARE * self.area_m2 * 1e-3 else 0.0
+        return max(0.0, self.area_m2 - self.cancelled_m2 - self.reduced_m2 - self.cleared_m2)
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,13 @@ def parse_outline(text: str) -> BaseGeometry:
     ValueError : it is no polygon in degrees, crosses itself, or is too small to be an area.
     """
     try:
-        outline = shapely.from_wkt(text)
+        # A coordinate that is no number is told by the check below, not by a warning.
+        with np.errstate(invalid="ignore"):
+            outline = shapely.from_wkt(text)
     except shapely.errors.ShapelyError as error:
         raise ValueError("is no WKT polygon") from error
-    if outline is None or outline.geom_type not in ("Polygon", "MultiPolygon") or outline.is_empty:
-        raise ValueError(f"is a {outline.geom_type if outline is not None else 'nothing'}, not a polygon")
+    if outline.geom_type not in ("Polygon", "MultiPolygon") or outline.is_empty:
+        raise ValueError(f"is {'an empty' if outline.is_empty else 'a'} {outline.geom_type}, not a polygon")
     if not outline.is_valid:
         raise ValueError(f"crosses itself or touches itself: {shapely.is_valid_reason(outline)}")
     west, south, east, north = outline.bounds
@@ -107,7 +108,7 @@ def measure_area(outline: BaseGeometry) -> float:
     --------
     >>> square = shapely.box(25.0, 55.0, 25.01, 55.01)
     >>> round(measure_area(square))
-    712112
+    712317
     """
     return abs(_GEOD.geometry_area_perimeter(shapely.orient_polygons(outline))[0])
 
@@ -261,31 +262,45 @@ def _check_areas(frame: pd.DataFrame, file: str, states: set[str], belts: set[st
     faults = []
     for number, row in frame.iterrows():
         line = int(str(number))
-
-        def add(column: str, problem: str, remedy: str, line: int = line) -> None:
-            faults.append(Fault(problem, file, line, column, remedy))
-
-        if row["state"] not in states:
-            add("state", f"'{row['state']}' is an unknown state", nearest_word(row["state"], sorted(states)))
         faults += check_dates(row, ("opened", "confirmed", "closed", "handed_over", "inspected"), file, line)
         faults += check_order(row, ("opened", "confirmed", "closed", "handed_over"), file, line)
-        if row["kind"] == "CHA" and row["evidence"] != "direct":
-            add("evidence", "a confirmed area without direct evidence", "write SHA, or direct")
-        if row["kind"] == "SHA" and (row["evidence"] == "direct" or row["confirmed"]):
-            add("kind", "a suspected area with direct evidence or a day of confirmation", "write CHA")
-        wanted = {"open": (), "closed": ("closed",), "handed_over": ("closed", "handed_over")}[row["status"]]
-        for column in ("closed", "handed_over"):
-            if bool(row[column]) != (column in wanted):
-                given = f"is {row[column]}" if row[column] else "is missing"
-                add(column, f"{given} while the status is {row['status']}", "let status and dates agree")
-        for word in row["blocked_use"]:
-            if word not in USES:
-                add("blocked_use", f"has the unknown word '{word}'", nearest_word(word, USES))
-        if row["belt"] and row["belt"] not in belts:
-            add("belt", f"'{row['belt']}' is not in tables/belts.csv", nearest_word(row["belt"], belts))
-        if row["origin"] == "reserve_belt" and not row["belt"]:
-            add("belt", "is missing while the origin is a reserve belt", "name the belt")
+        wrong = [*_find_wrong_words(row, states, belts), *_find_wrong_state(row)]
+        faults += [Fault(problem, file, line, column, remedy) for column, problem, remedy in wrong]
     return faults
+
+
+def _find_wrong_words(row: pd.Series, states: set[str], belts: set[str]) -> list[tuple[str, str, str]]:
+    """Column, problem and remedy of words that nothing else knows."""
+    wrong = []
+    if row["state"] not in states:
+        text = f"'{row['state']}' is an unknown state"
+        wrong.append(("state", text, nearest_word(row["state"], sorted(states))))
+    for word in row["blocked_use"]:
+        if word not in USES:
+            wrong.append(("blocked_use", f"has the unknown word '{word}'", nearest_word(word, USES)))
+    if row["belt"] and row["belt"] not in belts:
+        text = f"'{row['belt']}' is not in tables/belts.csv"
+        wrong.append(("belt", text, nearest_word(row["belt"], belts)))
+    if row["origin"] == "reserve_belt" and not row["belt"]:
+        wrong.append(("belt", "is missing while the origin is a reserve belt", "name the belt"))
+    return wrong
+
+
+def _find_wrong_state(row: pd.Series) -> list[tuple[str, str, str]]:
+    """Column, problem and remedy where kind, evidence, status and dates of an area disagree."""
+    wrong = []
+    if row["kind"] == "CHA" and row["evidence"] != "direct":
+        wrong.append(("evidence", "a confirmed area without direct evidence", "write SHA, or direct"))
+    if row["kind"] == "SHA" and (row["evidence"] == "direct" or row["confirmed"]):
+        text = "a suspected area with direct evidence or a day of confirmation"
+        wrong.append(("kind", text, "write CHA"))
+    wanted = {"closed": ("closed",), "handed_over": ("closed", "handed_over")}.get(row["status"], ())
+    for column in ("closed", "handed_over"):
+        if bool(row[column]) != (column in wanted):
+            given = f"is {row[column]}" if row[column] else "is missing"
+            text = f"{given} while the status is {row['status']}"
+            wrong.append((column, text, "let status and dates agree"))
+    return wrong
 
 
 def _check_activities(tables: Tables, file: str) -> list[Fault]:
@@ -401,7 +416,7 @@ def list_timeline(tables: Tables, hazard: str) -> tuple[tuple[str, str, str, Are
     releases = tables["hazard_releases"]
     days = {row[column] for column in ("opened", "confirmed", "closed", "handed_over")}
     days |= set(releases[releases["hazard"] == hazard]["date"])
-    ordered = sorted((parse_span(day)[0] for day in days if day))
+    ordered = sorted(parse_span(day)[0] for day in days if day)
     stands = [next(one for one in list_hazards(tables, day) if one.key == hazard) for day in ordered]
     words = [one.kind if one.status == "open" else one.status for one in stands]
     steps = [("", words[0]), *pairwise(words)]

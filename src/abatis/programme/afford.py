@@ -1,4 +1,4 @@
-"""Affordability: the programme against defence budget and GDP, EU money, upkeep and renewal, and duties after."""
+"""Affordability: programme against defence budget and GDP, EU money, upkeep and renewal, duties after."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def _compare_economy(study: Study, schedule: Schedule, notes: list[str]) -> tupl
         row = table.loc[year]
         gdp = float(row["gdp_eur"])
         budgets = [gdp * float(row[f"defence_{part}share"]) for part in ("high_", "", "low_")]
-        shares = [spent / budget if budget else None for budget in budgets]
-        rows.append(EconomyYear(year, spent, budgets[1], *shares, spent / gdp, str(row["tag"])))
+        low, likely, high = (spent / budget if budget else None for budget in budgets)
+        rows.append(EconomyYear(year, spent, budgets[1], low, likely, high, spent / gdp, str(row["tag"])))
     missing = [str(row.year) for row in rows if row.gdp_share is None]
     if missing:
         notes.append(f"economy.csv has no row for {', '.join(missing)}: no shares for these years")
@@ -133,7 +133,9 @@ def _count_tail(
 ) -> tuple[TailYear, ...]:
     """Upkeep and renewal of the scheduled options by year, to the end of the tail."""
     measures = study.tables["measures"].set_index("measure")
-    share_of = dict(zip(study.tables["upkeep"]["measure"], study.tables["upkeep"]["yearly_share"], strict=True))
+    share_of = dict(
+        zip(study.tables["upkeep"]["measure"], study.tables["upkeep"]["yearly_share"], strict=True)
+    )
     first, last = int(schedule.years[0]), int(schedule.years[-1])
     years = np.arange(first, last + study.tail_years + 1)
     upkeep, renewal = np.zeros((2, len(years)))
@@ -149,7 +151,9 @@ def _count_tail(
             upkeep += np.where(age > 0, price * share_of.get(measure, 0.0), 0.0)
             life = float(measures.loc[measure, "life_years"])
             if life > 0:
-                renewal += np.where((age > 0) & (np.floor(age / life) > np.floor((age - 1) / life)), price, 0.0)
+                renewal += np.where(
+                    (age > 0) & (np.floor(age / life) > np.floor((age - 1) / life)), price, 0.0
+                )
     if unknown:
         notes.append(f"upkeep.csv has no row for {', '.join(unknown)}: their upkeep is counted as 0")
     index = (1.0 + study.indexation) ** (years - study.base_year).astype(float)

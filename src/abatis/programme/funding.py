@@ -144,7 +144,8 @@ def _spread_line(study: Study, line: Line, years: np.ndarray, faults: list[Fault
     if abs(total - line.amount_eur) > CENT:
         faults.append(
             Fault(
-                f"the years of line '{line.key}' add up to {total:,.2f} EUR but the line has {line.amount_eur:,.2f}",
+                f"the years of line '{line.key}' add up to {total:,.2f} EUR, "
+                f"but the line has {line.amount_eur:,.2f}",
                 place,
                 int(rows.index[0]),
                 "amount_eur",
@@ -178,7 +179,8 @@ def _assign_measures(
     for row, record in table.iterrows():
         measure, line = str(record["measure"]), number.get(str(record["line"]), -1)
         if payer.setdefault(measure, line) != line:
-            text = f"measure '{measure}' is paid by line '{lines[payer[measure]].key}' already: the lines overlap"
+            first = lines[payer[measure]].key
+            text = f"measure '{measure}' is paid by line '{first}' already: the lines overlap"
             faults.append(Fault(text, place, int(str(row)), "measure", "name every measure under one line"))
     named = set(payer.values())
     rest = tuple(index for index, line in enumerate(lines) if line.planned and index not in named)

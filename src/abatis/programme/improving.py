@@ -171,7 +171,7 @@ class Improver:
         return bound_h + self._rest_h
 
     def _list_columns(self, free: np.ndarray, late: np.ndarray, first: int, last: int) -> np.ndarray:
-        """Pairs (option, start year row) int64[columns, 2]: possible starts in the window, before the late one."""
+        """Pairs (option, start row) int64[columns, 2]: possible starts in the window, before the late one."""
         options, years = np.nonzero(self.limits.possible & free[:, None])
         kept = (years >= first) & (years <= last) & (years < late[options])
         return np.stack([options[kept], years[kept]], axis=1)

@@ -92,7 +92,7 @@ class LayerSearch:
         self.tree.run(deadline, lambda point, node: self._improve(point, node, deadline), lambda *_: None)
 
     def prove(self, deadline: float) -> None:
-        """Lower the bound until the gap is proven or the deadline has passed; other choices are not sought."""
+        """Lower the bound until the gap is proven or the deadline has passed; seek no other choices."""
         if time.monotonic() < deadline:
             self.tree.run(deadline, lambda *_: None, lambda *_: None)
 

@@ -70,9 +70,9 @@ def make_limits(terms: Terms) -> Limits:
     """Write down every limit of the terms.
 
     Formula, money of a fund: sum over years tau <= y of s^(y - tau) (spent_tau - money_tau) <= 0, with s the
-    carry-over share and spent_tau nominal. Capacity: units worked on in a year <= limit. Lots: for each option
-    started in t, least - units of all started in t <= 0. Order: for each option `a` of a rule with set B and
-    each t, [a started by t] - share of B finished before t <= 0.
+    carry-over share and spent_tau nominal. Capacity: units worked on in a year <= limit. Lots: for every
+    option started in t, least - units of all started in t <= 0. Order: for each option `a` of a rule with set
+    B and each t, [a started by t] - share of B finished before t <= 0.
     In words: unspent money moves on by its share; orders of one year are one lot.
 
     Raises

@@ -1,4 +1,4 @@
-"""The schedule: which option starts in which year, what holds at the end of each year, and how far from best."""
+"""The schedule: what starts in which year, what holds at the end of each, and how far that is from best."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.model.errors import Fault, InfeasibleError, InputError
+from abatis.model.errors import Fault, InputError
 from abatis.model.plan import Problem
 from abatis.programme.improving import Improver, place_serially
 from abatis.programme.limits import Limits, lay_out_fixed, make_limits
@@ -30,12 +30,12 @@ EXACT = 1e-6
 class Schedule:
     """A plan laid out over years.
 
-    `years` int64[Y]; `start_year`, `finish_year` int64[n], calendar years, -1 when never; the effect holds at
-    the end of the finish year. `spend_eur` float64[L, Y] by budget line in base-year prices, `nominal_eur` the
-    same in prices of the year; locked lines spend what they have. `held_h` float64[K, Y] are arrival times at
-    the end of each year, `value_h` float64[Y] their weighted sum (or least), `objective` the discounted sum of
-    these, `bound` what no schedule can exceed, `gap` = (bound - objective) / objective. `gain_gap` is the same
-    over the hours that the programme adds.
+    `years` int64[Y]; `start_year`, `finish_year` int64[n], calendar years, -1 when never; an effect holds at
+    the end of the finish year. `spend_eur` float64[L, Y] by budget line in base-year prices; `nominal_eur` in
+    prices of the year; locked lines spend what they have. `held_h` float64[K, Y] are arrival times at the end
+    of each year, `value_h` float64[Y] their weighted sum (or least), `bound_h` float64[Y] what the year could
+    hold at most; `objective` the discounted sum of the values, `bound` what no schedule can exceed, `gap` =
+    (bound - objective) / objective, `gain_gap` the same over the hours that the programme adds.
     """
 
     years: np.ndarray

@@ -186,7 +186,12 @@ def tell_first(shares: tuple[InputShare, ...], output: str) -> str:
     if not rows or rows[0].total <= rows[0].total_error:
         return f"No input stands out in the spread of {output}: ask for more draws."
     best = rows[0]
+    floor = best.total - best.total_error
+    level = [
+        one.group for one in rows[1:] if one.total > one.total_error and one.total + one.total_error > floor
+    ]
+    tied = f" Within the error {', '.join(level)} may matter as much: ask for more draws." if level else ""
     return (
         f"Research {best.group} first: it takes part in {100 * best.total:.0f} % "
-        f"(+-{100 * best.total_error:.0f}) of the spread of {output} (tag {' '.join(best.tags)})."
+        f"(+-{100 * best.total_error:.0f}) of the spread of {output} (tag {' '.join(best.tags)}).{tied}"
     )

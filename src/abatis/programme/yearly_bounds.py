@@ -23,7 +23,12 @@ class YearBound:
     """
 
     def __init__(
-        self, year: int, columns: np.ndarray, count: int, ends_h: tuple[float, float], search: LayerSearch | None
+        self,
+        year: int,
+        columns: np.ndarray,
+        count: int,
+        ends_h: tuple[float, float],
+        search: LayerSearch | None,
     ) -> None:
         self.year = year
         self.columns = columns
@@ -57,7 +62,9 @@ class YearBound:
         for other in others:
             alike = self.plain and other.plain and np.array_equal(other.columns, self.columns)
             if alike and other is not self and other.search is not None:
-                self._known[other.year] = self.search.share_routes(other.search, self._known.get(other.year, 0))
+                self._known[other.year] = self.search.share_routes(
+                    other.search, self._known.get(other.year, 0)
+                )
         self.search.prove(time.monotonic() + seconds)
         self._read_search()
 
@@ -114,8 +121,8 @@ def limit_purchases(terms: Terms, fund: int, year: int) -> float:
     """Most that a fund can buy up to a year, in base-year prices (EUR).
 
     Formula: sum over years t <= y of money_t max_{t <= u <= y} s^(u - t) / index_u, with s the carry-over
-    share; money that fixed works owe is taken off at its least. In words: every euro is spent in the year, from
-    its own on, in which it buys most.
+    share; money that fixed works owe is taken off at its least. In words: every euro is spent in the year,
+    from its own on, in which it buys most.
     """
     owed = np.where(terms.paid, 0.0, terms.cost_eur[:, fund])[:, None] * lay_out_fixed(terms) * terms.index
     money = terms.fund_eur[fund] - owed.sum(axis=0)

@@ -1,4 +1,4 @@
-"""Tables of the programme: money by line and year, hours held, what starts when, and what it asks of the country."""
+"""Tables of the programme: money by line and year, hours held, what starts when, what the country pays."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def make_programme(
         study.seed,
         progress,
     )
-    found = Programme(study, plan, siting, terms, schedule, weigh_affordability(study, siting, terms, schedule))
+    found = Programme(
+        study, plan, siting, terms, schedule, weigh_affordability(study, siting, terms, schedule)
+    )
     text = json.dumps(clean_json(describe_programme(found)), indent=1, ensure_ascii=False) + "\n"
     write_text_whole(place / "programme.json", text)
     return found
@@ -199,8 +201,9 @@ def tabulate_programme(programme: Programme) -> dict[str, Table]:
         )
     locked = [line.key for line in programme.terms.funding.lines if not line.planned]
     note = (
-        f"Nominal money of budget {programme.terms.funding.budget}; before the programme {schedule.before_h:.2f} h. "
-        f"Lines not planned here spend their money evenly unless budget_years.csv says otherwise: {', '.join(locked)}."
+        f"Nominal money of budget {programme.terms.funding.budget}; before the programme "
+        f"{schedule.before_h:.2f} h. Lines not planned here spend their money evenly unless "
+        f"budget_years.csv says otherwise: {', '.join(locked)}."
     )
     title = f"Programme of plan {programme.plan.name}, {programme.study.title}"
     return {
@@ -214,7 +217,9 @@ def tabulate_programme(programme: Programme) -> dict[str, Table]:
 
 def _tabulate_answer(programme: Programme) -> Table:
     schedule, totals = programme.schedule, _add_up(programme)
-    left_out = [key for key, start in zip(schedule.option_keys, schedule.start_year, strict=True) if start < 0]
+    left_out = [
+        key for key, start in zip(schedule.option_keys, schedule.start_year, strict=True) if start < 0
+    ]
     shown = ", ".join(left_out[:NEVER_SHOWN]) + (" ..." if len(left_out) > NEVER_SHOWN else "")
     rows = (
         {"what": "options built / in the plan", "shown": f"{totals['built']} / {totals['options']}"},
@@ -241,7 +246,9 @@ def _tabulate_readings(study: Study, lines: tuple[str, ...]) -> Table:
         assert isinstance(amounts, dict)
         row = {line: amounts[line] / 1e6 if line in amounts else None for line in lines}
         total = sum(amounts.values()) / 1e6
-        rows.append({"budget": one["budget"], "name": one["name"], **row, "total": total, "tags": one["tags"]})
+        rows.append(
+            {"budget": one["budget"], "name": one["name"], **row, "total": total, "tags": one["tags"]}
+        )
     return Table("Readings of the public figures", tuple(columns), tuple(rows), "sources: tables/budgets.csv")
 
 
@@ -287,8 +294,14 @@ def _tabulate_after(found: Affordability) -> Table:
     if tail:
         span = f"{tail[0].year}-{tail[-1].year}"
         rows += [
-            {"what": f"upkeep {span}, base-year prices [EUR]", "shown": f"{sum(t.upkeep_eur for t in tail):,.0f}"},
-            {"what": f"renewal {span}, base-year prices [EUR]", "shown": f"{sum(t.renewal_eur for t in tail):,.0f}"},
+            {
+                "what": f"upkeep {span}, base-year prices [EUR]",
+                "shown": f"{sum(t.upkeep_eur for t in tail):,.0f}",
+            },
+            {
+                "what": f"renewal {span}, base-year prices [EUR]",
+                "shown": f"{sum(t.renewal_eur for t in tail):,.0f}",
+            },
             {"what": f"both {span}, nominal [EUR]", "shown": f"{sum(t.nominal_eur for t in tail):,.0f}"},
         ]
     rows += [

@@ -147,14 +147,17 @@ def tabulate_reach(results: StockResults) -> Table:
 def _note_reach(results: StockResults) -> str:
     siting, found = results.siting, results.siting.placement
     if siting.variant == "covering":
-        words = f"{siting.count} depots leave {math.ceil(found.bound - 1e-6)} sites late at least"
+        least = math.ceil(found.bound - 1e-6)
+        words = f"no choice of {siting.count} depots leaves fewer than {least} sites late"
     else:
         words = f"all hours together {found.value:,.2f}, at least {found.bound:,.2f}"
     parts = [
-        f"{words} ({'best possible' if found.status == 'optimal' else 'time was up'}, {found.seconds:.1f} s)"
+        f"{words} ({'proven best' if found.status == 'optimal' else 'time was up'}, {found.seconds:.1f} s)"
     ]
     if siting.fewest is not None and siting.fewest < siting.count:
-        parts.append(f"{siting.fewest} depots are enough for that (proven); the others shorten the ways")
+        parts.append(
+            f"{siting.fewest} depots are enough for that (proven), the others make room and shorten the ways"
+        )
     kept = float(siting.stored_km.sum())
     total = math.fsum(belt.length_km for belt in results.belts)
     parts.append(f"capacities hold {kept:,.1f} of {total:,.1f} km in time")

@@ -1,409 +1,539 @@
 """Compiled kernels of the viewshed: wedges of sight lines, swept outwards ring by ring.
 
-Within one of four quadrants a ring is a row (north, south) or a column (east, west) of the raster at a whole
+Within one of four quadrants a ring is a row (north, south) or a column (east, west) of the raster, a whole
 number of cells from the post. Places on a ring are counted along it ("across"), from the post's own row or
 column. A sight line has the slope across / ring; the slopes from -1 to 1 are cut into wedges of width 2**-bits,
-narrow enough that a ring cuts a wedge into less than one cell. See `sight.py` for the method.
+so narrow that a ring cuts a wedge into at most one cell. `sight.py` says how the method works.
 """
 
 from __future__ import annotations
 
-import numba
+from typing import NamedTuple
+
 import numpy as np
+from numba import njit, prange
 
 HIDDEN, OUTSIDE, VISIBLE = np.uint8(0), np.uint8(1), np.uint8(255)
 UNSURE = np.uint8(2)
 TOUCH_M = 1e-6
+MOST_RINGS = 32_767
 BLOCK_RINGS = 32
-GROUP = 64
+GROUP_WEDGES = 64
+FULL_BITS = np.int32(15)
+FULL_MASK = np.int32((1 << 15) - 1)
+FULL_SCALE = np.float32(1.0 / (1 << 15))
+# More than four times what float32 loses on the way from two heights to a slope.
 ROUNDING = np.float32(1e-6)
+ONE, TWO = np.float32(1.0), np.float32(2.0)
 LOWEST = np.float32(-1e30)
 NORTH, SOUTH, WEST, EAST = 0, 1, 2, 3
 
 
-@numba.njit(cache=True)
-def find_place(quadrant, row, column, ring, across):
+class Relief(NamedTuple):
+    """Heights float32[rows, columns]: the surface that hides, and the ground that targets stand on."""
+
+    surface: np.ndarray
+    ground: np.ndarray
+    covered: bool
+    width_m: float
+    height_m: float
+
+
+class Place(NamedTuple):
+    """Cell of a post and the height of its eye."""
+
+    row: int
+    column: int
+    eye_m: float
+
+
+class Reach(NamedTuple):
+    """Height of targets above ground, range, and drop by curvature per square metre of distance (1/m)."""
+
+    target_m: float
+    range_m: float
+    curve_per_m: float
+
+
+class Fan(NamedTuple):
+    """Wedges first..stop-1 of one quadrant, swept over a number of rings."""
+
+    quadrant: int
+    first: int
+    stop: int
+    bits: int
+    rings: int
+
+
+class Bounds(NamedTuple):
+    """Of each wedge, as slopes: least horizon, most horizon of finished blocks, and of the present block.
+
+    `least_fall` and `most_fall` are the drop by curvature at ring one.
+    """
+
+    least: np.ndarray
+    most: np.ndarray
+    recent: np.ndarray
+    least_fall: np.ndarray
+    most_fall: np.ndarray
+
+
+class Block(NamedTuple):
+    """Rings first..stop-1 as lines[ring, across - low] of heights above the eye; tops: those of the ground."""
+
+    first: int
+    stop: int
+    low: int
+    lines: np.ndarray
+    tops: np.ndarray
+
+
+@njit(cache=True)
+def find_place(quadrant: int, place: Place, ring: int, across: int) -> tuple[int, int]:
     """Row and column of a place of a quadrant."""
     if quadrant == NORTH:
-        return row - ring, column + across
+        return place.row - ring, place.column + across
     if quadrant == SOUTH:
-        return row + ring, column + across
+        return place.row + ring, place.column + across
     if quadrant == WEST:
-        return row + across, column - ring
-    return row + across, column + ring
+        return place.row + across, place.column - ring
+    return place.row + across, place.column + ring
 
 
-@numba.njit(cache=True)
-def find_limits(quadrant, row, column, shape):
+@njit(cache=True)
+def find_limits(quadrant: int, place: Place, relief: Relief) -> tuple[int, int, int]:
     """Rings of a quadrant to the edge of the raster, and the first and last place across."""
-    rows, columns = shape
+    rows, columns = relief.surface.shape
     if quadrant == NORTH:
-        return row, -column, columns - 1 - column
+        return place.row, -place.column, columns - 1 - place.column
     if quadrant == SOUTH:
-        return rows - 1 - row, -column, columns - 1 - column
+        return rows - 1 - place.row, -place.column, columns - 1 - place.column
     if quadrant == WEST:
-        return column, -row, rows - 1 - row
-    return columns - 1 - column, -row, rows - 1 - row
+        return place.column, -place.row, rows - 1 - place.row
+    return columns - 1 - place.column, -place.row, rows - 1 - place.row
 
 
-@numba.njit(cache=True)
-def is_blocked(surface, place, quadrant, target, top_m, bend, first, last):
-    """Say whether a ring in first..last rises above the sight line from the post to a target.
-
-    `place` row, column and eye height of the post; `target` (ring, across); `top_m` height of the target's top;
-    `bend` drop by curvature at one ring along this line, in metres.
-    """
-    row, column, eye_m = place
-    ring, across = target
-    slope = across / ring
-    rise = (top_m - eye_m) / ring - bend * ring
-    for k in range(last, first - 1, -1):
-        y = slope * k
-        base = int(np.floor(y))
-        share = y - base
-        r0, c0 = find_place(quadrant, row, column, k, base)
-        height = np.float64(surface[r0, c0])
-        if share > 0.0:
-            r1, c1 = find_place(quadrant, row, column, k, min(base + 1, max(across, 0)))
-            height += share * (np.float64(surface[r1, c1]) - height)
-        if height - eye_m - bend * k * k - rise * k > TOUCH_M:
-            return True
-    return False
+@njit(cache=True)
+def find_sides(quadrant: int, relief: Relief) -> tuple[float, float]:
+    """Metres from ring to ring and from place to place across."""
+    if quadrant >= WEST:
+        return relief.width_m, relief.height_m
+    return relief.height_m, relief.width_m
 
 
-@numba.njit(cache=True)
-def load_block(surface, place, quadrant, first, count, low, limits, lines):
-    """Copy rings first..first+count-1 into lines[ring, across - low], as heights above the eye.
-
-    Beyond the raster the last place is repeated.
-    """
-    row, column, eye_m = place
-    width = lines.shape[1]
-    start, stop = max(low, limits[0]), min(low + width - 1, limits[1])
-    eye = np.float32(eye_m)
-    if quadrant == NORTH or quadrant == SOUTH:
-        for k in range(count):
-            r = row - first - k if quadrant == NORTH else row + first + k
-            for m in range(start, stop + 1):
-                lines[k, m - low] = surface[r, column + m] - eye
-    else:
-        for m in range(start, stop + 1):
-            for k in range(count):
-                c = column - first - k if quadrant == WEST else column + first + k
-                lines[k, m - low] = surface[row + m, c] - eye
-    for k in range(count):
-        for m in range(low, start):
-            lines[k, m - low] = lines[k, start - low]
-        for m in range(stop + 1, low + width):
-            lines[k, m - low] = lines[k, stop - low]
+@njit(cache=True)
+def find_bend(quadrant: int, relief: Relief, reach: Reach) -> tuple[float, float]:
+    """Drop by curvature at ring one straight ahead, and what a slope of one adds to it; metres."""
+    ahead_m, aside_m = find_sides(quadrant, relief)
+    return reach.curve_per_m * ahead_m * ahead_m, reach.curve_per_m * aside_m * aside_m
 
 
-@numba.njit(cache=True)
-def store_block(seen, origin, quadrant, first, marks, spans, low):
-    """Copy marks[ring, across - low] of the spans of each ring into the result."""
-    row, column = origin
-    count = len(spans)
-    if quadrant == NORTH or quadrant == SOUTH:
-        for k in range(count):
-            r = row - first - k if quadrant == NORTH else row + first + k
-            for m in range(spans[k, 0], spans[k, 1]):
-                seen[r, column + m] = marks[k, m - low]
-        return
-    lowest, highest = 0, 0
-    for k in range(count):
-        lowest, highest = min(lowest, spans[k, 0]), max(highest, spans[k, 1])
-    for k in range(count):
-        if spans[k, 0] < spans[k, 1]:
-            lowest, highest = spans[k, 0], spans[k, 1]
-            break
-    for k in range(count):
-        if spans[k, 0] < spans[k, 1]:
-            lowest, highest = min(lowest, spans[k, 0]), max(highest, spans[k, 1])
-    for m in range(lowest, highest):
-        for k in range(count):
-            if spans[k, 0] <= m < spans[k, 1]:
-                c = column - first - k if quadrant == WEST else column + first + k
-                seen[row + m, c] = marks[k, m - low]
-
-
-@numba.njit(cache=True)
-def classify_ring(line, low, span, ring, wedges, bend, bounds, target_m, marks):
-    """Mark the places of one ring: seen, hidden, or unsure where the bounds do not tell.
-
-    `wedges` (first wedge, bits); `bend` (drop at one ring straight ahead, its part across);
-    `bounds` (least, most of finished blocks, most of this block) horizon of each wedge.
-    """
-    first_wedge, bits = wedges
-    straight, aside = bend
-    least, most, recent = bounds
-    last = len(least) - 1
-    unit = np.float64(1 << bits) / ring
-    inverse = np.float32(1.0 / ring)
-    ring_bend = np.float32(straight * ring)
-    side_bend = np.float32(aside / ring)
-    target = np.float32(target_m)
-    unsure = 0
-    for m in range(span[0], span[1]):
-        w = min(max(np.int64(np.floor(m * unit)) - first_wedge, 0), last)
-        across = np.float32(m)
-        fall = ring_bend + side_bend * across * across
-        rise = (line[m - low] + target) * inverse - fall
-        high = max(most[w], recent[w])
-        under = least[w]
-        margin = ROUNDING * (1.0 + abs(rise) + 2.0 * fall)
-        sure = rise - margin * 1.0 - ROUNDING * abs(high) >= high
-        lost = rise + margin + ROUNDING * abs(under) < under
-        mark = VISIBLE if sure else (HIDDEN if lost else UNSURE)
-        marks[m - low] = mark
-        unsure += np.int64(mark == UNSURE)
-    return unsure
-
-
-@numba.njit(cache=True)
-def raise_bounds(line, low, ring, wedges, active, falls, bounds, scratch):
-    """Raise the bounds of the wedges by one ring.
-
-    `active` first and last+1 wedge, counted from the first wedge of the task; `falls` (least, most) drop by
-    curvature at one ring in each wedge.
-    """
-    first_wedge, bits = wedges
-    least_fall, most_fall = falls
-    least, _, recent = bounds
-    mask = (1 << bits) - 1
-    scale = np.float32(1.0 / (1 << bits))
-    inverse = np.float32(1.0 / ring)
-    k = np.float32(ring)
-    height, corner, base = scratch
-    for b in range(active[0], active[1] + 1):
-        q = (first_wedge + b) * ring
-        share = np.float32(q & mask) * scale
-        place = (q >> bits) - low
-        z = line[place]
-        corner[b] = z
-        base[b] = place
-        height[b] = z + share * (line[place + 1] - z)
-    for w in range(active[0], active[1]):
-        h0, h1 = height[w], height[w + 1]
-        inside = corner[w + 1] if base[w + 1] != base[w] else h1
-        top = max(max(h0, h1), inside)
-        bottom = min(min(h0, h1), inside)
-        recent[w] = max(recent[w], top * inverse - least_fall[w] * k)
-        least[w] = max(least[w], bottom * inverse - most_fall[w] * k)
-
-
-@numba.njit(cache=True)
-def settle_unsure(surface, place, quadrant, ring, low, span, wedges, bend, block_most, bounds, target_m, marks):
-    """Settle the unsure places of one ring by the exact sight line, in the blocks that could hide them."""
-    row, column, eye_m = place
-    first_wedge, bits = wedges
-    straight, aside = bend
-    recent = bounds[2]
-    block = (ring - 1) // BLOCK_RINGS
-    unit = np.float64(1 << bits) / ring
-    last = block_most.shape[1] - 1
-    for m in range(span[0], span[1]):
-        if marks[m - low] != UNSURE:
-            continue
-        w = min(max(np.int64(np.floor(m * unit)) - first_wedge, 0), last)
-        slope = m / ring
-        own = straight + aside * slope * slope
-        r, c = find_place(quadrant, row, column, ring, m)
-        top_m = np.float64(surface[r, c]) + target_m
-        rise = (top_m - eye_m) / ring - own * ring
-        margin = ROUNDING * (1.0 + abs(rise) + 2.0 * own * ring)
-        blocked = False
-        for back in range(block + 1):
-            one = block - back
-            high = recent[w] if one == block else block_most[one, w]
-            if rise - margin - ROUNDING * abs(high) >= high:
-                continue
-            first = one * BLOCK_RINGS + 1
-            stop = min(first + BLOCK_RINGS, ring) - 1
-            if is_blocked(surface, place, quadrant, (ring, m), top_m, own, first, stop):
-                blocked = True
-                break
-        marks[m - low] = HIDDEN if blocked else VISIBLE
-
-
-@numba.njit(cache=True)
-def find_columns_most(lines, most):
-    """Greatest height of each place across over the rings of a block."""
-    for m in range(lines.shape[1]):
-        most[m] = lines[0, m]
-    for k in range(1, lines.shape[0]):
-        for m in range(lines.shape[1]):
-            most[m] = max(most[m], lines[k, m])
-
-
-@numba.njit(cache=True)
-def needs_work(columns_most, low, rings, wedges, group, bounds, falls, target_m):
-    """Say whether a group of wedges can change in a block: a place seen, or a bound raised."""
-    first_wedge, bits = wedges
-    first, stop = rings
-    begin, end = (first_wedge + group[0]), (first_wedge + group[1])
-    left = max(min((begin * first) >> bits, (begin * (stop - 1)) >> bits) - low, 0)
-    right = min(max((end * first) >> bits, (end * (stop - 1)) >> bits) + 1 - low, len(columns_most) - 1)
-    height = LOWEST
-    for m in range(left, right + 1):
-        height = max(height, columns_most[m])
-    least, fall = bounds[0][group[0]], falls[0][group[0]]
-    for w in range(group[0], group[1]):
-        least = min(least, bounds[0][w])
-        fall = min(fall, falls[0][w])
-    height += target_m
-    rise = height / first if height > 0.0 else height / (stop - 1)
-    bent = fall * first
-    margin = ROUNDING * (1.0 + abs(rise) + 2.0 * bent + abs(least))
-    return rise - bent + margin >= least
-
-
-@numba.njit(cache=True)
-def measure_falls(wedges, bend):
-    """Least and most drop by curvature at one ring in each wedge."""
-    first_wedge, stop_wedge, bits = wedges
-    count = stop_wedge - first_wedge
-    least, most = np.empty(count, np.float32), np.empty(count, np.float32)
-    for w in range(count):
-        s0, s1 = (first_wedge + w) / (1 << bits), (first_wedge + w + 1) / (1 << bits)
-        near, far = min(abs(s0), abs(s1)), max(abs(s0), abs(s1))
-        least[w] = np.float32((bend[0] + bend[1] * near * near) * (1.0 - 1e-6))
-        most[w] = np.float32((bend[0] + bend[1] * far * far) * (1.0 + 1e-6))
-    return least, most
-
-
-@numba.njit(cache=True)
-def find_reach(ring, ahead_m, aside_m, range_m):
-    """Greatest distance across, in cells, at which a place of a ring is in range."""
+@njit(cache=True)
+def find_width(ring: int, ahead_m: float, aside_m: float, range_m: float) -> int:
+    """Greatest distance across, in cells, at which a place of a ring is in range; -1 if none."""
     if range_m > 1e300:
         return np.int64(1) << 40
     left = range_m * range_m * (1.0 + 1e-12) - (ring * ahead_m) ** 2
     return np.int64(np.floor(np.sqrt(left) / aside_m)) if left >= 0.0 else np.int64(-1)
 
 
-@numba.njit(cache=True)
-def sweep_wedges(surface, place, quadrant, wedges, rings, view, cells, seen, origin):
-    """Sweep the wedges first..stop-1 of one quadrant outwards over a number of rings.
+@njit(cache=True)
+def measure_fan(quadrant: int, part: int, parts: int, place: Place, reach: Reach, relief: Relief) -> Fan:
+    """Cut out one of `parts` fans of a quadrant, with as many wedges as its last ring needs."""
+    rings = find_limits(quadrant, place, relief)[0]
+    ahead_m = find_sides(quadrant, relief)[0]
+    if reach.range_m < rings * ahead_m:
+        rings = np.int64(np.floor(reach.range_m / ahead_m * (1.0 + 1e-12)))
+    bits = 1
+    while (1 << bits) < rings:
+        bits += 1
+    size = 2 << bits
+    first, stop = part * size // parts - size // 2, (part + 1) * size // parts - size // 2
+    return Fan(quadrant, first, stop, bits, rings)
 
-    `place` row, column, eye height; `wedges` (first, stop, bits); `view` (target height, range in metres,
-    drop by curvature per square metre); `cells` (width, height in metres); `seen` the result whose [0, 0] is
-    place `origin` of the raster; its places in range are HIDDEN. Returns how many the bounds left unsure.
-    """
-    row, column, _ = place
-    first_wedge, stop_wedge, bits = wedges
-    target_m, range_m, curve = view
-    ahead_m, aside_m = cells if quadrant >= WEST else (cells[1], cells[0])
-    _, lowest, highest = find_limits(quadrant, row, column, surface.shape)
-    count = stop_wedge - first_wedge
-    bend = (curve * ahead_m * ahead_m, curve * aside_m * aside_m)
-    falls = measure_falls(wedges, bend)
-    blocks = (rings + BLOCK_RINGS - 1) // BLOCK_RINGS
-    block_most = np.full((blocks, count), LOWEST, np.float32)
+
+@njit(cache=True)
+def make_bounds(fan: Fan, bend: tuple[float, float]) -> Bounds:
+    """Bounds of a fan before the first ring."""
+    count = fan.stop - fan.first
     least, most = np.full(count, LOWEST, np.float32), np.full(count, LOWEST, np.float32)
+    least_fall, most_fall = np.empty(count, np.float32), np.empty(count, np.float32)
+    for w in range(count):
+        s0, s1 = (fan.first + w) / (1 << fan.bits), (fan.first + w + 1) / (1 << fan.bits)
+        near, far = min(abs(s0), abs(s1)), max(abs(s0), abs(s1))
+        least_fall[w] = np.float32((bend[0] + bend[1] * near * near) * (1.0 - 1e-6))
+        most_fall[w] = np.float32((bend[0] + bend[1] * far * far) * (1.0 + 1e-6))
+    return Bounds(least, most, most.copy(), least_fall, most_fall)
+
+
+@njit(cache=True)
+def load_lines(
+    heights: np.ndarray, fan: Fan, place: Place, first: int, low: int, limits: tuple[int, int], lines: np.ndarray
+) -> None:
+    """Copy rings into lines[ring, across - low] as heights above the eye; past the edge the last one repeats."""
+    count, width = lines.shape
+    start, stop = max(low, limits[0]), min(low + width - 1, limits[1])
+    size = stop - start + 1
+    eye = np.float32(place.eye_m)
+    if fan.quadrant < WEST:
+        for k in range(count):
+            row = find_place(fan.quadrant, place, first + k, 0)[0]
+            given = heights[row, place.column + start : place.column + stop + 1]
+            taken = lines[k, start - low :]
+            for m in range(size):
+                taken[m] = given[m] - eye
+    else:
+        west = fan.quadrant == WEST
+        begin = place.column - first - count + 1 if west else place.column + first
+        for m in range(size):
+            given = heights[place.row + start + m, begin : begin + count]
+            taken = lines[:, start - low + m]
+            if west:
+                for k in range(count):
+                    taken[count - 1 - k] = given[k] - eye
+            else:
+                for k in range(count):
+                    taken[k] = given[k] - eye
+    for k in range(count):
+        lines[k, : start - low] = lines[k, start - low]
+        lines[k, stop + 1 - low :] = lines[k, stop - low]
+
+
+@njit(cache=True)
+def load_block(relief: Relief, fan: Fan, place: Place, first: int, limits: tuple[int, int]) -> Block:
+    """Copy the rings of one block that a fan reaches; lines are empty where it has left the raster."""
+    stop = min(first + BLOCK_RINGS, fan.rings + 1)
+    low = min((fan.first * first) >> fan.bits, (fan.first * (stop - 1)) >> fan.bits) - 1
+    high = max((fan.stop * first) >> fan.bits, (fan.stop * (stop - 1)) >> fan.bits) + 2
+    low, high = max(low, limits[0] - 2), min(high, limits[1] + 2)
+    if low > limits[1] or high < limits[0]:
+        nothing = np.empty((0, 0), np.float32)
+        return Block(first, stop, low, nothing, nothing)
+    lines = np.empty((stop - first, high - low + 1), np.float32)
+    load_lines(relief.surface, fan, place, first, low, limits, lines)
+    tops = lines
+    if relief.covered:
+        tops = np.empty(lines.shape, np.float32)
+        load_lines(relief.ground, fan, place, first, low, limits, tops)
+    return Block(first, stop, low, lines, tops)
+
+
+@njit(cache=True)
+def find_columns_most(lines: np.ndarray) -> np.ndarray:
+    """Greatest height of each place across over the rings of a block."""
+    most = lines[0].copy()
+    for k in range(1, lines.shape[0]):
+        line = lines[k]
+        for m in range(line.size):
+            most[m] = max(most[m], line[m])
+    return most
+
+
+@njit(cache=True)
+def needs_work(
+    columns_most: np.ndarray, block: Block, fan: Fan, group: tuple[int, int], bounds: Bounds, target_m: float
+) -> bool:
+    """Say whether a group of wedges can change in a block: a place may be seen, or a bound be raised."""
+    last_ring = block.stop - 1
+    begin, end = fan.first + group[0], fan.first + group[1]
+    left = min((begin * block.first) >> fan.bits, (begin * last_ring) >> fan.bits) - block.low
+    right = max((end * block.first) >> fan.bits, (end * last_ring) >> fan.bits) + 1 - block.low
+    height = LOWEST
+    for m in range(max(left, 0), min(right, columns_most.size - 1) + 1):
+        height = max(height, columns_most[m])
+    least, fall = bounds.least[group[0]], bounds.least_fall[group[0]]
+    for w in range(group[0], group[1]):
+        least, fall = min(least, bounds.least[w]), min(fall, bounds.least_fall[w])
+    height += target_m
+    rise = height / block.first if height > 0.0 else height / last_ring
+    bent = fall * block.first
+    margin = ROUNDING * (1.0 + abs(rise) + 2.0 * bent + abs(least))
+    return rise - bent + margin >= least
+
+
+@njit(cache=True)
+def classify_ring(
+    line: np.ndarray, tops: np.ndarray, begin: int, ring: int, fan: Fan, bend: tuple[float, float],
+    bounds: Bounds, target_m: float, marks: np.ndarray,
+) -> int:  # fmt: skip
+    """Mark places `begin`.. of one ring as seen, hidden, or unsure; returns how many are unsure."""
+    least, most, recent = bounds.least, bounds.most, bounds.recent
+    last = np.int32(least.size - 1)
+    unit = np.float64(1 << fan.bits) / ring
+    offset = begin * unit - fan.first
+    inverse, target, start = np.float32(1.0 / ring), np.float32(target_m), np.float32(begin)
+    ring_bend, side_bend = np.float32(bend[0] * ring), np.float32(bend[1] / ring)
+    unsure = 0
+    for m in range(marks.size):
+        w = np.uint32(min(max(np.int32(m * unit + offset), np.int32(0)), last))
+        across = start + np.float32(m)
+        fall = ring_bend + side_bend * across * across
+        top = tops[m] + target
+        rise = top * inverse - fall
+        high, under = max(most[w], recent[w]), least[w]
+        margin = ROUNDING * (ONE + abs(rise) + TWO * fall)
+        sure = rise - margin - ROUNDING * abs(high) >= high
+        lost = (rise + margin + ROUNDING * abs(under) < under) | (top < line[m])
+        mark = HIDDEN if lost else (VISIBLE if sure else UNSURE)
+        marks[m] = mark
+        unsure += np.int32(mark == UNSURE)
+    return unsure
+
+
+@njit(cache=True)
+def raise_bounds(
+    line: np.ndarray, low: int, ring: int, fan: Fan, active: tuple[int, int], bounds: Bounds,
+    scratch: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:  # fmt: skip
+    """Raise the bounds of wedges active[0]..active[1]-1 of a fan by one ring."""
+    step = np.int32((1 << (FULL_BITS - fan.bits)) * ring)
+    start = np.int32((fan.first + active[0]) * step - (low << FULL_BITS))
+    count = active[1] - active[0]
+    inverse, k = np.float32(1.0 / ring), np.float32(ring)
+    height, corner, base = scratch
+    for b in range(count + 1):
+        q = np.int32(np.int32(b) * step + start)
+        spot = np.uint32(q >> FULL_BITS)
+        z = line[spot]
+        corner[b] = z
+        base[b] = spot
+        height[b] = z + np.float32(np.int32(q & FULL_MASK)) * FULL_SCALE * (line[spot + np.uint32(1)] - z)
+    least, recent = bounds.least[active[0] :], bounds.recent[active[0] :]
+    least_fall, most_fall = bounds.least_fall[active[0] :], bounds.most_fall[active[0] :]
+    for w in range(count):
+        h0, h1 = height[w], height[w + 1]
+        inside = corner[w + 1] if base[w + 1] != base[w] else h1
+        top, bottom = max(max(h0, h1), inside), min(min(h0, h1), inside)
+        recent[w] = max(recent[w], top * inverse - least_fall[w] * k)
+        least[w] = max(least[w], bottom * inverse - most_fall[w] * k)
+
+
+@njit(cache=True)
+def is_blocked(
+    surface: np.ndarray, place: Place, quadrant: int, target: tuple[int, int], top_m: float, bend_m: float,
+    rings: tuple[int, int],
+) -> bool:  # fmt: skip
+    """Say whether a ring first..last rises above the sight line to a target (ring, across) whose top is given.
+
+    `bend_m` drop by curvature at ring one along this line.
+    """
+    slope = target[1] / target[0]
+    rise = (top_m - place.eye_m) / target[0] - bend_m * target[0]
+    for ring in range(rings[1], rings[0] - 1, -1):
+        y = slope * ring
+        base = np.int64(np.floor(y))
+        share = y - base
+        row, column = find_place(quadrant, place, ring, base)
+        height = np.float64(surface[row, column])
+        if share > 1e-9:
+            row, column = find_place(quadrant, place, ring, base + 1)
+            height += share * (np.float64(surface[row, column]) - height)
+        if height - place.eye_m - bend_m * ring * ring - rise * ring > TOUCH_M:
+            return True
+    return False
+
+
+@njit(cache=True)
+def settle_unsure(
+    relief: Relief, place: Place, fan: Fan, ring: int, begin: int, bend: tuple[float, float], bounds: Bounds,
+    block_most: np.ndarray, target_m: float, marks: np.ndarray,
+) -> None:  # fmt: skip
+    """Settle unsure places of one ring by the exact sight line, looking only at blocks that could hide them."""
+    present = (ring - 1) // BLOCK_RINGS
+    unit = np.float64(1 << fan.bits) / ring
+    offset = begin * unit - fan.first
+    last = block_most.shape[1] - 1
+    for m in range(marks.size):
+        if marks[m] != UNSURE:
+            continue
+        w = min(max(np.int64(m * unit + offset), 0), last)
+        across = begin + m
+        slope = across / ring
+        own = bend[0] + bend[1] * slope * slope
+        row, column = find_place(fan.quadrant, place, ring, across)
+        top_m = np.float64(relief.ground[row, column]) + target_m
+        rise = (top_m - place.eye_m) / ring - own * ring
+        margin = ROUNDING * (1.0 + abs(rise) + 2.0 * own * ring)
+        marks[m] = VISIBLE
+        for back in range(present + 1):
+            block = present - back
+            high = block_most[block, w] if back else bounds.recent[w]
+            if rise - margin - ROUNDING * abs(high) >= high:
+                continue
+            rings = (block * BLOCK_RINGS + 1, min((block + 1) * BLOCK_RINGS, ring - 1))
+            if is_blocked(relief.surface, place, fan.quadrant, (ring, across), top_m, own, rings):
+                marks[m] = HIDDEN
+                break
+
+
+@njit(cache=True)
+def store_ring(
+    seen: np.ndarray, origin: tuple[int, int], place: Place, quadrant: int, ring: int, begin: int, marks: np.ndarray
+) -> None:
+    """Copy what is seen of one ring into the result."""
+    row, column = find_place(quadrant, place, ring, begin)
+    row, column = row - origin[0], column - origin[1]
+    if quadrant < WEST:
+        taken = seen[row, column : column + marks.size]
+    else:
+        taken = seen[row : row + marks.size, column]
+    for m in range(marks.size):
+        if marks[m] == VISIBLE:
+            taken[m] = VISIBLE
+
+
+@njit(cache=True)
+def sweep_block(
+    relief: Relief, place: Place, reach: Reach, fan: Fan, group: tuple[int, int], block: Block,
+    limits: tuple[int, int], bounds: Bounds, block_most: np.ndarray,
+    scratch: tuple[np.ndarray, np.ndarray, np.ndarray], seen: np.ndarray, origin: tuple[int, int],
+) -> int:  # fmt: skip
+    """Sweep some wedges through one block of rings: classify each ring, then raise the bounds by it."""
+    ahead_m, aside_m = find_sides(fan.quadrant, relief)
+    bend = find_bend(fan.quadrant, relief, reach)
+    begin_wedge, end_wedge = fan.first + group[0], fan.first + group[1]
+    all_marks = np.empty(block.lines.shape[1], np.uint8)
+    total = 0
+    for ring in range(block.first, block.stop):
+        line, tops = block.lines[ring - block.first], block.tops[ring - block.first]
+        width = find_width(ring, ahead_m, aside_m, reach.range_m)
+        # The diagonals belong to the quadrants of west and east.
+        edge = min(width, ring if fan.quadrant >= WEST else ring - 1)
+        begin = max(-((-begin_wedge * ring) >> fan.bits), max(limits[0], -edge))
+        end = min(limits[1], edge) + 1
+        if end_wedge < 1 << fan.bits:
+            end = min(-((-end_wedge * ring) >> fan.bits), end)
+        if begin < end:
+            inner = slice(begin - block.low, end - block.low)
+            marks = all_marks[inner]
+            unsure = classify_ring(
+                line[inner], tops[inner], begin, ring, fan, bend, bounds, reach.target_m, marks
+            )
+            if unsure:
+                settle_unsure(
+                    relief, place, fan, ring, begin, bend, bounds, block_most, reach.target_m, marks
+                )  # fmt: skip
+                total += unsure
+            store_ring(seen, origin, place, fan.quadrant, ring, begin, marks)
+        begin, end = max(limits[0], -width), min(limits[1], width)
+        start = max((begin << fan.bits) // ring - 1 - fan.first, group[0])
+        last = min(-((-(end << fan.bits)) // ring) + 1 - fan.first, group[1])
+        if start < last:
+            raise_bounds(line, block.low, ring, fan, (start, last), bounds, scratch)
+    return total
+
+
+@njit(cache=True)
+def sweep_fan(
+    relief: Relief, place: Place, reach: Reach, fan: Fan, seen: np.ndarray, origin: tuple[int, int]
+) -> int:
+    """Sweep a fan outwards; `seen` must be HIDDEN before. Returns how many places the bounds left unsure.
+
+    `seen` uint8, whose [0, 0] is place `origin` (row, column) of the raster.
+    """
+    _, lowest, highest = find_limits(fan.quadrant, place, relief)
+    count = fan.stop - fan.first
+    if count < 1 or fan.rings < 1:
+        return 0
+    bounds = make_bounds(fan, find_bend(fan.quadrant, relief, reach))
+    blocks = (fan.rings + BLOCK_RINGS - 1) // BLOCK_RINGS
+    block_most = np.full((blocks, count), LOWEST, np.float32)
     scratch = (np.empty(count + 1, np.float32), np.empty(count + 1, np.float32), np.empty(count + 1, np.int32))
     total = 0
-    for block in range(blocks):
-        first = block * BLOCK_RINGS + 1
-        stop = min(first + BLOCK_RINGS, rings + 1)
-        low = min((first_wedge * first) >> bits, (first_wedge * (stop - 1)) >> bits) - 1
-        high = max((stop_wedge * first) >> bits, (stop_wedge * (stop - 1)) >> bits) + 2
-        low, high = max(low, lowest - 2), min(high, highest + 2)
-        if low > highest or high < lowest:
+    for one in range(blocks):
+        block = load_block(relief, fan, place, one * BLOCK_RINGS + 1, (lowest, highest))
+        if block.lines.size == 0:
             break
-        lines = np.empty((stop - first, high - low + 1), np.float32)
-        load_block(surface, place, quadrant, first, stop - first, low, (lowest, highest), lines)
-        columns_most = np.empty(lines.shape[1], np.float32)
-        find_columns_most(lines, columns_most)
-        bounds = (least, most, block_most[block])
+        columns_most = find_columns_most(block.lines)
+        bounds.recent[:] = LOWEST
         start = 0
         while start < count:
             end = start
             while end < count and needs_work(
-                columns_most, low, (first, stop), (first_wedge, bits), (end, min(end + GROUP, count)), bounds, falls,
-                target_m,
-            ):  # fmt: skip
-                end = min(end + GROUP, count)
+                columns_most, block, fan, (end, min(end + GROUP_WEDGES, count)), bounds, reach.target_m
+            ):
+                end = min(end + GROUP_WEDGES, count)
             if end > start:
                 total += sweep_block(
-                    surface, place, quadrant, (first_wedge, bits), (start, end), (first, stop), view,
-                    (ahead_m, aside_m), lines, low, (lowest, highest), bounds, falls, block_most, scratch,
-                    seen, origin,
+                    relief, place, reach, fan, (start, end), block, (lowest, highest), bounds, block_most,
+                    scratch, seen, origin,
                 )  # fmt: skip
-            start = end + GROUP
+            start = end + GROUP_WEDGES
+        block_most[one] = bounds.recent
         for w in range(count):
-            most[w] = max(most[w], block_most[block, w])
+            bounds.most[w] = max(bounds.most[w], bounds.recent[w])
     return total
 
 
-@numba.njit(cache=True)
-def sweep_block(
-    surface, place, quadrant, wedges, group, rings, view, sizes, lines, low, limits, bounds, falls, block_most,
-    scratch, seen, origin,
-):  # fmt: skip
-    """Sweep some wedges through one block of rings: classify each ring, then raise the bounds by it."""
-    first_wedge, bits = wedges
-    target_m, range_m, curve = view
-    ahead_m, aside_m = sizes
-    lowest, highest = limits
-    bend = (curve * ahead_m * ahead_m, curve * aside_m * aside_m)
-    begin_wedge, end_wedge = first_wedge + group[0], first_wedge + group[1]
-    spans = np.zeros((rings[1] - rings[0], 2), np.int64)
-    marks = np.empty(lines.shape, np.uint8)
-    total = 0
-    for ring in range(rings[0], rings[1]):
-        k = ring - rings[0]
-        reach = find_reach(ring, ahead_m, aside_m, range_m)
-        edge = min(reach, ring if quadrant >= WEST else ring - 1)
-        begin = max(-((-begin_wedge * ring) >> bits), max(lowest, -edge))
-        end = min(-((-end_wedge * ring) >> bits), min(highest, edge) + 1)
-        if end_wedge == 1 << bits:
-            end = min(highest, edge) + 1
-        spans[k, 0], spans[k, 1] = begin, max(begin, end)
-        if begin < end:
-            unsure = classify_ring(lines[k], low, spans[k], ring, wedges, bend, bounds, target_m, marks[k])
-            if unsure:
-                settle_unsure(
-                    surface, place, quadrant, ring, low, spans[k], wedges, bend, block_most, bounds, target_m,
-                    marks[k],
-                )  # fmt: skip
-                total += unsure
-        begin, end = max(lowest, -reach), min(highest, reach)
-        start = max((begin << bits) // ring - 1 - first_wedge, group[0])
-        last = min(-((-(end << bits)) // ring) + 1 - first_wedge, group[1])
-        if start < last:
-            raise_bounds(lines[k], low, ring, wedges, (start, last), falls, bounds, scratch)
-    store_block(seen, (place[0] - origin[0], place[1] - origin[1]), quadrant, rings[0], marks, spans, low)
-    return total
-
-
-@numba.njit(cache=True)
-def choose_bits(rings):
-    """Least number of bits with 2**bits >= rings."""
-    bits = 1
-    while (1 << bits) < rings:
-        bits += 1
-    return bits
-
-
-@numba.njit(cache=True, parallel=True)
-def sweep_post(surface, place, view, cells, seen, origin, parts):
-    """Viewshed of one post by all threads: four quadrants, each cut into `parts` fans of wedges."""
+@njit(cache=True, parallel=True)
+def sweep_post(
+    relief: Relief, place: Place, reach: Reach, parts: int, seen: np.ndarray, origin: tuple[int, int]
+) -> int:
+    """Sweep the whole circle of one post on all threads: four quadrants, each cut into `parts` fans."""
     unsure = np.zeros(4 * parts, np.int64)
-    for task in numba.prange(4 * parts):
-        quadrant, part = task // parts, task % parts
-        unsure[task] = sweep_part(surface, place, view, cells, seen, origin, quadrant, part, parts)
+    for task in prange(4 * parts):
+        fan = measure_fan(task // parts, task % parts, parts, place, reach, relief)
+        unsure[task] = sweep_fan(relief, place, reach, fan, seen, origin)
+    seen[place.row - origin[0], place.column - origin[1]] = VISIBLE
     return unsure.sum()
 
 
-@numba.njit(cache=True)
-def sweep_part(surface, place, view, cells, seen, origin, quadrant, part, parts):
-    """Sweep one of `parts` fans of a quadrant."""
-    ahead_m = cells[0] if quadrant >= WEST else cells[1]
-    rings = find_limits(quadrant, place[0], place[1], surface.shape)[0]
-    if view[1] < rings * ahead_m:
-        rings = np.int64(np.floor(view[1] / ahead_m * (1.0 + 1e-12)))
-    bits = choose_bits(rings)
-    size = 2 << bits
-    first, stop = part * size // parts - size // 2, (part + 1) * size // parts - size // 2
-    if first >= stop or rings < 1:
-        return 0
-    return sweep_wedges(surface, place, quadrant, (first, stop, bits), rings, view, cells, seen, origin)
+@njit(cache=True)
+def is_inside(dx: float, dy: float, range_m: float, sector: tuple[float, float, float, float, bool]) -> bool:
+    """Say whether a place east and north of the post by dx, dy metres lies in range and sector.
+
+    `sector` holds the directions (east, north) of its two sides, clockwise, and whether it is wider than 180 degrees.
+    """
+    if dx * dx + dy * dy > range_m * range_m * (1.0 + 1e-12):
+        return False
+    x0, y0, x1, y1, wide = sector
+    slack = 1e-9 * (abs(dx) + abs(dy))
+    after_first, before_last = x0 * dy - y0 * dx <= slack, dx * y1 - dy * x1 <= slack
+    return (after_first or before_last) if wide else (after_first and before_last)
+
+
+@njit(cache=True)
+def mark_outside(
+    seen: np.ndarray, origin: tuple[int, int], place: Place, relief: Relief, range_m: float,
+    sector: tuple[float, float, float, float, bool], mark: int,
+) -> None:  # fmt: skip
+    """Put `mark` on every place of a result that is out of range or out of the sector."""
+    for r in range(seen.shape[0]):
+        dy = (place.row - origin[0] - r) * relief.height_m
+        line = seen[r]
+        for c in range(line.size):
+            dx = (c + origin[1] - place.column) * relief.width_m
+            if not is_inside(dx, dy, range_m, sector) and (dx != 0.0 or dy != 0.0):
+                line[c] = mark
+
+
+@njit(cache=True, parallel=True)
+def count_posts(
+    relief: Relief, places: np.ndarray, eyes_m: np.ndarray, reach: Reach,
+    sector: tuple[float, float, float, float, bool], whole: bool, windows: np.ndarray, counts: np.ndarray,
+) -> None:  # fmt: skip
+    """Add to `counts` how many of some posts see each place; one post per thread.
+
+    `places` int64[posts, 2] rows and columns; `windows` uint8[posts, height, width] room for each post's result;
+    `whole` when the sector is the whole circle; `counts` uint32[rows, columns].
+    """
+    rows, columns = counts.shape
+    height, width = windows.shape[1], windows.shape[2]
+    tops, lefts = np.empty(len(places), np.int64), np.empty(len(places), np.int64)
+    for p in prange(len(places)):
+        tops[p] = min(max(places[p, 0] - height // 2, 0), rows - height)
+        lefts[p] = min(max(places[p, 1] - width // 2, 0), columns - width)
+        place, origin = Place(places[p, 0], places[p, 1], eyes_m[p]), (tops[p], lefts[p])
+        windows[p] = HIDDEN
+        for quadrant in range(4):
+            fan = measure_fan(quadrant, 0, 1, place, reach, relief)
+            sweep_fan(relief, place, reach, fan, windows[p], origin)
+        windows[p, place.row - origin[0], place.column - origin[1]] = VISIBLE
+        if not whole:
+            mark_outside(windows[p], origin, place, relief, reach.range_m, sector, HIDDEN)
+    for r in prange(rows):
+        for p in range(len(places)):
+            if 0 <= r - tops[p] < height:
+                line, total = windows[p, r - tops[p]], counts[r, lefts[p] : lefts[p] + width]
+                for c in range(width):
+                    total[c] += np.uint32(line[c] == VISIBLE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from abatis.show.commands.arguments import AsJson, StudyFolder
-from abatis.show.tables import show_tables
+from abatis.show.progress import ShowProgress
+from abatis.show.tables import print_json, show_tables
 
 app = typer.Typer()
 
@@ -26,3 +28,47 @@ def law(
     from abatis.show.law import describe_law, read_day
 
     show_tables(describe_law(study, read_day(date), tuple(state or ())), as_json)
+
+
+@app.command("clearance")
+def clearance(
+    study: StudyFolder,
+    plan: Annotated[str, typer.Option(metavar="NAME", help="count the belts of this plan too")] = "",
+    date: Annotated[
+        str,
+        typer.Option(metavar="YYYY-MM-DD", help="the register as on this day; as it stands when left out"),
+    ] = "",
+    team: Annotated[str, typer.Option(metavar="KIND", help="manual, dogs, machine or your own")] = "manual",
+    teams: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="teams; as many as needed when left out")
+    ] = None,
+    within: Annotated[int, typer.Option(metavar="YEARS", min=1, max=200, help="years allowed")] = 10,
+    start: Annotated[
+        int | None, typer.Option(metavar="YEAR", min=2000, max=2200, help="first year of the work")
+    ] = None,
+    import_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--import", metavar="PATH", help="read a folder of CSV, .xlsx or .geojson; all or nothing"
+        ),
+    ] = None,
+    export_file: Annotated[
+        Path | None, typer.Option("--export", metavar="PATH", help="write a folder of CSV, .xlsx or .geojson")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what must be cleared: hazard register, cost, order, release years, teams, who owns the duty."""
+    from abatis.people.clearance import ClearanceSettings
+    from abatis.show.clearance import compute_clearance, describe_clearance, move_hazards, tabulate_clearance
+    from abatis.show.law import read_day
+
+    if import_file is not None or export_file is not None:
+        show_tables({"register": move_hazards(study, import_file, export_file)}, as_json)
+        return
+    settings = ClearanceSettings(read_day(date) if date else None, team, teams, start, within)
+    with ShowProgress() as progress:
+        found = compute_clearance(study, settings, plan, progress)
+    if as_json:
+        print_json(describe_clearance(found))
+        return
+    show_tables(tabulate_clearance(found), as_json)

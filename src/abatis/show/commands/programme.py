@@ -18,7 +18,8 @@ def show_programme(
     study: StudyFolder,
     plan: Annotated[str, typer.Option(metavar="NAME", help="plan that is laid out over years")] = "base",
     budget: Annotated[
-        str, typer.Option(metavar="NAME", help="named budget of budgets.csv; that of study.toml when left out")
+        str,
+        typer.Option(metavar="NAME", help="named budget of budgets.csv; that of study.toml when left out"),
     ] = "",
     gap: Annotated[float | None, typer.Option(help="gap to prove, a share; that of study.toml")] = None,
     time_limit: Annotated[float | None, typer.Option(help="seconds; that of study.toml")] = None,

@@ -1,0 +1,40 @@
+"""A small study in Lithuania for law and clearance; nothing of its ground matters here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from abatis.model.study import Study, read_study
+from abatis.show.new import write_new_study
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from people_cases import BELT, TRUST, write_table  # noqa: E402
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The template, moved to Lithuania, with a reserve belt among its measures and options."""
+    path = write_new_study(tmp_path / "study")
+    settings = path / "study.toml"
+    text = settings.read_text("utf-8")
+    assert 'home = ["HOME"]' in text
+    settings.write_text(text.replace('home = ["HOME"]', 'home = ["LT"]'), "utf-8")
+    write_table(path, "measures", [BELT], keep=True)
+    option = {
+        "option": "belts",
+        "name": "Belts",
+        "open_measure": "belt",
+        "road_measure": "block",
+        "sites": "any",
+    }
+    write_table(path, "options", [{**option, **TRUST}], keep=True)
+    return path
+
+
+@pytest.fixture
+def lithuania(folder: Path) -> Study:
+    return read_study(folder)
