@@ -12,7 +12,7 @@ from abatis.show.new import write_new_study
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from people_cases import BELT, TRUST, write_table  # noqa: E402
+from people_cases import BELT, TRUST, write_table
 
 
 @pytest.fixture

@@ -78,17 +78,10 @@ def test_a_placeholder_date_is_never_certain():
                     assert not one.certain
                     assert not one.since or one.since.endswith("?"), one
                     shown += bool(one.since)
-                assert (
-                    one.certain
-                    or not one.since
-                    or one.tag in ("G", "F-")
-                    or one.status
-                    in (
-                        "contested",
-                        "not known",
-                    )
-                )
-    assert shown > 20
+                    assert not one.until or one.until.endswith("?") or one.status == "bound"
+                elif one.since:
+                    assert one.certain or one.status == "not known"
+    assert shown == 20
 
 
 def test_unequal_precision_is_not_known_in_between():

@@ -1,1 +1,1 @@
-"""Watch: what posts see."""
+"""The room of watch: what posts see."""

@@ -1,4 +1,4 @@
-"""The exact answer, slowly: every sight line by itself. It checks the fast viewshed and shares no code with it."""
+"""The exact answer, slowly: every sight line by itself. Checks the fast viewshed; shares no code with it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def trace_line(
     """Say whether one cell's target is seen, by the profile along the straight line between the two centres.
 
     The profile is taken where the line crosses rows (or columns, if it runs more east-west than north-south),
-    linear between the two neighbouring cell centres. Each height is lowered by curve x distance squared. `post`
-    row, column, eye height; `sizes` cell width and height in metres.
+    linear between the two neighbouring cell centres. Each height is lowered by curve x distance squared.
+    `post` row, column, eye height; `sizes` cell width and height in metres.
     """
     down, right = cell[0] - post[0], cell[1] - post[1]
     steps = max(abs(down), abs(right))
@@ -30,7 +30,7 @@ def trace_line(
     end = top_m - post[2] - curve_per_m * length_m**2
     for step in range(1, steps):
         y, x = post[0] + down * step / steps, post[1] + right * step / steps
-        r0, c0 = int(math.floor(y)), int(math.floor(x))
+        r0, c0 = math.floor(y), math.floor(x)
         r1, c1 = min(r0 + 1, surface.shape[0] - 1), min(c0 + 1, surface.shape[1] - 1)
         if abs(down) == steps:
             r0 = post[0] + (step if down > 0 else -step)

@@ -2,8 +2,8 @@
 
 Within one of four quadrants a ring is a row (north, south) or a column (east, west) of the raster, a whole
 number of cells from the post. Places on a ring are counted along it ("across"), from the post's own row or
-column. A sight line has the slope across / ring; the slopes from -1 to 1 are cut into wedges of width 2**-bits,
-so narrow that a ring cuts a wedge into at most one cell. `sight.py` says how the method works.
+column. A sight line has the slope across / ring; the slopes from -1 to 1 are cut into wedges 2**-bits wide, so
+narrow that a ring cuts a wedge into at most one cell. `sight.py` says how the method works.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Bounds(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Rings first..stop-1 as lines[ring, across - low] of heights above the eye; tops: those of the ground."""
+    """Rings first..stop-1 as lines[ring, across - low], heights above the eye; tops: those of the ground."""
 
     first: int
     stop: int
@@ -168,9 +168,15 @@ def make_bounds(fan: Fan, bend: tuple[float, float]) -> Bounds:
 
 @njit(cache=True)
 def load_lines(
-    heights: np.ndarray, fan: Fan, place: Place, first: int, low: int, limits: tuple[int, int], lines: np.ndarray
+    heights: np.ndarray,
+    fan: Fan,
+    place: Place,
+    first: int,
+    low: int,
+    limits: tuple[int, int],
+    lines: np.ndarray,
 ) -> None:
-    """Copy rings into lines[ring, across - low] as heights above the eye; past the edge the last one repeats."""
+    """Copy rings into lines[ring, across - low], heights above the eye; past the edge the last one repeats."""
     count, width = lines.shape
     start, stop = max(low, limits[0]), min(low + width - 1, limits[1])
     size = stop - start + 1
@@ -303,7 +309,7 @@ def raise_bounds(
     for w in range(count):
         h0, h1 = height[w], height[w + 1]
         inside = corner[w + 1] if base[w + 1] != base[w] else h1
-        top, bottom = max(max(h0, h1), inside), min(min(h0, h1), inside)
+        top, bottom = max(h0, h1, inside), min(h0, h1, inside)
         recent[w] = max(recent[w], top * inverse - least_fall[w] * k)
         least[w] = max(least[w], bottom * inverse - most_fall[w] * k)
 
@@ -313,7 +319,7 @@ def is_blocked(
     surface: np.ndarray, place: Place, quadrant: int, target: tuple[int, int], top_m: float, bend_m: float,
     rings: tuple[int, int],
 ) -> bool:  # fmt: skip
-    """Say whether a ring first..last rises above the sight line to a target (ring, across) whose top is given.
+    """Say whether a ring first..last rises above the sight line to a target (ring, across) with a given top.
 
     `bend_m` drop by curvature at ring one along this line.
     """
@@ -338,7 +344,7 @@ def settle_unsure(
     relief: Relief, place: Place, fan: Fan, ring: int, begin: int, bend: tuple[float, float], bounds: Bounds,
     block_most: np.ndarray, target_m: float, marks: np.ndarray,
 ) -> None:  # fmt: skip
-    """Settle unsure places of one ring by the exact sight line, looking only at blocks that could hide them."""
+    """Settle unsure places of a ring by their exact sight lines, in the blocks that could hide them."""
     present = (ring - 1) // BLOCK_RINGS
     unit = np.float64(1 << fan.bits) / ring
     offset = begin * unit - fan.first
@@ -368,15 +374,19 @@ def settle_unsure(
 
 @njit(cache=True)
 def store_ring(
-    seen: np.ndarray, origin: tuple[int, int], place: Place, quadrant: int, ring: int, begin: int, marks: np.ndarray
+    seen: np.ndarray,
+    origin: tuple[int, int],
+    place: Place,
+    quadrant: int,
+    ring: int,
+    begin: int,
+    marks: np.ndarray,
 ) -> None:
     """Copy what is seen of one ring into the result."""
     row, column = find_place(quadrant, place, ring, begin)
     row, column = row - origin[0], column - origin[1]
-    if quadrant < WEST:
-        taken = seen[row, column : column + marks.size]
-    else:
-        taken = seen[row : row + marks.size, column]
+    size = marks.size
+    taken = seen[row, column : column + size] if quadrant < WEST else seen[row : row + size, column]
     for m in range(marks.size):
         if marks[m] == VISIBLE:
             taken[m] = VISIBLE
@@ -399,7 +409,7 @@ def sweep_block(
         width = find_width(ring, ahead_m, aside_m, reach.range_m)
         # The diagonals belong to the quadrants of west and east.
         edge = min(width, ring if fan.quadrant >= WEST else ring - 1)
-        begin = max(-((-begin_wedge * ring) >> fan.bits), max(limits[0], -edge))
+        begin = max(-((-begin_wedge * ring) >> fan.bits), limits[0], -edge)
         end = min(limits[1], edge) + 1
         if end_wedge < 1 << fan.bits:
             end = min(-((-end_wedge * ring) >> fan.bits), end)
@@ -438,7 +448,11 @@ def sweep_fan(
     bounds = make_bounds(fan, find_bend(fan.quadrant, relief, reach))
     blocks = (fan.rings + BLOCK_RINGS - 1) // BLOCK_RINGS
     block_most = np.full((blocks, count), LOWEST, np.float32)
-    scratch = (np.empty(count + 1, np.float32), np.empty(count + 1, np.float32), np.empty(count + 1, np.int32))
+    scratch = (
+        np.empty(count + 1, np.float32),
+        np.empty(count + 1, np.float32),
+        np.empty(count + 1, np.int32),
+    )
     total = 0
     for one in range(blocks):
         block = load_block(relief, fan, place, one * BLOCK_RINGS + 1, (lowest, highest))
@@ -482,7 +496,7 @@ def sweep_post(
 def is_inside(dx: float, dy: float, range_m: float, sector: tuple[float, float, float, float, bool]) -> bool:
     """Say whether a place east and north of the post by dx, dy metres lies in range and sector.
 
-    `sector` holds the directions (east, north) of its two sides, clockwise, and whether it is wider than 180 degrees.
+    `sector` directions (east, north) of its two sides, clockwise, and whether it is wider than 180 degrees.
     """
     if dx * dx + dy * dy > range_m * range_m * (1.0 + 1e-12):
         return False
@@ -501,6 +515,9 @@ def mark_outside(
     for r in range(seen.shape[0]):
         dy = (place.row - origin[0] - r) * relief.height_m
         line = seen[r]
+        if abs(dy) > range_m * (1.0 + 1e-12):
+            line[:] = mark
+            continue
         for c in range(line.size):
             dx = (c + origin[1] - place.column) * relief.width_m
             if not is_inside(dx, dy, range_m, sector) and (dx != 0.0 or dy != 0.0):
@@ -514,7 +531,7 @@ def count_posts(
 ) -> None:  # fmt: skip
     """Add to `counts` how many of some posts see each place; one post per thread.
 
-    `places` int64[posts, 2] rows and columns; `windows` uint8[posts, height, width] room for each post's result;
+    `places` int64[posts, 2] rows and columns; `windows` uint8[posts, height, width], room for their results;
     `whole` when the sector is the whole circle; `counts` uint32[rows, columns].
     """
     rows, columns = counts.shape

@@ -1,0 +1,57 @@
+"""Commands of the watch: what posts see."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from abatis.model.errors import Fault, InputError
+from abatis.show.commands.arguments import AsJson
+from abatis.show.progress import ShowProgress
+from abatis.show.tables import print_message, show_tables
+
+app = typer.Typer()
+
+
+@app.command("sight")
+def show_sight(
+    raster: Annotated[Path, typer.Argument(metavar="RASTER", help="elevation in metres, projected in metres")],
+    observer_height: Annotated[float, typer.Option(metavar="M", help="eye above ground")],
+    target_height: Annotated[float, typer.Option(metavar="M", help="target above ground")],
+    out: Annotated[Path, typer.Option(metavar="FILE.tif", help="result: 255 seen, 0 not, nodata not looked at")],
+    x: Annotated[float | None, typer.Option(metavar="M", help="post, east on the raster's map")] = None,
+    y: Annotated[float | None, typer.Option(metavar="M", help="post, north on the raster's map")] = None,
+    posts: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="many posts, columns x and y: count who sees what")
+    ] = None,
+    reach: Annotated[
+        float | None, typer.Option("--range", metavar="M", help="range; to the raster's edge when left out")
+    ] = None,
+    refraction: Annotated[
+        float, typer.Option(metavar="K", help="share of the Earth's curvature taken back by refraction")
+    ] = 1.0 / 7.0,
+    sector: Annotated[
+        tuple[float, float], typer.Option(metavar="FROM TO", help="degrees clockwise from grid north")
+    ] = (0.0, 360.0),
+    cover: Annotated[
+        Path | None, typer.Option(metavar="RASTER", help="height of trees and buildings on the same grid")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what a post sees on an elevation raster, or how many of many posts see each place."""
+    from abatis.show.sight import map_sight, read_points
+    from abatis.watch.sight import View
+
+    if (posts is None) == (x is None and y is None) or (x is None) != (y is None):
+        raise InputError([Fault("give --x and --y, or --posts", remedy="one post, or a file of posts")])
+    points = read_points(posts) if posts is not None else [(float(x or 0.0), float(y or 0.0))]
+    view = View(target_height, math.inf if reach is None else reach, refraction, *sector)
+    with ShowProgress() as progress:
+        table = map_sight(
+            raster, points, observer_height, view, cover, out, posts is not None, progress
+        )
+    show_tables({"sight": table}, as_json)
+    print_message(f"Written to {out}.")
