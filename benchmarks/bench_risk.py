@@ -21,7 +21,7 @@ from abatis.model.mesh import Mesh
 from abatis.model.study import Study, read_study
 from abatis.programme.drawn_ground import GroundTimes
 from abatis.programme.drawn_works import DatedPlan
-from abatis.programme.risk import RiskCase, draw_delays, make_draws, prepare_case, run_draws
+from abatis.programme.risk import RiskCase, draw_delays, make_draws, prepare_case, run_draws, snap_delays
 from abatis.programme.robust import RobustSettings, make_scenarios, solve_robust
 from abatis.show.new import write_new_study
 
@@ -62,6 +62,8 @@ def run_scipy(mesh: Mesh, siting: Siting, case: RiskCase, count: int) -> tuple[f
     problem, works = siting.problem, case.works
     draws = make_draws(case, 1, 0, count)
     delay_h = draw_delays(case.inputs, works, draws, case.plan_watched)[0]
+    # In the year of completion a measure has the first share of its growth.
+    delay_h = snap_delays(delay_h * works.pair_growth[:, 0])
     padded = np.column_stack([delay_h, np.zeros(count)])
     hours = np.empty((count, problem.approach_count))
     start = time.perf_counter()

@@ -55,11 +55,17 @@ ACTIVITIES = [
 ]
 PIECE = {"hazard": "h1", "benchmark_lon": 25.0, "benchmark_lat": 54.9, **TRUST}
 RELEASES = [
-    {**PIECE, "release": "r1", "activity": "survey", "kind": "cancelled", "area_m2": 20000, "date": "2024-02-01"},
-    {**PIECE, "release": "r2", "activity": "technical", "kind": "reduced", "area_m2": 30000, "date": "2024-05-02"},
     {
-        **PIECE, "release": "r3", "activity": "clearing", "kind": "cleared", "area_m2": 50000, "depth_m": 0.3,
-        "date": "2025-06-02", "devices": 7,
+        **PIECE, "release": "r1", "activity": "survey", "kind": "cancelled", "area_m2": 20000,
+        "date": "2024-02-01",
+    },
+    {
+        **PIECE, "release": "r2", "activity": "technical", "kind": "reduced", "area_m2": 30000,
+        "date": "2024-05-02",
+    },
+    {
+        **PIECE, "release": "r3", "activity": "clearing", "kind": "cleared", "area_m2": 50000,
+        "depth_m": 0.3, "date": "2025-06-02", "devices": 7,
     },
 ]  # fmt: skip
 
@@ -74,4 +80,4 @@ def write_register(folder: Path, hazards: list[dict], activities: list[dict], re
 def draw_box(west: float, south: float, east: float, north: float) -> str:
     """Outline of a box in degrees as WKT."""
     ring = [(west, south), (east, south), (east, north), (west, north), (west, south)]
-    return "POLYGON ((" + ", ".join(f"{x} {y}" for x, y in ring) + "))"
+    return "POLYGON ((" + ", ".join(f"{x:.10g} {y:.10g}" for x, y in ring) + "))"

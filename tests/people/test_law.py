@@ -215,13 +215,15 @@ def test_a_treaty_rule_lets_go_on_the_day_of_the_exit(folder):
 
 
 def test_a_plan_that_would_be_unlawful_cannot_be_solved(folder, capsys):
-    write_table(folder, "law_rules", [{**NATIONAL, "until": "2027"}])
+    # The template's ground lies in HOME.
     text = (folder / "study.toml").read_text("utf-8").replace('home = ["LT"]', 'home = ["HOME"]')
     (folder / "study.toml").write_text(text, "utf-8")
     write_table(folder, "law_rules", [{**NATIONAL, "state": "any", "until": "2027"}])
     assert main(["build", str(folder)]) == 0
     capsys.readouterr()
     assert main(["solve", str(folder)]) == 1
+    assert "by the rule strip_law (national, art. 2)" in capsys.readouterr().err
+    assert main(["curve", str(folder)]) == 1
     assert "by the rule strip_law (national, art. 2)" in capsys.readouterr().err
     assert not (folder / "plans").exists()
     (folder / "tables" / "law_rules.csv").unlink()

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from abatis.model import fields
 from abatis.model.errors import InputError
 from abatis.model.study import read_study
 from abatis.programme.draws import (
@@ -19,38 +18,6 @@ from abatis.programme.draws import (
     invert_distribution,
 )
 from abatis.show.new import write_study
-
-RISK_FIELDS = """risks,risk,text,,,,required,,what is uncertain,
-risks,low,number,,,,required,,least,
-risks,mode,number,,,,required,,most likely,
-risks,high,number,,,,required,,greatest,
-risks,source,text,,,,required,,source,
-risks,tag,tag,,,,required,F F- D G,found; weak; derived; placeholder,
-risk_correlations,a,text,,,,required,,an input or a family,
-risk_correlations,b,text,,,,required,,another,
-risk_correlations,correlation,number,,-1,1,required,,correlation,
-risk_correlations,source,text,,,,required,,source,
-risk_correlations,tag,tag,,,,required,F F- D G,found; weak; derived; placeholder,
-"""
-
-
-@pytest.fixture
-def risk_tables(monkeypatch):
-    """The two risk tables stand in the table of fields, also where it does not name them yet."""
-    if "risks" in fields.table_names():
-        return
-    known = fields.read_fields()
-    text = "table,column,type,unit,minimum,maximum,default,choices,meaning,source\n" + RISK_FIELDS
-    rows = pd.read_csv(pd.io.common.StringIO(text), dtype=str, keep_default_na=False)
-    more = tuple(
-        fields.Field(
-            row.table, row.column, row.type, row.unit, float(row.minimum or "-inf"),
-            float(row.maximum or "inf"), row.default, tuple(row.choices.split()), row.meaning,
-        )
-        for row in rows.itertuples()
-    )  # fmt: skip
-    monkeypatch.setattr(fields, "read_fields", lambda: known + more)
-    fields.fields_of.cache_clear()
 
 
 @pytest.fixture
@@ -167,7 +134,7 @@ def test_inputs_of_a_study_with_defaults(folder):
     assert len(speeds) == len(study.tables["speeds"])
 
 
-def test_tables_of_risks_are_read(folder, risk_tables):
+def test_tables_of_risks_are_read(folder):
     write_rows(
         folder,
         "risks.csv",
@@ -190,7 +157,7 @@ def test_tables_of_risks_are_read(folder, risk_tables):
     assert set(seasons) == {0, 1}
 
 
-def test_all_faults_of_the_tables_at_once(folder, risk_tables):
+def test_all_faults_of_the_tables_at_once(folder):
     write_rows(
         folder,
         "risks.csv",

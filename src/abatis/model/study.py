@@ -52,6 +52,8 @@ PROGRAMME_TABLES = (
     "stocks",
     "belts",
     "depots",
+    "risks",
+    "risk_correlations",
 )
 # Law and duties: what is bound, what lies in the ground. A plan's hours do not rest on them.
 CIVIL_TABLES = (

@@ -20,10 +20,10 @@ from abatis.model.mesh import Mesh
 from abatis.model.study import Study
 from abatis.people.hazards import Hazard, count_people, read_hazards
 from abatis.people.law import list_duties
-from abatis.people.treaties import merge_own_rows, read_packaged
+from abatis.people.treaties import merge_own_rows, read_packaged, read_register
 
 if TYPE_CHECKING:
-    from abatis.barrier.sites import Siting
+    from abatis.barrier.sites import Site, Siting
     from abatis.model.plan import Plan
 
 FIND, BELT = "find", "belt"
@@ -42,7 +42,8 @@ LIMITS = (
     ),
     (
         "People are those of cells whose centre lies within the distance; cells are some hundred metres to "
-        "two kilometres wide, so 1 km is coarse. For a belt the distance is from its middle or its site."
+        "two kilometres wide, so 1 km is coarse. For a belt the distance is from the middles of its site's "
+        "cell boundaries, or from its own middle where it has no site."
     ),
 )
 
@@ -227,7 +228,7 @@ def list_belts(
     """
     measures = study.tables["measures"]
     reserve = measures[measures["law_kind"] == MINE_RESERVE].set_index("measure")
-    lengths, left_out = _collect_lengths(study, set(reserve.index), siting, plan)
+    lengths, left_out = _collect_lengths(study, set(reserve.index), mesh, siting, plan)
     owner = name_owner(study, day)
     duties = []
     for key, (name, measure, length_km, place, tag) in lengths.items():
@@ -244,8 +245,12 @@ def list_belts(
 
 def name_owner(study: Study, day: date) -> str:
     """Name who must clear what a state lays, with the treaty and article that say so on a day."""
+    known = set(read_register(study)["state"])
     parts = []
     for state in study.home:
+        if state not in known:
+            parts.append(f"state {state} (its treaties are not known)")
+            continue
         rulings = list_duties(study, state, (MINE_RESERVE,), day)
         owning = [f"{one.instrument} art. {one.article}" for one in rulings if one.duty == "own"]
         parts.append(f"state {state}" + (f" ({', '.join(owning)})" if owning else ""))
@@ -253,7 +258,7 @@ def name_owner(study: Study, day: date) -> str:
 
 
 def _collect_lengths(
-    study: Study, reserve: set[str], siting: Siting | None, plan: Plan | None
+    study: Study, reserve: set[str], mesh: Mesh | None, siting: Siting | None, plan: Plan | None
 ) -> tuple[dict[str, tuple[str, str, float, BaseGeometry | None, str]], list[str]]:
     """Name, measure, km, place and tag of every belt by key, and what was left out and why."""
     sites = {site.key: site for site in siting.sites} if siting is not None else {}
@@ -272,17 +277,27 @@ def _collect_lengths(
             left_out.append(f"{row['belt']}: no length in belts.csv, and no plan that lays it")
             continue
         site = sites.get(pair[0])
-        place = None
+        place: BaseGeometry | None = None
         if not math.isnan(row["lon"]):
             place = shapely.Point(float(row["lon"]), float(row["lat"]))
         elif site is not None:
-            place = shapely.Point(site.lon, site.lat)
+            place = _place_site(mesh, site)
         found[str(row["belt"])] = (str(row["name"]), pair[1], length_km, place, str(row["tag"]))
     tags = study.tables["measures"].set_index("measure")["tag"]
     for (key, measure), length_km in planned.items():
         site = sites[key]
-        found[key] = (site.name, measure, length_km, shapely.Point(site.lon, site.lat), str(tags[measure]))
+        found[key] = (site.name, measure, length_km, _place_site(mesh, site), str(tags[measure]))
     return found, left_out
+
+
+def _place_site(mesh: Mesh | None, site: Site) -> BaseGeometry | None:
+    """Return the middles of the boundaries that a site closes; None without a mesh."""
+    if mesh is None:
+        return None
+    a, b = mesh.edge_a[site.edges], mesh.edge_b[site.edges]
+    return shapely.MultiPoint(
+        np.column_stack([(mesh.lon[a] + mesh.lon[b]) / 2, (mesh.lat[a] + mesh.lat[b]) / 2])
+    )
 
 
 def _collect_planned(

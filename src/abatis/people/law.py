@@ -303,6 +303,18 @@ def check_programme_measures(study: Study) -> list[Fault]:
     return faults
 
 
+def require_lawful(study: Study) -> None:
+    """Refuse a study whose plans could be unlawful.
+
+    Raises
+    ------
+    InputError : what `check_programme_measures` finds; each fault names its rule.
+    """
+    faults = check_programme_measures(study)
+    if faults:
+        raise InputError(faults)
+
+
 def list_norms(study: Study) -> tuple[Norm, ...]:
     """List the norms that a state can keep of its own will, and which of them the study shows as kept.
 

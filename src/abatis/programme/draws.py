@@ -12,7 +12,6 @@ import pandas as pd
 from scipy.special import betaincinv, ndtr, ndtri
 
 from abatis.model.errors import Fault, InputError, nearest_word
-from abatis.model.fields import read_table
 from abatis.model.study import Study
 from abatis.model.words import SEASONS
 
@@ -92,9 +91,8 @@ def collect_inputs(study: Study, with_speeds: bool = False, shape: Shape = "pert
     InputError : all faults of both tables at once: unknown keys, low > mode > high, shares outside 0 to 1,
         seasons that do not add up to 1, correlations that contradict each other.
     """
-    risks, faults = _read_optional(study, RISKS_FILE, "risks")
-    pairs, wrong = _read_optional(study, CORRELATIONS_FILE, "risk_correlations")
-    faults += wrong
+    risks, pairs = study.tables["risks"], study.tables["risk_correlations"]
+    faults: list[Fault] = []
     if shape not in SHAPES:
         faults.append(Fault(f"'{shape}' is no shape", column="shape", remedy=nearest_word(shape, SHAPES)))
     measures = [str(key) for key in study.tables["measures"]["measure"]]
@@ -116,11 +114,6 @@ def collect_inputs(study: Study, with_speeds: bool = False, shape: Shape = "pert
             "spread wider than shown"
         )
     return RiskInputs(tuple(quantities), correlation, shape, seasons, tuple(notes))
-
-
-def _read_optional(study: Study, name: str, table: str) -> tuple[pd.DataFrame, list[Fault]]:
-    path = study.folder / name
-    return read_table(path, table, name) if path.exists() else (pd.DataFrame(), [])
 
 
 def _read_risks(

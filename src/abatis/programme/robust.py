@@ -387,7 +387,8 @@ def make_scenarios(
     problem : the siting's problem with entries as in the arrays.
     open_h, road_h : delays float64[S, entries].
 
-    In words: delay and failure are drawn; every approach keeps its season and the ground its likely speeds.
+    In words: delay and failure are drawn, effects are fully grown; every approach keeps its season and the
+    ground its likely speeds.
     """
     inputs = collect_inputs(study)
     works = collect_works(study, mesh, siting, np.arange(siting.problem.option_count))

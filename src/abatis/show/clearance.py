@@ -20,9 +20,12 @@ from abatis.people.clearance import (
     Range,
     assess_liability,
     list_terms,
+    read_terms,
 )
 from abatis.people.hazard_files import export_hazards, import_hazards
-from abatis.people.hazards import Hazard
+from abatis.people.hazards import Hazard, read_hazards
+from abatis.people.law import check_programme_measures, read_law_rules
+from abatis.people.treaties import read_register
 from abatis.show.results import Progress
 from abatis.show.tables import Column, Table
 
@@ -69,6 +72,24 @@ def compute_clearance(
         )
     notes += [f"Left out: {one}." for one in liability.left_out]
     return Clearance(liability, capacity, hazards, list_terms(study).to_dict("records"), tuple(notes))
+
+
+def check_civil_tables(study: Study) -> None:
+    """Check register, rules, terms and hazards of a study, and that no option would be unlawful.
+
+    Raises
+    ------
+    InputError : every fault of all of them at once.
+    """
+    faults: list[Fault] = []
+    for read in (read_register, read_law_rules, read_terms, read_hazards):
+        try:
+            read(study)
+        except InputError as error:
+            faults += error.faults
+    faults = faults or check_programme_measures(study)
+    if faults:
+        raise InputError(faults)
 
 
 def _find_mesh(study: Study, needed: bool) -> Mesh | None:

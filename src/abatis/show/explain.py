@@ -23,6 +23,7 @@ from abatis.model.plan import Plan, read_plan
 from abatis.model.storage import write_text_whole
 from abatis.model.study import Study
 from abatis.people.impact import find_cells_beside
+from abatis.people.law import require_lawful
 from abatis.show.results import Progress, check_same_study, find_option_rows, label_sites
 from abatis.show.tables import Column, Table
 from abatis.show.workflow import choose_settings, load_study
@@ -270,9 +271,10 @@ def trace_study(folder: Path, settings: CurveSettings, progress: Progress) -> di
 
     Raises
     ------
-    InputError : a faulty study or setting.
+    InputError : a faulty study or setting, or a measure that would be unlawful.
     """
     study, mesh = load_study(folder)
+    require_lawful(study)
     chosen = choose_settings(study, "curve", None, settings.gap, settings.time_limit_s, settings.seed)
     planned_eur = chosen.budget_eur
     budgets = settings.budgets_eur or tuple(share * planned_eur for share in CURVE_SHARES)

@@ -10,7 +10,16 @@ import numpy as np
 
 from abatis.model.errors import Fault, InputError
 from abatis.show.tables import Column, Table
-from abatis.watch.rasters import OUTSIDE_COUNT, Terrain, list_strips, locate_posts, make_array, read_terrain, write_marks
+from abatis.watch.rasters import (
+    OUTSIDE_COUNT,
+    Terrain,
+    blank_voids,
+    list_strips,
+    locate_posts,
+    make_array,
+    read_terrain,
+    write_marks,
+)
 from abatis.watch.sight import HIDDEN, OUTSIDE, VISIBLE, Progress, View, count_views, sweep_view
 
 COLUMNS = (Column("what", "what"), Column("value", "value", ",.10g"))
@@ -58,6 +67,7 @@ def map_sight(
         marks = make_array(terrain.relief.surface.shape, np.uint8, terrain.scratch)
         sweep_view(terrain.relief, posts[0], view, marks)
         nodata = int(OUTSIDE)
+    blank_voids(terrain, marks, nodata)
     progress("write", 0.9)
     write_marks(out, terrain, marks, nodata)
     return _summarize(terrain, marks, counted, len(posts))
@@ -76,7 +86,9 @@ def read_points(path: Path) -> list[tuple[float, float]]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError([Fault(f"cannot be read: {error}", str(path), remedy="give a CSV file")]) from error
     if not rows or not {"x", "y"} <= set(rows[0]):
-        raise InputError([Fault("holds no posts", str(path), remedy="give the columns x and y, one post a row")])
+        raise InputError(
+            [Fault("holds no posts", str(path), remedy="give the columns x and y, one post a row")]
+        )
     points, faults = [], []
     for number, row in enumerate(rows, 2):
         pair = []
@@ -86,7 +98,7 @@ def read_points(path: Path) -> list[tuple[float, float]]:
             except ValueError:
                 value = math.nan
             if not math.isfinite(value):
-                faults.append(Fault(f"is {row[name]!r}", str(path), number, name, "give metres on the raster's map"))
+                faults.append(Fault(f"is {row[name]!r}", str(path), number, name, "give metres on the map"))
             pair.append(value)
         points.append((pair[0], pair[1]))
     if faults:
@@ -99,6 +111,7 @@ def _summarize(terrain: Terrain, marks: np.ndarray, counted: bool, posts: int) -
     for window in list_strips(*marks.shape):
         strip = marks[window.row_off : window.row_off + window.height]
         if counted:
+            strip = np.where(strip == OUTSIDE_COUNT, 0, strip)
             seen += int((strip > 0).sum())
             twice += int((strip > 1).sum())
             most = max(most, int(strip.max()))

@@ -20,7 +20,7 @@ from abatis.model.mesh import Mesh, read_mesh, write_mesh
 from abatis.model.plan import Plan, read_plan, write_plan
 from abatis.model.storage import write_folder_whole, write_text_whole
 from abatis.model.study import Study, hash_mesh_inputs, read_study
-from abatis.people.law import check_programme_measures
+from abatis.people.law import require_lawful
 from abatis.show.avenue_maps import draw_avenue_maps
 from abatis.show.basemap import prepare_base_map
 from abatis.show.export import write_geopackage
@@ -137,9 +137,7 @@ def solve_study(
     KeyboardInterrupt : when the search was interrupted; the best plan so far is then in NAME-interrupted, and
         an earlier plan of that name is untouched.
     """
-    unlawful = check_programme_measures(study)
-    if unlawful:
-        raise InputError(unlawful)
+    require_lawful(study)
     siting = site_study(study, mesh, progress)
 
     search = "search (at most the time limit)"

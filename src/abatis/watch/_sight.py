@@ -2,8 +2,8 @@
 
 Within one of four quadrants a ring is a row (north, south) or a column (east, west) of the raster, a whole
 number of cells from the post. Places on a ring are counted along it ("across"), from the post's own row or
-column. A sight line has the slope across / ring; the slopes from -1 to 1 are cut into wedges 2**-bits wide, so
-narrow that a ring cuts a wedge into at most one cell. `sight.py` says how the method works.
+column. A sight line has the slope across / ring; the slopes from -1 to 1 are cut into wedges 2**-bits wide,
+so narrow that a ring cuts a wedge into at most one cell. `sight.py` says how the method works.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ def find_bend(quadrant: int, relief: Relief, reach: Reach) -> tuple[float, float
 def find_width(ring: int, ahead_m: float, aside_m: float, range_m: float) -> int:
     """Greatest distance across, in cells, at which a place of a ring is in range; -1 if none."""
     if range_m > 1e300:
-        return np.int64(1) << 40
+        return 1 << 40
     left = range_m * range_m * (1.0 + 1e-12) - (ring * ahead_m) ** 2
-    return np.int64(np.floor(np.sqrt(left) / aside_m)) if left >= 0.0 else np.int64(-1)
+    return int(np.floor(np.sqrt(left) / aside_m)) if left >= 0.0 else -1
 
 
 @njit(cache=True)
@@ -143,7 +143,7 @@ def measure_fan(quadrant: int, part: int, parts: int, place: Place, reach: Reach
     rings = find_limits(quadrant, place, relief)[0]
     ahead_m = find_sides(quadrant, relief)[0]
     if reach.range_m < rings * ahead_m:
-        rings = np.int64(np.floor(reach.range_m / ahead_m * (1.0 + 1e-12)))
+        rings = int(np.floor(reach.range_m / ahead_m * (1.0 + 1e-12)))
     bits = 1
     while (1 << bits) < rings:
         bits += 1
@@ -176,7 +176,7 @@ def load_lines(
     limits: tuple[int, int],
     lines: np.ndarray,
 ) -> None:
-    """Copy rings into lines[ring, across - low], heights above the eye; past the edge the last one repeats."""
+    """Copy rings into lines[ring, across - low] as heights above the eye; past the edge the last repeats."""
     count, width = lines.shape
     start, stop = max(low, limits[0]), min(low + width - 1, limits[1])
     size = stop - start + 1
@@ -282,7 +282,7 @@ def classify_ring(
         lost = (rise + margin + ROUNDING * abs(under) < under) | (top < line[m])
         mark = HIDDEN if lost else (VISIBLE if sure else UNSURE)
         marks[m] = mark
-        unsure += np.int32(mark == UNSURE)
+        unsure += int(mark == UNSURE)
     return unsure
 
 
@@ -327,7 +327,7 @@ def is_blocked(
     rise = (top_m - place.eye_m) / target[0] - bend_m * target[0]
     for ring in range(rings[1], rings[0] - 1, -1):
         y = slope * ring
-        base = np.int64(np.floor(y))
+        base = int(np.floor(y))
         share = y - base
         row, column = find_place(quadrant, place, ring, base)
         height = np.float64(surface[row, column])
@@ -547,7 +547,7 @@ def count_posts(
             sweep_fan(relief, place, reach, fan, windows[p], origin)
         windows[p, place.row - origin[0], place.column - origin[1]] = VISIBLE
         if not whole:
-            mark_outside(windows[p], origin, place, relief, reach.range_m, sector, HIDDEN)
+            mark_outside(windows[p], origin, place, relief, reach.range_m, sector, int(HIDDEN))
     for r in prange(rows):
         for p in range(len(places)):
             if 0 <= r - tops[p] < height:

@@ -1,4 +1,4 @@
-"""Elevation and cover rasters for lines of sight, in memory or, where they are too large, in scratch files."""
+"""Elevation and cover rasters for lines of sight, in memory or, when too large, in scratch files."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def read_terrain(
     path : raster of heights in metres, one band, north up, in a projected system in metres.
     cover : raster of heights of trees and buildings above ground on the same grid; its voids count as 0.
     scratch : folder for scratch files; the system's when None.
-    most_bytes : memory to use; half of the free memory when None. A raster that needs more (nine bytes a cell)
-        is copied block by block into scratch files that vanish when the process ends.
+    most_bytes : memory to use; half of the free memory when None. A raster that needs more, at nine bytes a
+        cell, is copied strip by strip into scratch files that vanish when the process ends.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def locate_posts(terrain: Terrain, points: Sequence[tuple[float, float]], height
 
     Raises
     ------
-    InputError : every point that lies outside the raster or where the height is unknown, and a height below 0.
+    InputError : every point outside the raster or where the height is unknown; a height below 0.
     """
     rows, columns = terrain.relief.surface.shape
     west, north = terrain.transform.c, terrain.transform.f
@@ -119,7 +119,9 @@ def locate_posts(terrain: Terrain, points: Sequence[tuple[float, float]], height
         name = f"post {number}" if len(points) > 1 else "post"
         if not (west <= x < east and south < y <= north):
             reach = f"x {west:.0f} to {east:.0f}, y {south:.0f} to {north:.0f} in {terrain.crs.to_string()}"
-            faults.append(Fault(f"x {x:g}, y {y:g} is outside the raster", name, None, "", f"it covers {reach}"))
+            faults.append(
+                Fault(f"x {x:g}, y {y:g} is outside the raster", name, None, "", f"it covers {reach}")
+            )
             continue
         column, row = ~terrain.transform @ (x, y)
         post = Post(min(math.floor(row), rows - 1), min(math.floor(column), columns - 1), height_m)
@@ -138,7 +140,7 @@ def locate_posts(terrain: Terrain, points: Sequence[tuple[float, float]], height
 
 
 def write_marks(path: Path, terrain: Terrain, marks: np.ndarray, nodata: int) -> None:
-    """Write a result as a tiled GeoTIFF on the grid of the raster; voids get the nodata value.
+    """Write a result as a tiled GeoTIFF on the grid of the raster.
 
     Parameters
     ----------
@@ -157,9 +159,14 @@ def write_marks(path: Path, terrain: Terrain, marks: np.ndarray, nodata: int) ->
         ) as target,
     ):  # fmt: skip
         for window in list_strips(rows, columns):
-            strip = slice(window.row_off, window.row_off + window.height)
-            void = terrain.relief.ground[strip] <= VOID_M
-            target.write(np.where(void, marks.dtype.type(nodata), marks[strip]), 1, window=window)
+            target.write(marks[window.row_off : window.row_off + window.height], 1, window=window)
+
+
+def blank_voids(terrain: Terrain, marks: np.ndarray, nodata: int) -> None:
+    """Put `nodata` on every place of a result whose height is unknown."""
+    for window in list_strips(*marks.shape):
+        strip = slice(window.row_off, window.row_off + window.height)
+        marks[strip][terrain.relief.ground[strip] <= VOID_M] = nodata
 
 
 def list_strips(rows: int, columns: int) -> list[Window]:
@@ -189,14 +196,22 @@ def _check_grid(source: rasterio.DatasetReader, path: Path) -> None:
         faults.append(Fault(f"has {source.count} bands", name, remedy="give one band of heights in metres"))
     grid = source.transform
     if grid.b or grid.d or grid.a <= 0 or grid.e >= 0:
-        faults.append(Fault("its grid is turned or does not run north to south", name, remedy="warp it first"))
+        faults.append(
+            Fault("its grid is turned or does not run north to south", name, remedy="warp it first")
+        )
     if source.crs is None:
         faults.append(Fault("has no reference system", name, remedy="set one that is projected, in metres"))
     if faults:
         raise InputError(faults)
     if not source.crs.is_projected:
         raise UnitError(
-            [Fault("is in degrees, not in metres", name, remedy="warp it to a projected system such as EPSG:3346")]
+            [
+                Fault(
+                    "is in degrees, not in metres",
+                    name,
+                    remedy="warp it to a projected one such as EPSG:3346",
+                )
+            ]
         )
     if abs(source.crs.linear_units_factor[1] - 1.0) > 1e-9:
         unit = source.crs.linear_units
@@ -209,7 +224,7 @@ def _check_same(source: rasterio.DatasetReader, other: rasterio.DatasetReader, p
         raise InputError(
             [
                 Fault(
-                    f"its grid ({other.shape[0]} x {other.shape[1]}, {other.count} bands) is not that of the elevation",
+                    f"its grid ({other.shape[0]} x {other.shape[1]}, {other.count} bands) is another one",
                     str(path),
                     remedy="warp it to the same system, corner, cell size and shape",
                 )
@@ -230,10 +245,10 @@ def _fill(source: rasterio.DatasetReader, out: np.ndarray, void: float) -> int:
     return voids
 
 
-def _build(
-    path: Path, ground: np.ndarray, transform: rasterio.Affine, cover: np.ndarray | None
-) -> Relief:
+def _build(path: Path, ground: np.ndarray, transform: rasterio.Affine, cover: np.ndarray | None) -> Relief:
     try:
         return build_relief(ground, transform.a, -transform.e, cover)
     except InputError as error:
-        raise InputError([Fault(one.problem, str(path), remedy=one.remedy) for one in error.faults]) from error
+        raise InputError(
+            [Fault(one.problem, str(path), remedy=one.remedy) for one in error.faults]
+        ) from error

@@ -12,8 +12,8 @@ Tracing each line by itself costs thousands of steps for each place. Instead the
 into wedges, each at most one cell wide at the last ring. Swept outwards, a wedge carries the least and the
 most horizon that any line in it can have: at each ring the profile inside a wedge is linear but for at most
 one cell centre, so the heights at its two sides and at that centre bound it. A place above the most is seen,
-one below the least is hidden; the few in between (0.01 to 0.6 % on real relief) are settled by their own exact
-line, which looks only at blocks of 32 rings whose most could hide them. Groups of wedges in which even the
+one below the least is hidden; the few in between (0.01 to 0.6 % on real relief) are settled by their own
+exact line, which looks only at blocks of 32 rings whose most could hide them. Groups of wedges in which even the
 highest place of a block stays below the least horizon are passed over. So the result is that of exact lines.
 """
 
@@ -146,7 +146,7 @@ def sweep_view(relief: Relief, post: Post, view: View, seen: np.ndarray) -> int:
     place = Place(post.row, post.column, float(relief.ground[post.row, post.column]) + post.height_m)
     unsure = sweep_post(relief, place, _make_reach(view), FANS_PER_QUADRANT, seen, (0, 0))
     if not view.whole or math.isfinite(view.range_m):
-        mark_outside(seen, (0, 0), place, relief, view.range_m, _make_sector(view), OUTSIDE)
+        mark_outside(seen, (0, 0), place, relief, view.range_m, _make_sector(view), int(OUTSIDE))
     return int(unsure)
 
 
@@ -161,8 +161,8 @@ def count_views(
     posts : cells and heights of the eyes; a post named twice counts twice.
     progress : callback (stage, share done).
 
-    In words: each thread sweeps one post in a window as large as the range and the results are added. Where the
-    windows of all threads would take more than two bytes per place of the raster, posts are swept in turn.
+    In words: each thread sweeps one post in a window as large as the range and the results are added. Where
+    the windows of all threads would take more than two bytes per place of the raster, posts are swept in turn.
 
     Raises
     ------
@@ -176,9 +176,10 @@ def count_views(
     """
     check_posts(relief, posts, view)
     counts = np.zeros(relief.surface.shape, np.uint32)
-    rows, columns = counts.shape
-    height = int(min(rows, 2 * min(view.range_m // relief.height_m, rows) + 1))
-    width = int(min(columns, 2 * min(view.range_m // relief.width_m, columns) + 1))
+    rows, columns = relief.surface.shape
+    # One cell more than the range on each side, so that no rounding leads out of a window.
+    height = min(rows, 2 * int(min(view.range_m / relief.height_m, rows)) + 3)
+    width = min(columns, 2 * int(min(view.range_m / relief.width_m, columns)) + 3)
     threads = min(numba.get_num_threads(), max(len(posts), 1))
     if threads * height * width > 2 * rows * columns:
         _count_one_by_one(relief, posts, view, counts, progress)
@@ -247,8 +248,8 @@ def build_relief(
     cover : height of trees and buildings above ground, m, same shape, at least 0; none when left out.
 
     In words: sight lines run over ground + cover, but the mast stands on the ground and so do targets; a
-    target lower than the cover in its own cell is hidden. A void counts as ground 10 km below the sea: it hides
-    nothing.
+    target lower than the cover in its own cell is hidden. A void counts as ground 10 km below the sea: it
+    hides nothing.
 
     Raises
     ------
@@ -315,7 +316,7 @@ def check_posts(relief: Relief, posts: Sequence[Post], view: View) -> None:
     cells = min(far, view.range_m / min(relief.width_m, relief.height_m))
     if cells > MOST_RINGS:
         raise SizeError(
-            f"{cells:.0f} cells outwards from the post; at most {MOST_RINGS} can be swept: give a shorter range"
+            f"{cells:.0f} cells outwards from the post, at most {MOST_RINGS} can be swept: shorten the range"
         )
 
 

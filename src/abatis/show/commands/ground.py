@@ -97,9 +97,11 @@ def check_study(study: StudyFolder, as_json: AsJson = False) -> None:
     """Check a study without building it: every fault, or the size and time to expect."""
     from abatis.ground.build import predict_size
     from abatis.model.study import read_study
+    from abatis.show.clearance import check_civil_tables
 
     try:
         found = read_study(study)
+        check_civil_tables(found)
         size = predict_size(found)
     except InputError as error:
         if as_json:

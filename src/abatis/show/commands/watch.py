@@ -18,10 +18,14 @@ app = typer.Typer()
 
 @app.command("sight")
 def show_sight(
-    raster: Annotated[Path, typer.Argument(metavar="RASTER", help="elevation in metres, projected in metres")],
+    raster: Annotated[
+        Path, typer.Argument(metavar="RASTER", help="elevation in metres, projected in metres")
+    ],
     observer_height: Annotated[float, typer.Option(metavar="M", help="eye above ground")],
     target_height: Annotated[float, typer.Option(metavar="M", help="target above ground")],
-    out: Annotated[Path, typer.Option(metavar="FILE.tif", help="result: 255 seen, 0 not, nodata not looked at")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE.tif", help="result: 255 seen, 0 not, nodata not looked at")
+    ],
     x: Annotated[float | None, typer.Option(metavar="M", help="post, east on the raster's map")] = None,
     y: Annotated[float | None, typer.Option(metavar="M", help="post, north on the raster's map")] = None,
     posts: Annotated[
@@ -50,8 +54,6 @@ def show_sight(
     points = read_points(posts) if posts is not None else [(float(x or 0.0), float(y or 0.0))]
     view = View(target_height, math.inf if reach is None else reach, refraction, *sector)
     with ShowProgress() as progress:
-        table = map_sight(
-            raster, points, observer_height, view, cover, out, posts is not None, progress
-        )
+        table = map_sight(raster, points, observer_height, view, cover, out, posts is not None, progress)
     show_tables({"sight": table}, as_json)
     print_message(f"Written to {out}.")
