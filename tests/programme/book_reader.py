@@ -34,12 +34,15 @@ def round_up(value, digits):
 
 def meets(value, wanted):
     if isinstance(wanted, str) and wanted[:1] in "<>":
-        return isinstance(value, int | float) and eval(f"{value!r}{wanted}")
+        assert wanted == ">0"
+        return isinstance(value, int | float) and value > 0
     return value == wanted
 
 
 def sum_where(what, *pairs):
-    keep = zip(*([meets(v, w) for v in col] for col, w in zip(pairs[::2], pairs[1::2], strict=True)), strict=True)
+    keep = zip(
+        *([meets(v, w) for v in col] for col, w in zip(pairs[::2], pairs[1::2], strict=True)), strict=True
+    )
     return math.fsum(v for v, ok in zip(what, keep, strict=True) if all(ok) and isinstance(v, int | float))
 
 
@@ -92,23 +95,30 @@ class Book:
 
     def compute(self, formula, home):
         if formula not in self.made:
-            parts = [self._translate(token) for token in Tokenizer(formula).items]
-            self.made[formula] = compile("".join(parts), formula, "eval")
+            self.made[formula] = compile(translate(formula), formula, "eval")
         names = {"get": lambda text: self.fetch(text, home), "call": FUNCTIONS}
         # IF is lazy, as in a worksheet: its branches come as functions.
         names["choose"] = lambda ok, yes, no: yes() if ok() else no()
         return eval(self.made[formula], names)
 
-    def _translate(self, token):
+
+def translate(formula):
+    """Python text of a formula."""
+    parts, opened = [], []
+    for token in Tokenizer(formula).items:
         if token.type == "OPERAND":
-            return f"get({token.value!r})" if token.subtype == "RANGE" else token.value
-        if token.type == "FUNC":
-            if token.subtype == "CLOSE":
-                return ")"
-            name = token.value[:-1]
-            return "choose(lambda: " if name == "IF" else f"call[{name!r}]("
-        if token.type == "SEP":
-            return ", "
-        if token.type.startswith("OPERATOR"):
-            return {"=": "==", "^": "**", "<>": "!="}.get(token.value, token.value)
-        return token.value if token.type == "PAREN" else ""
+            parts.append(f"get({token.value!r})" if token.subtype == "RANGE" else token.value)
+        elif token.type == "FUNC" and token.subtype == "OPEN":
+            opened.append(token.value[:-1])
+            parts.append("choose(lambda: " if opened[-1] == "IF" else f"call[{opened[-1]!r}](")
+        elif token.type == "FUNC":
+            opened.pop()
+            parts.append(")")
+        elif token.type == "SEP":
+            parts.append(", lambda: " if opened[-1] == "IF" else ", ")
+        elif token.type == "PAREN":
+            opened.append("") if token.subtype == "OPEN" else opened.pop()
+            parts.append(token.value)
+        elif token.type.startswith("OPERATOR"):
+            parts.append({"=": "==", "^": "**", "<>": "!="}.get(token.value, token.value))
+    return "".join(parts)

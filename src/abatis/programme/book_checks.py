@@ -141,7 +141,7 @@ def write_checks(sheet: Sheet, given: BookInput, rows: YearRows, hours: str) -> 
             (formula, style),
             sheet.compare(float(figure), style),
             (f"=B{at}-C{at}", style),
-            f'=IF(ABS(D{at})<{allowed:.6f},"yes","no")',
+            (f'=IF(ABS(D{at})<{allowed:.6f},"yes","no")', PLAIN),
         )
 
     for number, line in enumerate(schedule.lines):
@@ -176,7 +176,7 @@ def write_checks(sheet: Sheet, given: BookInput, rows: YearRows, hours: str) -> 
     check("money of every line adds up to its amount [EUR]", _sum_amounts(given), 0.0)
     last = sheet.row - 1
     verdict = f'IF(COUNTIF(Checks!E{first}:E{last},"yes")={last - first + 1},"all agree","NOT ALL AGREE")'
-    sheet.add("all", f"={verdict}")
+    sheet.add("all", (f"={verdict}", PLAIN))
     return f"Checks!B{last + 1}"
 
 

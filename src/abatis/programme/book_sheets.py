@@ -59,20 +59,16 @@ class Sheet:
         return Marked(value, style, COMPARED)
 
     def add(self, *values: Any) -> int:
-        """Write a row of texts, numbers, formulas (with or without a number format) and marked values."""
+        """Write a row of texts, numbers, marked values, and formulas, each as (formula, number format)."""
         for column, value in enumerate(values, 1):
             cell = self.sheet.cell(self.row, column)
-            style = None
             if isinstance(value, tuple):
-                value, style = value
-            if isinstance(value, Marked):
-                cell.font, style, value = value.font, value.style, value.value
-                is_formula = False
+                cell.value, cell.number_format = value
+            elif isinstance(value, Marked):
+                cell.font, cell.number_format = value.font, value.style
+                _set_value(cell, value.value)
             else:
-                is_formula = isinstance(value, str) and value.startswith("=")
-            _set_value(cell, value, is_formula)
-            if style is not None:
-                cell.number_format = style
+                _set_value(cell, value)
         self.row += 1
         return self.row - 1
 
@@ -82,20 +78,14 @@ class Sheet:
         """Write a row of one formula per year from the fourth column on, and their sum when asked."""
         first, last = letter_of(4), letter_of(3 + len(formulas))
         total = [(f"=SUM({first}{self.row}:{last}{self.row})", style)] if is_summed else []
-        return self.add(
-            Marked(what, PLAIN, Font()),
-            Marked(key, PLAIN, Font()),
-            unit,
-            *((one, style) for one in formulas),
-            *total,
-        )
+        return self.add(what, key, unit, *((one, style) for one in formulas), *total)
 
 
-def _set_value(cell: Any, value: Any, is_formula: bool) -> None:
+def _set_value(cell: Any, value: Any) -> None:
     """Set a cell; a text of the study that looks like a formula stays a text."""
     if value is None or value == "":
         return
-    if isinstance(value, str) and not is_formula:
+    if isinstance(value, str):
         cell.value = ILLEGAL_CHARACTERS_RE.sub("", value)
         cell.data_type = "s"
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.model.errors import AbatisError, Fault, InputError
+from abatis.model.errors import Fault, InputError
 from abatis.programme.outlook import sum_value
 from abatis.programme.risk import BLOCK, Draws, RiskCase, make_draws, measure_draws
 
@@ -96,7 +96,6 @@ def rank_inputs(
     Raises
     ------
     InputError : fewer than 2 base draws.
-    AbatisError : SALib is not installed.
     """
     if base_draws < 2:
         raise InputError([Fault(f"is {base_draws}", column="base_draws", remedy="ask for at least 2")])
@@ -158,10 +157,8 @@ def _answer(case: RiskCase, draws: Draws, plan: int) -> np.ndarray:
 def _analyze(names: list[str], answers: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     if not np.ptp(answers) > 0:
         return {word: np.zeros(len(names)) for word in ("S1", "S1_conf", "ST", "ST_conf")}
-    try:
-        from SALib.analyze import sobol  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise AbatisError("sensitivity needs the package SALib: install abatis[risk]") from error
+    from SALib.analyze import sobol
+
     problem = {"num_vars": len(names), "names": names, "bounds": [[0.0, 1.0]] * len(names)}
     return dict(sobol.analyze(problem, answers, calc_second_order=False, seed=seed))
 

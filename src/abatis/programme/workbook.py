@@ -18,6 +18,30 @@ from abatis.programme.book_checks import (
 from abatis.programme.book_sheets import CENTS, PLAIN, SHARE, Sheet, letter_of, open_sheet
 
 FIRST_SHARE = 10
+GUIDE = (
+    (
+        "Blue cells are inputs. Black cells are formulas. Grey cells are figures that abatis wrote for "
+        "comparison; nothing is computed from them."
+    ),
+    (
+        "Settings: years and rates. Lines: money of each budget line by year. Measures and Quantities: "
+        "what each work is made of and what it costs. Works: start year, months, share of the work by "
+        "year. Payments: money of each work by year. Years: money by budget line and year."
+    ),
+    (
+        "Money asked in prices of the base year becomes nominal by the price index of the year. Halves of "
+        "a cent go to the even cent; the last year of a work takes what rounding leaves."
+    ),
+    (
+        "Start years are the decision that abatis made. Change one, and the money follows; the hours do "
+        "not: they come from the network of the study and are given as figures on the sheet Hours."
+    ),
+    (
+        "Quantities are shown to three digits and costs are counted before that rounding, to the full "
+        "euro: the column 'rounding' makes up the difference and a check limits it."
+    ),
+    "Lines that abatis does not plan spend the money of each year as given.",
+)
 
 
 def build_workbook(given: BookInput) -> bytes:
@@ -54,33 +78,10 @@ def build_workbook(given: BookInput) -> bytes:
 
 def _write_guide(sheet: Sheet, given: BookInput, verdict: str) -> None:
     sheet.put_title(f"Programme of plan {given.plan.name}, {given.study.title}")
-    for text in (
-        (
-            "Blue cells are inputs. Black cells are formulas. Grey cells are figures that abatis wrote for "
-            "comparison; nothing is computed from them."
-        ),
-        (
-            "Settings: years and rates. Lines: money of each budget line by year. Measures and Quantities: what "
-            "each work is made of and what it costs. Works: start year, months, share of the work by year. "
-            "Payments: money of each work by year. Years: money by budget line and year."
-        ),
-        (
-            "Money asked in prices of the base year becomes nominal by the price index of the year. Halves of a "
-            "cent go to the even cent; the last year of a work takes what rounding leaves."
-        ),
-        (
-            "Start years are the decision that abatis made. Change one, and the money follows; the hours do not: "
-            "they come from the network of the study and are given as figures on the sheet Hours."
-        ),
-        (
-            "Quantities are shown to three digits and costs are counted before that rounding, to the full euro: "
-            "the column 'rounding' makes up the difference and a check limits it."
-        ),
-        "Lines that abatis does not plan spend the money of each year as given.",
-    ):
+    for text in GUIDE:
         sheet.add(text)
     sheet.add("All checks:")
-    sheet.add(f"={verdict}")
+    sheet.add((f"={verdict}", PLAIN))
 
 
 def _write_settings(sheet: Sheet, given: BookInput) -> None:
@@ -198,7 +199,7 @@ def _write_quantities(sheet: Sheet, given: BookInput) -> None:
                 (f"=ROUND(E{at}*F{at},2)", CENTS),
                 sheet.input(left, CENTS),
                 (f"=ROUND(G{at}+H{at},2)", CENTS),
-                f'=IF(ABS(H{at})<=0.001*SUMIFS($F:$F,$A:$A,A{at})+0.51,"yes","no")',
+                (f'=IF(ABS(H{at})<=0.001*SUMIFS($F:$F,$A:$A,A{at})+0.51,"yes","no")', PLAIN),
             )
 
 
@@ -229,7 +230,7 @@ def _write_works(sheet: Sheet, given: BookInput) -> None:
             key,
             terms.sites[row],
             sheet.input(start if start != -1 else ""),
-            sheet.input(finish) if fixed else f'=IF(C{at}="","",C{at}+{length}-1)',
+            sheet.input(finish) if fixed else (f'=IF(C{at}="","",C{at}+{length}-1)', PLAIN),
             sheet.input(float(terms.spans.wait_months[row]), PLAIN),
             sheet.input(float(terms.spans.lead_months[row]), PLAIN),
             "yes" if fixed else "no",

@@ -529,7 +529,7 @@ def count_posts(
     relief: Relief, places: np.ndarray, eyes_m: np.ndarray, reach: Reach,
     sector: tuple[float, float, float, float, bool], whole: bool, windows: np.ndarray, counts: np.ndarray,
 ) -> None:  # fmt: skip
-    """Add to `counts` how many of some posts see each place; one post per thread.
+    """Add to `counts` how many of some posts see each place; each post by one thread.
 
     `places` int64[posts, 2] rows and columns; `windows` uint8[posts, height, width], room for their results;
     `whole` when the sector is the whole circle; `counts` uint32[rows, columns].

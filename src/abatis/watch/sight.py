@@ -13,8 +13,9 @@ into wedges, each at most one cell wide at the last ring. Swept outwards, a wedg
 most horizon that any line in it can have: at each ring the profile inside a wedge is linear but for at most
 one cell centre, so the heights at its two sides and at that centre bound it. A place above the most is seen,
 one below the least is hidden; the few in between (0.01 to 0.6 % on real relief) are settled by their own
-exact line, which looks only at blocks of 32 rings whose most could hide them. Groups of wedges in which even the
-highest place of a block stays below the least horizon are passed over. So the result is that of exact lines.
+exact line, which looks only at blocks of 32 rings whose most could hide them. Groups of wedges in which even
+the highest place of a block stays below the least horizon are passed over. So the result is that of exact
+lines.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ EARTH_RADIUS_M = 6_378_137.0
 REFRACTION = 1.0 / 7.0
 VOID_M = -10_000.0
 FANS_PER_QUADRANT = 8
+WINDOWS_PER_THREAD = 8
 Progress = Callable[[str, float], None]
 
 
@@ -161,8 +163,9 @@ def count_views(
     posts : cells and heights of the eyes; a post named twice counts twice.
     progress : callback (stage, share done).
 
-    In words: each thread sweeps one post in a window as large as the range and the results are added. Where
-    the windows of all threads would take more than two bytes per place of the raster, posts are swept in turn.
+    In words: each thread sweeps whole posts, each in a window as large as the range, and the windows are added
+    in turn. Where a window for each thread would take more than two bytes per place of the raster, all threads
+    work on one post at a time.
 
     Raises
     ------
@@ -181,15 +184,16 @@ def count_views(
     height = min(rows, 2 * int(min(view.range_m / relief.height_m, rows)) + 3)
     width = min(columns, 2 * int(min(view.range_m / relief.width_m, columns)) + 3)
     threads = min(numba.get_num_threads(), max(len(posts), 1))
-    if threads * height * width > 2 * rows * columns:
+    size = min(2 * rows * columns // (height * width), WINDOWS_PER_THREAD * threads)
+    if size < threads:
         _count_one_by_one(relief, posts, view, counts, progress)
         return counts
-    windows = np.empty((threads, height, width), np.uint8)
+    windows = np.empty((size, height, width), np.uint8)
     places = np.array([(post.row, post.column) for post in posts], np.int64).reshape(-1, 2)
     eyes_m = relief.ground[places[:, 0], places[:, 1]] + np.array([post.height_m for post in posts])
     reach, sector = _make_reach(view), _make_sector(view)
-    for first in range(0, len(posts), threads):
-        some = slice(first, min(first + threads, len(posts)))
+    for first in range(0, len(posts), size):
+        some = slice(first, min(first + size, len(posts)))
         count_posts(relief, places[some], eyes_m[some], reach, sector, view.whole, windows, counts)
         if progress is not None:
             progress("count views", some.stop / len(posts))

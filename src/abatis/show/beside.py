@@ -1,0 +1,55 @@
+"""Results of one command kept beside a plan for the pages of another, with the study's fingerprint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from abatis.model.plan import Plan, read_plan
+from abatis.model.storage import write_text_whole
+from abatis.show.tables import Table, clean_json
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def keep_beside(folder: Path, plan_name: str, word: str, tables: Mapping[str, Table]) -> None:
+    """Write tables as `plans/NAME/WORD.json` of a study folder.
+
+    Parameters
+    ----------
+    folder : study folder.
+    plan_name : name of the plan.
+    word : risk or stock.
+    tables : what the command shows.
+    """
+    place = folder / "plans" / plan_name
+    kept = {
+        "study_hash": read_plan(place).study_hash,
+        "tables": {key: list(table.rows) for key, table in tables.items()},
+        "notes": {key: table.note for key, table in tables.items() if table.note},
+    }
+    write_text_whole(place / f"{word}.json", json.dumps(clean_json(kept), indent=1, ensure_ascii=False) + "\n")
+
+
+def read_beside(place: Path, word: str, plan: Plan) -> tuple[Rows | None, str]:
+    """Read tables that stand beside a plan; None, and why, when they are missing or of another state.
+
+    Parameters
+    ----------
+    place : folder of the plan.
+    word : risk or stock.
+    plan : the plan; results of another state of the study are not used.
+    """
+    path = place / f"{word}.json"
+    if not path.is_file():
+        return None, f"not computed: abatis {word} STUDY --plan {plan.name} writes {word}.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        state, tables = kept["study_hash"], kept["tables"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, f"{word}.json cannot be read: run abatis {word} again"
+    if state != plan.study_hash:
+        return None, f"{word}.json is of another state of the study: run abatis {word} again"
+    return tables, ""
