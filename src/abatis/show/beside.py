@@ -30,7 +30,9 @@ def keep_beside(folder: Path, plan_name: str, word: str, tables: Mapping[str, Ta
         "tables": {key: list(table.rows) for key, table in tables.items()},
         "notes": {key: table.note for key, table in tables.items() if table.note},
     }
-    write_text_whole(place / f"{word}.json", json.dumps(clean_json(kept), indent=1, ensure_ascii=False) + "\n")
+    write_text_whole(
+        place / f"{word}.json", json.dumps(clean_json(kept), indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def read_beside(place: Path, word: str, plan: Plan) -> tuple[Rows | None, str]:

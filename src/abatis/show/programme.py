@@ -19,6 +19,7 @@ from abatis.programme.afford import Affordability, weigh_affordability
 from abatis.programme.funding import list_readings
 from abatis.programme.schedule import Schedule, solve_schedule
 from abatis.programme.terms import FixedWork, Terms, read_terms
+from abatis.show.beside import read_beside
 from abatis.show.results import check_same_study
 from abatis.show.tables import Column, Table, clean_json
 from abatis.show.workflow import load_study
@@ -103,9 +104,11 @@ def _check_settings(settings: ProgrammeSettings) -> None:
 def describe_programme(programme: Programme) -> dict[str, Any]:
     """The programme as JSON values: per year money by line and hours held, totals, bound, what it rests on.
 
-    `p10`, `p50` and `p90` stay empty until draws are made: abatis risk.
+    `p10`, `p50` and `p90` (hours held, and EUR spent since the start) stay empty until draws are made:
+    abatis risk.
     """
     schedule, terms, problem = programme.schedule, programme.terms, programme.siting.problem
+    bands = {one["year"]: one for one in read_bands(programme)}
     years = []
     for place, year in enumerate(schedule.years.tolist()):
         lines = schedule.nominal_eur[:, place]
@@ -120,9 +123,7 @@ def describe_programme(programme: Programme) -> dict[str, Any]:
                 "approaches_h": dict(
                     zip(problem.approach_keys, schedule.held_h[:, place].tolist(), strict=True)
                 ),
-                "p10": None,
-                "p50": None,
-                "p90": None,
+                **{part: _take_band(bands.get(year), part) for part in ("p10", "p50", "p90")},
             }
         )
     return {
@@ -142,6 +143,19 @@ def describe_programme(programme: Programme) -> dict[str, Any]:
         "options": _list_starts(programme),
         "affordability": asdict(programme.affordability),
     }
+
+
+def read_bands(programme: Programme) -> list[dict[str, Any]]:
+    """Bands by year that `abatis risk` left beside the plan; empty when missing or of another state."""
+    place = programme.study.folder / "plans" / programme.plan.name
+    rows = (read_beside(place, "risk", programme.plan)[0] or {}).get(f"years_{programme.plan.name}", [])
+    return rows if [one["year"] for one in rows] == programme.schedule.years.tolist() else []
+
+
+def _take_band(band: dict[str, Any] | None, part: str) -> dict[str, float] | None:
+    if band is None:
+        return None
+    return {"held_h": band[f"held_{part}_h"], "spent_eur": band[f"spent_{part}_eur"]}
 
 
 def _add_up(programme: Programme) -> dict[str, Any]:

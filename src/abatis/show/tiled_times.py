@@ -19,7 +19,7 @@ from abatis.model.study import Study
 from abatis.show.results import Progress
 from abatis.show.tables import Column, Table
 
-FOLDER = "tiles"
+FOLDER = "overlay"
 
 
 def tabulate_tiled_times(
@@ -33,7 +33,7 @@ def tabulate_tiled_times(
     resolution : H3 resolution of the tiles, coarser than the mesh.
     progress : callback (stage, share done).
 
-    In words: each vehicle and season has its tiles in `tiles/VEHICLE-SEASON` of the study. Tiles whose edges
+    In words: each vehicle and season has its tiles in `overlay/VEHICLE-SEASON` of the study. Tiles whose edges
     take the same hours as before are kept as they are. The search runs over what the tiles share, and only
     the tiles that hold cells of the front are filled.
     """

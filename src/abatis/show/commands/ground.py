@@ -188,7 +188,7 @@ def show_times(
     season: Annotated[str, typer.Option(help="move all approaches to dry, mud, frozen or thaw")] = "",
     tiles: Annotated[
         int | None,
-        typer.Option(metavar="RESOLUTION", help="times once more, by H3 tiles kept in STUDY/tiles"),
+        typer.Option(metavar="RESOLUTION", help="times once more, by H3 tiles kept in STUDY/overlay"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from abatis.show.commands.arguments import AsJson, StudyFolder
 from abatis.show.progress import ShowProgress
-from abatis.show.tables import print_json, show_tables
+from abatis.show.tables import print_json, print_message, show_tables
 
 app = typer.Typer()
 
@@ -32,14 +32,17 @@ def show_programme(
         make_programme,
         tabulate_programme,
     )
+    from abatis.show.report.programme import write_programme_files
 
     settings = ProgrammeSettings(plan, budget or None, gap, time_limit)
     with ShowProgress() as progress:
         found = make_programme(study, settings, progress)
+        page, workbook = write_programme_files(found)
     if as_json:
         print_json(describe_programme(found))
         return
     show_tables(tabulate_programme(found), as_json)
+    print_message(f"page: {page}\nworkbook: {workbook}")
 
 
 @app.command("stock")
@@ -55,11 +58,14 @@ def show_stock(
     as_json: AsJson = False,
 ) -> None:
     """Show which reserve sites are reached in time, where depots stand best, and stock by year."""
+    from abatis.show.beside import keep_beside
     from abatis.show.stock import compute_stock, tabulate_stock
 
     with ShowProgress() as progress:
         results = compute_stock(study, plan, depots, variant, progress)
-    show_tables(tabulate_stock(results), as_json)
+    tables = tabulate_stock(results)
+    keep_beside(study, plan, "stock", tables)
+    show_tables(tables, as_json)
 
 
 @app.command("risk")
@@ -80,9 +86,11 @@ def risk(
     as_json: AsJson = False,
 ) -> None:
     """Draw cost, delay, lateness and failure: hours and euros by year with P10, P50, P90; compare plans."""
+    from abatis.show.beside import keep_beside
     from abatis.show.risk import RiskSettings, tabulate_risk
 
     settings = RiskSettings((plan, *(against or ())), draws, workers, speeds, shape, sensitivity, seed)
     with ShowProgress() as progress:
         tables = tabulate_risk(study, settings, progress)
+    keep_beside(study, plan, "risk", tables)
     show_tables(tables, as_json)

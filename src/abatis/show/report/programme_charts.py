@@ -91,9 +91,9 @@ def draw_hours(
     axes.axhline(before_h, color=COLORS[5], lw=1, ls=":", label="before the programme")
     if bands:
         low, middle, high = np.array(bands, float).T
-        axes.fill_between(years, low, high, color=COLORS[0], alpha=0.18, lw=0, label="P10 to P90 of the draws")
-        axes.plot(years, middle, color=COLORS[3], lw=1.2, label="P50 of the draws")
-    axes.plot(years, most_h, "--", color=COLORS[1], lw=1.2, label="no plan of this money's works can hold more")
+        axes.fill_between(years, low, high, color=COLORS[0], alpha=0.18, lw=0, label="P10 to P90 of draws")
+        axes.plot(years, middle, color=COLORS[3], lw=1.2, label="P50 of draws")
+    axes.plot(years, most_h, "--", color=COLORS[1], lw=1.2, label="no order of works can hold more")
     axes.plot(at, [before_h, *held_h], "-o", color=COLORS[0], ms=4, label="schedule")
     axes.set_ylabel("hours held")
     axes.set_xlabel("end of year")
