@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MOST_LINES_IN_A_FILE = 600
 MOST_LINES_IN_A_FUNCTION = 80
 VERBS = {
+    "sight",
     "clearance",
     "programme",
     "stock",

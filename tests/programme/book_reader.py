@@ -34,8 +34,8 @@ def round_up(value, digits):
 
 def meets(value, wanted):
     if isinstance(wanted, str) and wanted[:1] in "<>":
-        assert wanted == ">0"
-        return isinstance(value, int | float) and value > 0
+        limit = float(wanted[1:])
+        return isinstance(value, int | float) and (value > limit if wanted[0] == ">" else value < limit)
     return value == wanted
 
 
@@ -59,6 +59,22 @@ FUNCTIONS = {
     "INT": math.floor,
     "AND": lambda *a: all(a),
 }
+
+
+class Text(str):
+    """A text that a formula joins with &."""
+
+    def __and__(self, other):
+        return Text(f"{self}{other}")
+
+
+class Blank(float):
+    """An empty cell: zero in sums, and equal to an empty text."""
+
+    def __eq__(self, other):
+        return other == "" or float(self) == other
+
+    __hash__ = float.__hash__
 
 
 class Book:
@@ -89,14 +105,14 @@ class Book:
         left, right = column_index_from_string(first), column_index_from_string(last or first)
         if last is None:
             found = self.value(sheet, left, int(top))
-            return 0 if found is None else found
+            return Blank() if found is None else found
         rows = range(int(top or 1), int(bottom or self.depth[sheet]) + 1)
         return [self.value(sheet, column, row) for row in rows for column in range(left, right + 1)]
 
     def compute(self, formula, home):
         if formula not in self.made:
             self.made[formula] = compile(translate(formula), formula, "eval")
-        names = {"get": lambda text: self.fetch(text, home), "call": FUNCTIONS}
+        names = {"text": Text, "get": lambda text: self.fetch(text, home), "call": FUNCTIONS}
         # IF is lazy, as in a worksheet: its branches come as functions.
         names["choose"] = lambda ok, yes, no: yes() if ok() else no()
         return eval(self.made[formula], names)
@@ -107,7 +123,8 @@ def translate(formula):
     parts, opened = [], []
     for token in Tokenizer(formula).items:
         if token.type == "OPERAND":
-            parts.append(f"get({token.value!r})" if token.subtype == "RANGE" else token.value)
+            wrap = {"RANGE": f"get({token.value!r})", "TEXT": f"text({token.value})"}
+            parts.append(wrap.get(token.subtype, token.value))
         elif token.type == "FUNC" and token.subtype == "OPEN":
             opened.append(token.value[:-1])
             parts.append("choose(lambda: " if opened[-1] == "IF" else f"call[{opened[-1]!r}](")

@@ -9,7 +9,7 @@ import pytest
 from tests.programme.book_reader import Book
 from tests.programme.schedule_cases import make_problem
 
-from abatis.programme.afford import Affordability, Liability
+from abatis.programme.afford import Affordability, Liability, _count_tail
 from abatis.programme.book_checks import BookInput
 from abatis.programme.schedule import solve_schedule
 from abatis.programme.spans import measure_spans
@@ -25,7 +25,7 @@ PARTS = (
 )
 
 
-def make_case(fixed=False):
+def make_case(fixed=False, bridges_eur=1e5):
     """Two lines share a fund, one is locked; works of two years, odd cents, prices that rise."""
     problem = make_problem(8, sites=4)
     options = np.unique(problem.option_site, return_index=True)[1]
@@ -39,7 +39,7 @@ def make_case(fixed=False):
     line = terms.funding.lines[0]
     names = (("a", True), ("b", True), ("bridges", True), ("locked", False))
     lines = tuple(replace(line, key=key, planned=planned) for key, planned in names)
-    money = np.array([np.full(4, 40_000.55), np.full(4, 1e5), np.full(4, 1e5), [1.0, 2.25, 0.0, 3.0]])
+    money = np.array([np.full(4, 40_000.55), np.full(4, 1e5), np.full(4, bridges_eur), [1.0, 2.25, 0.0, 3.0]])
     lines = tuple(replace(one, amount_eur=float(row.sum())) for one, row in zip(lines, money, strict=True))
     funding = replace(
         terms.funding,
@@ -68,8 +68,11 @@ def make_case(fixed=False):
     for row, option in enumerate(options):
         ways[option] = SimpleNamespace(quantities=PARTS[row])
     measures = pd.DataFrame(
-        [(key, key, "km", cost_eur, "test", "G") for key, cost_eur in UNITS.items()],
-        columns=["measure", "name", "unit", "unit_cost_eur", "source", "tag"],
+        [
+            (key, key, "km", cost_eur, "test", "G", life)
+            for (key, cost_eur), life in zip(UNITS.items(), (2.5, 0.0, 3.0), strict=True)
+        ],
+        columns=["measure", "name", "unit", "unit_cost_eur", "source", "tag", "life_years"],
     )
     economy = pd.DataFrame(
         [(2026, 1e9, 0.04, 0.05, 0.06, "test", "G")],
@@ -87,17 +90,22 @@ def make_case(fixed=False):
         [("=fund", 1000.0, "loan", False, "test", "F")],
         columns=["name", "amount_eur", "kind", "certain", "source", "tag"],
     )
+    upkeep = pd.DataFrame([("ditch", 0.04), ("fixture", 0.013)], columns=["measure", "yearly_share"])
     study = SimpleNamespace(
+        tail_years=6,
+        base_year=2025,
         name="trial",
         title="=1+1",
         indexation=0.03,
         discount=0.02,
-        tables={"measures": measures, "economy": economy, "eu_money": eu},
+        tables={"measures": measures, "economy": economy, "eu_money": eu, "upkeep": upkeep},
     )
     plan = SimpleNamespace(name="base", study_hash="x", cost_eur=float(cost.sum()))
     duty = Liability("removal", "Removal", 1.0, 2.0, 3.0, "test", "G")
-    found = Affordability((), 0.0, 0.0, 0.0, 0.0, (), (duty,), ())
-    return BookInput(study, plan, SimpleNamespace(options=ways, problem=problem), terms, schedule, found)
+    siting = SimpleNamespace(options=ways, problem=problem)
+    tail = _count_tail(study, siting, terms, schedule, [])
+    found = Affordability((), 0.0, 0.0, 0.0, 0.0, tail, (duty,), ())
+    return BookInput(study, plan, siting, terms, schedule, found)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["free", "fixed"])
@@ -167,6 +175,25 @@ def test_a_changed_input_changes_the_money_and_fails_the_checks():
     assert book.value("Checks", 2, book.depth["Checks"]) == "NOT ALL AGREE"
     row = find_row(book, "Checks", "plan, base-year prices [EUR]")
     assert book.value("Checks", 4, row) == pytest.approx(10.01, abs=1e-6)
+
+
+def test_upkeep_and_renewal_are_those_of_affordability(case):
+    given, book = case
+    tail = given.affordability.tail
+    assert len(tail) == 10
+    assert min(sum(one.upkeep_eur for one in tail), sum(one.renewal_eur for one in tail)) > 0
+    for row, one in enumerate(tail, 3):
+        found = [book.value("After", column, row) for column in (1, 2, 3, 4)]
+        assert found == pytest.approx([one.year, one.upkeep_eur, one.renewal_eur, one.nominal_eur], abs=0.004)
+
+
+def test_works_that_never_start_cost_nothing_and_need_no_upkeep():
+    given = make_case(bridges_eur=25e3)
+    assert 0 < (given.schedule.start_year == -1).sum() < 4
+    book = Book(build_workbook(given))
+    assert book.value("Checks", 2, book.depth["Checks"]) == "all agree"
+    row = 3 + int((given.schedule.start_year == -1).argmax())
+    assert [book.value("Works", column, row) or "" for column in (3, 4)] == ["", ""]
 
 
 def test_economy_is_divided_by_formula(case):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from abatis.barrier.sites import Siting
@@ -15,6 +16,9 @@ from abatis.programme.terms import Terms
 FIRST_YEAR = 4
 FIRST_PAID = 6
 HALF_CENT = 0.005
+BASE_YEAR, INDEXATION, DISCOUNT, CARRY = (f"Settings!$B${row}" for row in (3, 4, 5, 6))
+
+Check = tuple[str, str, float]
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,13 @@ class BookInput:
     def year_letters(self) -> list[str]:
         """Column letters of the years on the sheet Years."""
         return [letter_of(FIRST_YEAR + place) for place in range(len(self.years))]
+
+    def list_measures(self, row: int) -> list[str]:
+        """Measures of an option of the plan, the cheapest part first."""
+        table = self.study.tables["measures"]
+        unit = dict(zip(table["measure"], table["unit_cost_eur"], strict=True))
+        parts = self.siting.options[self.terms.options[row]].quantities
+        return [measure for measure, _ in sorted(parts, key=lambda pair: unit[pair[0]] * pair[1])]
 
     @property
     def fund_names(self) -> list[str]:
@@ -90,19 +101,19 @@ def write_hours(sheet: Sheet, given: BookInput, rows: YearRows) -> str:
 
 def write_economy(sheet: Sheet, given: BookInput, rows: YearRows) -> None:
     """Write the programme against GDP and defence money by year, EU money, and duties that remain."""
-    table = given.study.tables["economy"].set_index("year")
+    table = {int(row["year"]): row for _, row in given.study.tables["economy"].iterrows()}
     sheet.put_title("Programme against the economy, nominal EUR")
-    captions = ("year", "programme [EUR]", "GDP [EUR]", "defence, low [share of GDP]")
+    captions: tuple[str, ...] = ("year", "programme [EUR]", "GDP [EUR]", "defence, low [share of GDP]")
     captions += ("defence [share of GDP]", "defence, high [share of GDP]", "defence money [EUR]")
     captions += ("share of it", "least", "most", "share of GDP", "tag", "source")
     sheet.put_header(captions)
     for place, year in enumerate(given.years):
         at = sheet.row
         spent = (f"=Years!{given.year_letters[place]}{rows.total_nominal}", CENTS)
-        if year not in table.index:
+        if year not in table:
             sheet.add(year, spent)
             continue
-        row = table.loc[year]
+        row = table[year]
         shares = [sheet.input(float(row[f"defence_{x}share"]), SHARE) for x in ("low_", "", "high_")]
         ratio = [(f'=IF(C{at}*{x}{at}=0,"",B{at}/(C{at}*{x}{at}))', SHARE) for x in "EFD"]
         gdp = sheet.input(float(row["gdp_eur"]), CENTS)
@@ -117,8 +128,8 @@ def write_economy(sheet: Sheet, given: BookInput, rows: YearRows) -> None:
         certain = "yes" if one["certain"] else "no"
         sheet.add(one["name"], amount, one["kind"], certain, one["tag"], one["source"])
     total = f"Years!{letter_of(FIRST_YEAR + len(given.years))}{rows.total_nominal}"
-    money = f"SUM(B{first}:B{sheet.row - 1})" if sheet.row > first else "0"
-    sheet.add("share of all lines", (f"=IF({total}=0,0,{money}/{total})", SHARE))
+    summed = f"SUM(B{first}:B{sheet.row - 1})" if sheet.row > first else "0"
+    sheet.add("share of all lines", (f"=IF({total}=0,0,{summed}/{total})", SHARE))
     sheet.add()
     sheet.add("Duties that remain [EUR, prices of the base year]", "expected", "low", "high", "tag", "source")
     for duty in given.affordability.liabilities:
@@ -126,7 +137,7 @@ def write_economy(sheet: Sheet, given: BookInput, rows: YearRows) -> None:
         sheet.add(duty.name, *(sheet.compare(one, CENTS) for one in amounts), duty.tag, duty.source)
 
 
-def write_checks(sheet: Sheet, given: BookInput, rows: YearRows, hours: str) -> str:
+def write_checks(sheet: Sheet, given: BookInput, rows: YearRows, hours: str, more: Sequence[Check]) -> str:
     """Set formulas beside the figures of abatis; returns the cell that says whether all agree."""
     schedule, letters = given.schedule, given.year_letters
     total = letter_of(FIRST_YEAR + len(letters))
@@ -168,12 +179,14 @@ def write_checks(sheet: Sheet, given: BookInput, rows: YearRows, hours: str) -> 
     check("started here, base-year prices [EUR]", formula, given.terms.cost_eur[free].sum())
     check("rows whose rounding is not small", '=COUNTIF(Quantities!J:J,"no")', 0.0)
     check("discounted hours held [h]", f"={hours}", schedule.objective, 1e-5, HOURS)
-    for line, row in rows.available.items():
+    for number, row in rows.available.items():
         for place, year in enumerate(given.years):
             x = letters[place]
-            short = f"=MIN(0,Years!{x}{row}-Years!{x}{rows.nominal[line]})"
-            check(f"{schedule.lines[line]} {year}: money at hand is not passed [EUR]", short, 0.0)
+            short = f"=MIN(0,Years!{x}{row}-Years!{x}{rows.nominal[number]})"
+            check(f"{schedule.lines[number]} {year}: money at hand is not passed [EUR]", short, 0.0)
     check("money of every line adds up to its amount [EUR]", _sum_amounts(given), 0.0)
+    for one in more:
+        check(*one)
     last = sheet.row - 1
     verdict = f'IF(COUNTIF(Checks!E{first}:E{last},"yes")={last - first + 1},"all agree","NOT ALL AGREE")'
     sheet.add("all", (f"={verdict}", PLAIN))

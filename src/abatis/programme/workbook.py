@@ -8,7 +8,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from openpyxl import Workbook  # type: ignore[import-untyped]
 
 from abatis.programme.book_checks import (
+    BASE_YEAR,
+    CARRY,
+    DISCOUNT,
     FIRST_PAID,
+    INDEXATION,
     BookInput,
     YearRows,
     write_checks,
@@ -16,8 +20,10 @@ from abatis.programme.book_checks import (
     write_hours,
 )
 from abatis.programme.book_sheets import CENTS, PLAIN, SHARE, Sheet, letter_of, open_sheet
+from abatis.programme.book_tail import write_tail, write_upkeep
 
 FIRST_SHARE = 10
+RATES = ("upkeep [share a year]", "life [years]")
 GUIDE = (
     (
         "Blue cells are inputs. Black cells are formulas. Grey cells are figures that abatis wrote for "
@@ -40,6 +46,7 @@ GUIDE = (
         "Quantities are shown to three digits and costs are counted before that rounding, to the full "
         "euro: the column 'rounding' makes up the difference and a check limits it."
     ),
+    "Upkeep and After: what has to be kept and built again, also after the last year.",
     "Lines that abatis does not plan spend the money of each year as given.",
 )
 
@@ -68,7 +75,9 @@ def build_workbook(given: BookInput) -> bytes:
     rows = _write_years(open_sheet(book, "Years", (46, 26, 12)), given)
     hours = write_hours(open_sheet(book, "Hours", (46, 12, 12)), given, rows)
     write_economy(open_sheet(book, "Economy", (34, 20, 20, 12, 12, 12, 20, 12, 12, 12, 12, 8)), given, rows)
-    verdict = write_checks(open_sheet(book, "Checks", (64, 22, 22, 16, 12)), given, rows, hours)
+    last = write_upkeep(open_sheet(book, "Upkeep", (30, 12, 10, 16, 12, 10, 16)), given)
+    more = write_tail(open_sheet(book, "After", (10, 24, 24, 24, 14)), given, last)
+    verdict = write_checks(open_sheet(book, "Checks", (64, 22, 22, 16, 12)), given, rows, hours, more)
     _write_guide(guide, given, verdict)
     book.calculation.fullCalcOnLoad = True
     kept = io.BytesIO()
@@ -103,9 +112,6 @@ def _write_settings(sheet: Sheet, given: BookInput) -> None:
         sheet.add(name, sheet.input(value), meaning)
 
 
-BASE_YEAR, INDEXATION, DISCOUNT, CARRY = (f"Settings!$B${row}" for row in (3, 4, 5, 6))
-
-
 def _write_lines(sheet: Sheet, given: BookInput) -> None:
     terms = given.terms
     fund_of = {
@@ -133,12 +139,16 @@ def _write_lines(sheet: Sheet, given: BookInput) -> None:
 
 def _write_measures(sheet: Sheet, given: BookInput) -> None:
     sheet.put_title("Unit costs in prices of the base year")
-    sheet.put_header(("measure", "name", "unit", "unit cost [EUR]", "source", "tag"))
+    sheet.put_header(("measure", "name", "unit", "unit cost [EUR]", "source", "tag", *RATES))
+    table = given.study.tables["upkeep"]
+    share_of = dict(zip(table["measure"], table["yearly_share"], strict=True))
     used = {name for row in given.terms.options for name, _ in given.siting.options[row].quantities}
     for _, one in given.study.tables["measures"].iterrows():
         if one["measure"] in used:
             cost = sheet.input(float(one["unit_cost_eur"]), CENTS)
-            sheet.add(one["measure"], one["name"], one["unit"], cost, one["source"], one["tag"])
+            rates = (float(share_of.get(one["measure"], 0.0)), float(one["life_years"]))
+            told = (one["source"], one["tag"], *(sheet.input(rate, PLAIN) for rate in rates))
+            sheet.add(one["measure"], one["name"], one["unit"], cost, *told)
 
 
 def _list_parts(given: BookInput, row: int) -> list[tuple[str, int, float, float]]:

@@ -104,7 +104,7 @@ def _check_settings(settings: ProgrammeSettings) -> None:
 def describe_programme(programme: Programme) -> dict[str, Any]:
     """The programme as JSON values: per year money by line and hours held, totals, bound, what it rests on.
 
-    `p10`, `p50` and `p90` (hours held, and EUR spent since the start) stay empty until draws are made:
+    `p10`, `p50` and `p90` (hours held, and nominal EUR spent in the year) stay empty until draws are made:
     abatis risk.
     """
     schedule, terms, problem = programme.schedule, programme.terms, programme.siting.problem

@@ -61,7 +61,8 @@ def map_sight(
     posts = locate_posts(terrain, points, observer_height_m)
     progress("sight", 0.0)
     if counted:
-        marks = count_views(terrain.relief, posts, view, progress)
+        marks = make_array(terrain.relief.surface.shape, np.uint32, terrain.scratch)
+        count_views(terrain.relief, posts, view, progress, marks)
         nodata = OUTSIDE_COUNT
     else:
         marks = make_array(terrain.relief.surface.shape, np.uint8, terrain.scratch)

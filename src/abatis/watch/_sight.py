@@ -19,6 +19,7 @@ TOUCH_M = 1e-6
 MOST_RINGS = 32_767
 BLOCK_RINGS = 32
 GROUP_WEDGES = 64
+TILE_BITS = 4
 FULL_BITS = np.int32(15)
 FULL_MASK = np.int32((1 << 15) - 1)
 FULL_SCALE = np.float32(1.0 / (1 << 15))
@@ -30,10 +31,14 @@ NORTH, SOUTH, WEST, EAST = 0, 1, 2, 3
 
 
 class Relief(NamedTuple):
-    """Heights float32[rows, columns]: the surface that hides, and the ground that targets stand on."""
+    """Heights float32[rows, columns]: the surface that hides, and the ground that targets stand on.
+
+    `tile_most` greatest height of the surface in each tile of 16 x 16 places.
+    """
 
     surface: np.ndarray
     ground: np.ndarray
+    tile_most: np.ndarray
     covered: bool
     width_m: float
     height_m: float
@@ -206,15 +211,13 @@ def load_lines(
 
 
 @njit(cache=True)
-def load_block(relief: Relief, fan: Fan, place: Place, first: int, limits: tuple[int, int]) -> Block:
-    """Copy the rings of one block that a fan reaches; lines are empty where it has left the raster."""
+def load_block(
+    relief: Relief, fan: Fan, place: Place, first: int, group: tuple[int, int], limits: tuple[int, int]
+) -> Block:
+    """Copy the rings of one block that a group of wedges reaches."""
     stop = min(first + BLOCK_RINGS, fan.rings + 1)
-    low = min((fan.first * first) >> fan.bits, (fan.first * (stop - 1)) >> fan.bits) - 1
-    high = max((fan.stop * first) >> fan.bits, (fan.stop * (stop - 1)) >> fan.bits) + 2
-    low, high = max(low, limits[0] - 2), min(high, limits[1] + 2)
-    if low > limits[1] or high < limits[0]:
-        nothing = np.empty((0, 0), np.float32)
-        return Block(first, stop, low, nothing, nothing)
+    low, high = find_span(fan, group, first, stop)
+    low, high = max(low - 1, limits[0] - 2), min(high + 1, limits[1] + 2)
     lines = np.empty((stop - first, high - low + 1), np.float32)
     load_lines(relief.surface, fan, place, first, low, limits, lines)
     tops = lines
@@ -225,34 +228,71 @@ def load_block(relief: Relief, fan: Fan, place: Place, first: int, limits: tuple
 
 
 @njit(cache=True)
-def find_columns_most(lines: np.ndarray) -> np.ndarray:
-    """Greatest height of each place across over the rings of a block."""
-    most = lines[0].copy()
-    for k in range(1, lines.shape[0]):
-        line = lines[k]
-        for m in range(line.size):
-            most[m] = max(most[m], line[m])
+def find_span(fan: Fan, group: tuple[int, int], first: int, stop: int) -> tuple[int, int]:
+    """First and last place across whose height can matter to a group of wedges in rings first..stop-1."""
+    begin, end = fan.first + group[0], fan.first + group[1]
+    low = min((begin * first) >> fan.bits, (begin * (stop - 1)) >> fan.bits)
+    high = max((end * first) >> fan.bits, (end * (stop - 1)) >> fan.bits)
+    return low, high + 1
+
+
+@njit(cache=True, parallel=True)
+def find_tile_most(surface: np.ndarray) -> np.ndarray:
+    """Greatest height in each tile, float32; NaN where a tile holds a NaN."""
+    rows, columns = surface.shape
+    side = 1 << TILE_BITS
+    most = np.full(((rows + side - 1) >> TILE_BITS, (columns + side - 1) >> TILE_BITS), LOWEST, np.float32)
+    for tile_row in prange(most.shape[0]):
+        line = np.full(most.shape[1] << TILE_BITS, LOWEST, np.float32)
+        for row in range(tile_row << TILE_BITS, min((tile_row + 1) << TILE_BITS, rows)):
+            given = surface[row]
+            for m in range(columns):
+                # Not max(): a NaN must stay.
+                line[m] = line[m] if line[m] >= given[m] or line[m] != line[m] else given[m]
+        for column in range(columns):
+            tile, height = column >> TILE_BITS, line[column]
+            if not height <= most[tile_row, tile] and most[tile_row, tile] == most[tile_row, tile]:
+                most[tile_row, tile] = height
     return most
 
 
 @njit(cache=True)
+def find_highest(
+    relief: Relief, quadrant: int, place: Place, rings: tuple[int, int], across: tuple[int, int]
+) -> float:
+    """Height above the eye that no place of some rings, from one place across to another, exceeds."""
+    r0, c0 = find_place(quadrant, place, rings[0], across[0])
+    r1, c1 = find_place(quadrant, place, rings[1], across[1])
+    tiles = relief.tile_most[
+        min(r0, r1) >> TILE_BITS : (max(r0, r1) >> TILE_BITS) + 1,
+        min(c0, c1) >> TILE_BITS : (max(c0, c1) >> TILE_BITS) + 1,
+    ]
+    height = -1e30
+    for r in range(tiles.shape[0]):
+        for c in range(tiles.shape[1]):
+            height = max(height, float(tiles[r, c]))
+    return height - place.eye_m
+
+
+@njit(cache=True)
 def needs_work(
-    columns_most: np.ndarray, block: Block, fan: Fan, group: tuple[int, int], bounds: Bounds, target_m: float
-) -> bool:
+    relief: Relief, place: Place, reach: Reach, fan: Fan, first: int, group: tuple[int, int],
+    limits: tuple[int, int], bounds: Bounds,
+) -> bool:  # fmt: skip
     """Say whether a group of wedges can change in a block: a place may be seen, or a bound be raised."""
-    last_ring = block.stop - 1
-    begin, end = fan.first + group[0], fan.first + group[1]
-    left = min((begin * block.first) >> fan.bits, (begin * last_ring) >> fan.bits) - block.low
-    right = max((end * block.first) >> fan.bits, (end * last_ring) >> fan.bits) + 1 - block.low
-    height = LOWEST
-    for m in range(max(left, 0), min(right, columns_most.size - 1) + 1):
-        height = max(height, columns_most[m])
+    stop = min(first + BLOCK_RINGS, fan.rings + 1)
+    ahead_m, aside_m = find_sides(fan.quadrant, relief)
+    width = find_width(first, ahead_m, aside_m, reach.range_m) + 1
+    low, high = find_span(fan, group, first, stop)
+    low, high = max(low, limits[0], -width), min(high, limits[1], width)
+    if low > high:
+        return False
+    height = find_highest(relief, fan.quadrant, place, (first, stop - 1), (low, high)) + reach.target_m
     least, fall = bounds.least[group[0]], bounds.least_fall[group[0]]
     for w in range(group[0], group[1]):
         least, fall = min(least, bounds.least[w]), min(fall, bounds.least_fall[w])
-    height += target_m
-    rise = height / block.first if height > 0.0 else height / last_ring
-    bent = fall * block.first
+    rise = height / first if height > 0.0 else height / (stop - 1)
+    bent = fall * first
     margin = ROUNDING * (1.0 + abs(rise) + 2.0 * bent + abs(least))
     return rise - bent + margin >= least
 
@@ -442,6 +482,7 @@ def sweep_fan(
     `seen` uint8, whose [0, 0] is place `origin` (row, column) of the raster.
     """
     _, lowest, highest = find_limits(fan.quadrant, place, relief)
+    limits = (lowest, highest)
     count = fan.stop - fan.first
     if count < 1 or fan.rings < 1:
         return 0
@@ -455,22 +496,20 @@ def sweep_fan(
     )
     total = 0
     for one in range(blocks):
-        block = load_block(relief, fan, place, one * BLOCK_RINGS + 1, (lowest, highest))
-        if block.lines.size == 0:
-            break
-        columns_most = find_columns_most(block.lines)
+        first = one * BLOCK_RINGS + 1
         bounds.recent[:] = LOWEST
         start = 0
         while start < count:
             end = start
             while end < count and needs_work(
-                columns_most, block, fan, (end, min(end + GROUP_WEDGES, count)), bounds, reach.target_m
+                relief, place, reach, fan, first, (end, min(end + GROUP_WEDGES, count)), limits, bounds
             ):
                 end = min(end + GROUP_WEDGES, count)
             if end > start:
+                block = load_block(relief, fan, place, first, (start, end), limits)
                 total += sweep_block(
-                    relief, place, reach, fan, (start, end), block, (lowest, highest), bounds, block_most,
-                    scratch, seen, origin,
+                    relief, place, reach, fan, (start, end), block, limits, bounds, block_most, scratch, seen,
+                    origin,
                 )  # fmt: skip
             start = end + GROUP_WEDGES
         block_most[one] = bounds.recent

@@ -247,7 +247,7 @@ def _fill(source: rasterio.DatasetReader, out: np.ndarray, void: float) -> int:
 
 def _build(path: Path, ground: np.ndarray, transform: rasterio.Affine, cover: np.ndarray | None) -> Relief:
     try:
-        return build_relief(ground, transform.a, -transform.e, cover)
+        return build_relief(ground, transform.a, -transform.e, cover, cover)
     except InputError as error:
         raise InputError(
             [Fault(one.problem, str(path), remedy=one.remedy) for one in error.faults]

@@ -38,6 +38,7 @@ from abatis.watch._sight import (
     Reach,
     Relief,
     count_posts,
+    find_tile_most,
     mark_outside,
     sweep_post,
 )
@@ -153,7 +154,11 @@ def sweep_view(relief: Relief, post: Post, view: View, seen: np.ndarray) -> int:
 
 
 def count_views(
-    relief: Relief, posts: Sequence[Post], view: View, progress: Progress | None = None
+    relief: Relief,
+    posts: Sequence[Post],
+    view: View,
+    progress: Progress | None = None,
+    counts: np.ndarray | None = None,
 ) -> np.ndarray:
     """Count how many posts see each place: uint32[rows, columns], exact.
 
@@ -162,10 +167,11 @@ def count_views(
     relief, view : as for `compute_viewshed`.
     posts : cells and heights of the eyes; a post named twice counts twice.
     progress : callback (stage, share done).
+    counts : uint32[rows, columns] to add to, which may lie in a file; a new one when left out.
 
-    In words: each thread sweeps whole posts, each in a window as large as the range, and the windows are added
-    in turn. Where a window for each thread would take more than two bytes per place of the raster, all threads
-    work on one post at a time.
+    In words: each thread sweeps whole posts, each in a window as large as the range, and the windows are
+    added in turn. Where a window for each thread would take more than two bytes per place of the raster, all
+    threads work on one post at a time.
 
     Raises
     ------
@@ -178,7 +184,7 @@ def count_views(
     array([[1, 1, 2, 1, 1]], dtype=uint32)
     """
     check_posts(relief, posts, view)
-    counts = np.zeros(relief.surface.shape, np.uint32)
+    counts = np.zeros(relief.surface.shape, np.uint32) if counts is None else counts
     rows, columns = relief.surface.shape
     # One cell more than the range on each side, so that no rounding leads out of a window.
     height = min(rows, 2 * int(min(view.range_m / relief.height_m, rows)) + 3)
@@ -241,7 +247,11 @@ def trace_cells(relief: Relief, post: Post, view: View, cells: np.ndarray) -> np
 
 
 def build_relief(
-    ground: np.ndarray, width_m: float, height_m: float, cover: np.ndarray | None = None
+    ground: np.ndarray,
+    width_m: float,
+    height_m: float,
+    cover: np.ndarray | None = None,
+    surface: np.ndarray | None = None,
 ) -> Relief:
     """Put heights together: the ground, and the surface of trees and buildings on it that hides.
 
@@ -250,6 +260,8 @@ def build_relief(
     ground : float32[rows, columns], metres, row 0 in the north; NaN where unknown (a void).
     width_m, height_m : size of a cell east-west and north-south, m.
     cover : height of trees and buildings above ground, m, same shape, at least 0; none when left out.
+    surface : float32 array that ground + cover is written into, cover itself if it may be lost; a new one
+        when left out.
 
     In words: sight lines run over ground + cover, but the mast stands on the ground and so do targets; a
     target lower than the cover in its own cell is hidden. A void counts as ground 10 km below the sea: it
@@ -273,26 +285,30 @@ def build_relief(
     if not (width_m > 0 and height_m > 0):
         faults.append(Fault(f"cells of {width_m} x {height_m} m", remedy="give sizes above 0"))
     heights = ground if ground.dtype == np.float32 else ground.astype(np.float32)
-    if ground.size and np.isnan(np.max(heights)):
-        heights = np.where(np.isnan(heights), np.float32(VOID_M), heights)
-    if ground.size and float(np.max(heights)) <= VOID_M:
-        faults.append(Fault("elevation is void everywhere", remedy="give a raster with heights in metres"))
     if cover is not None and cover.shape != ground.shape:
         faults.append(
             Fault(
                 f"cover has the shape {cover.shape}, elevation {ground.shape}", remedy="align the two first"
             )
         )
-    elif cover is not None and not bool(np.all(cover >= 0)):
+    elif cover is not None and cover.size and not float(np.min(cover)) >= 0:
         faults.append(
             Fault("cover is below 0 or unknown in places", remedy="give metres above ground, 0 for none")
         )
     if faults:
         raise InputError(faults)
+    tile_most = find_tile_most(heights)
+    if np.isnan(tile_most).any():
+        heights = np.where(np.isnan(heights), np.float32(VOID_M), heights)
+        tile_most = find_tile_most(heights)
+    if float(np.max(tile_most)) <= VOID_M:
+        raise InputError(
+            [Fault("elevation is void everywhere", remedy="give a raster with heights in metres")]
+        )
     if cover is None:
-        return Relief(heights, heights, False, float(width_m), float(height_m))
-    surface = np.add(heights, cover, dtype=np.float32)
-    return Relief(surface, heights, True, float(width_m), float(height_m))
+        return Relief(heights, heights, tile_most, False, float(width_m), float(height_m))
+    surface = np.add(heights, cover, out=surface, dtype=np.float32)
+    return Relief(surface, heights, find_tile_most(surface), True, float(width_m), float(height_m))
 
 
 def check_posts(relief: Relief, posts: Sequence[Post], view: View) -> None:

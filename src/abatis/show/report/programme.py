@@ -107,8 +107,11 @@ def build_programme_page(
             cards=_list_cards(programme, shown, risk),
             charts=_draw_charts(programme, bands),
             tables=tables,
+            answer=_shorten_answer(tables["answer"]),
+            totals=_tabulate_totals(programme),
             approaches=_tabulate_approaches(programme),
             bands=_tabulate_bands(bands),
+            bands_told=_tell_bands(programme, bands),
             risk=_tabulate_risk(risk),
             reach=_tabulate_reach(stock),
             missing=missing,
@@ -122,6 +125,40 @@ def build_programme_page(
             tag_meanings=TAG_MEANINGS,
         )
     )
+
+
+def _shorten_answer(answer: Table) -> Table:
+    """The answer without what only its author needs; works not built stand in the table of works."""
+    kept = [one for one in answer.rows if one["what"] not in ("seconds", "not built within the years")]
+    return Table(answer.title, answer.columns, tuple(kept))
+
+
+def _tabulate_totals(programme: Programme) -> Table:
+    """Tabulate money and spending of every line over all years, to the cent."""
+    schedule, funding = programme.schedule, programme.terms.funding
+    money = funding.money_eur.sum(axis=1)
+    rows: list[dict[str, Any]] = [
+        {
+            "line": line.key,
+            "name": line.name,
+            "money_eur": float(money[row]),
+            "nominal_eur": float(schedule.nominal_eur[row].sum()),
+            "base_eur": float(schedule.spend_eur[row].sum()),
+            "tag": line.tag,
+        }
+        for row, line in enumerate(funding.lines)
+    ]
+    sums = {key: sum(one[key] for one in rows) for key in ("money_eur", "nominal_eur", "base_eur")}
+    columns = (
+        Column("line", "line"),
+        Column("name", "name"),
+        Column("money_eur", "money [EUR, nominal]", ",.2f"),
+        Column("nominal_eur", "spent [EUR, nominal]", ",.2f"),
+        Column("base_eur", f"spent [EUR, prices of {programme.terms.base_year}]", ",.2f"),
+        Column("tag", "tag"),
+    )
+    total = {"line": "all lines", "name": "", **sums, "tag": ""}
+    return Table("All years by budget line", columns, (*rows, total))
 
 
 def _million(eur: float) -> str:
@@ -182,9 +219,9 @@ def _list_cards(programme: Programme, shown: dict[str, Any], risk: Rows | None) 
         },
         {
             "title": "Distance to the best",
-            "figure": f"{100 * schedule.gap:.2f} %",
+            "figure": f"{100 * schedule.gap:.2f}\u00a0%",
             "text": "No other order of these works can hold more than this share above it over the years, "
-            f"later hours counting {100 * programme.study.discount:g} % less a year.",
+            f"later hours counting {100 * programme.study.discount:g}\u00a0% less a year.",
         },
     ]
     plan_row = next(
@@ -194,7 +231,7 @@ def _list_cards(programme: Programme, shown: dict[str, Any], risk: Rows | None) 
         cards.append(
             {
                 "title": "Chance that the money suffices",
-                "figure": f"{100 * plan_row['budget_holds']:.0f} %",
+                "figure": f"{100 * plan_row['budget_holds']:.0f}\u00a0%",
                 "text": "of the draws of cost, delay and lateness.",
             }
         )
@@ -262,8 +299,8 @@ def list_bars(programme: Programme) -> tuple[list[Bar], bool]:
         lead = float(np.mean(terms.spans.lead_months[members])) / 12
         work = start + wait
         end = finish + 1.0 if fixed or not lead else max(work + lead, work + 0.05)
-        label = name if len(name) <= 52 else f"{name[:50]}…"
-        bars.append(Bar(f"{label} ({len(members)})" if grouped else label, float(start), work, end, fixed))
+        label = name if len(name) <= 62 else f"{name[:60]}…"
+        bars.append(Bar(f"{len(members)} × {label}" if grouped else label, float(start), work, end, fixed))
     return bars, grouped
 
 
@@ -293,12 +330,23 @@ def _tabulate_bands(bands: list[dict[str, Any]]) -> Table | None:
     columns = [Column("year", "year", ".0f")]
     columns += [Column(f"held_{part}_h", f"held {part.upper()} [h]", ".2f") for part in ("p10", "p50", "p90")]
     columns += [
-        Column(f"spent_{part}_eur", f"spent since the start {part.upper()} [EUR]", ",.0f")
+        Column(f"spent_{part}_eur", f"spent in the year {part.upper()} [EUR, nominal]", ",.0f")
         for part in ("p10", "p50", "p90")
     ]
     columns.append(Column("budget_holds", "chance the money so far suffices [share]", ".2f"))
     note = "P10: one draw in ten is lower; P90: one in ten is higher"
     return Table("Hours and money by year over the draws", tuple(columns), tuple(bands), note)
+
+
+def _tell_bands(programme: Programme, bands: list[dict[str, Any]]) -> str:
+    """Say how the schedule lies to the draws."""
+    held = zip(programme.schedule.value_h, bands, strict=bool(bands))
+    above = sum(bool(value > one["held_p90_h"] + 1e-9) for value, one in held)
+    return (
+        f"In {above} of {len(bands)} years the schedule above holds more than nine of ten draws: it "
+        "counts on likely values and no lateness, the draws do not. The draws follow a schedule of the "
+        "same plan that abatis risk found itself; single years may differ from the one above."
+    )
 
 
 def _tabulate_risk(risk: Rows | None) -> Table | None:

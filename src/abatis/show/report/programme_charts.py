@@ -119,7 +119,7 @@ def draw_works(years: Sequence[int], bars: Sequence[Bar]) -> bytes:
     axes.barh(0, 0, color=WORK, label="work")
     if any(bar.is_fixed for bar in bars):
         axes.barh(0, 0, color=FIXED, label="built or contracted before")
-    axes.set_yticks(range(len(bars)), [bar.label for bar in bars], fontsize=7.5)
+    axes.set_yticks(range(len(bars)), [bar.label for bar in bars], fontsize=7)
     axes.set_ylim(len(bars) - 0.4, -0.6)
     axes.set_xlim(years[0], years[-1] + 1)
     axes.set_xticks([year + 0.5 for year in years], [str(year) for year in years], fontsize=8)
