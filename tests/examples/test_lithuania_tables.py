@@ -23,7 +23,9 @@ from abatis.model.words import COVER_WORDS, ROAD_WORDS, SEASONS, SLOPE_WORDS, SO
 EXAMPLE = Path(__file__).parents[2] / "src/abatis/examples/lithuania"
 TABLES = EXAMPLE / "tables"
 SOURCES = EXAMPLE / "sources"
-OWN_TABLES = tuple(table for table in REQUIRED_TABLES + OPTIONAL_TABLES if table not in ("places", "line_terms"))
+OWN_TABLES = tuple(
+    table for table in REQUIRED_TABLES + OPTIONAL_TABLES if table not in ("places", "line_terms")
+)
 SPEED_WORDS = {
     "base": ("open",),
     "cover": COVER_WORDS,

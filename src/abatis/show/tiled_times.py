@@ -33,9 +33,9 @@ def tabulate_tiled_times(
     resolution : H3 resolution of the tiles, coarser than the mesh.
     progress : callback (stage, share done).
 
-    In words: each vehicle and season has its tiles in `overlay/VEHICLE-SEASON` of the study. Tiles whose edges
-    take the same hours as before are kept as they are. The search runs over what the tiles share, and only
-    the tiles that hold cells of the front are filled.
+    In words: each vehicle and season has its tiles in `overlay/VEHICLE-SEASON` of the study. Tiles whose
+    edges take the same hours as before are kept as they are. The search runs over what the tiles share, and
+    only the tiles that hold cells of the front are filled.
     """
     rows = []
     ready: dict[tuple[str, str], tuple[Overlay, int]] = {}
