@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,13 @@ def shared_data() -> Path:
             "real data (../shared/data) is not beside the repository: the check against it is left out"
         )
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _listen_to_interrupts():
+    """A shell lets its background jobs ignore Ctrl-C, and processes started by tests would inherit that."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
