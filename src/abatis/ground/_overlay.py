@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from abatis.ground._search import NOWHERE, _link, _unlink, lift, take
+from abatis.ground._search import NOWHERE, _link, _put_back, _unlink, lift, take
 
 BUCKETS = 2048
 
@@ -71,12 +71,7 @@ def _settle(
                         _unlink(other, ends, link)
                     _link(other, int(total * scale) & (BUCKETS - 1), ends, link)
             cell = ends[slot, 0]
-        first, last = ends[BUCKETS]
-        if first >= 0:
-            ends[slot] = ends[BUCKETS]
-            link[first, 1] = -3 - slot
-            link[last, 0] = -3 - slot
-            ends[BUCKETS] = -1
+        _put_back(slot, BUCKETS, ends, link)
         turn += 1
 
 

@@ -69,6 +69,17 @@ def _unlink(cell: int, ends: np.ndarray, link: np.ndarray) -> None:
     link[np.uint64(cell), 1] = NOWHERE
 
 
+@njit(cache=True, inline="always")
+def _put_back(slot: int, spare: int, ends: np.ndarray, link: np.ndarray) -> None:
+    """Move the cells that were met a lap too early from the spare list to the emptied bucket."""
+    first, last = ends[spare]
+    if first >= 0:
+        ends[slot] = ends[spare]
+        link[first, 1] = -3 - slot
+        link[last, 0] = -3 - slot
+        ends[spare] = -1
+
+
 @njit(cache=True)
 def search_all(
     neighbor: np.ndarray,
@@ -127,12 +138,7 @@ def search_all(
                         _unlink(other, ends, link)
                     _link(other, int(total * scale) & (BUCKETS - 1), ends, link)
             cell = ends[slot, 0]
-        first, last = ends[BUCKETS]
-        if first >= 0:
-            ends[slot] = ends[BUCKETS]
-            link[first, 1] = -3 - slot
-            link[last, 0] = -3 - slot
-            ends[BUCKETS] = -1
+        _put_back(slot, BUCKETS, ends, link)
         turn += 1
     return handled
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from abatis.barrier._paths import find_guided
-from abatis.ground._search import BUCKETS, NOWHERE, _link, _unlink
+from abatis.ground._search import BUCKETS, NOWHERE, _link, _put_back, _unlink
 
 HEXAGON_DETOUR = 6 / math.pi * (0.5 + (1 - math.cos(math.pi / 6)) / math.sqrt(3))
 UNITS_PER_H = 2.0**36
@@ -349,12 +349,7 @@ def search_marked(
                         _unlink(other, ends, link)
                     _link(other, int(total * scale) & (BUCKETS - 1), ends, link)
             cell = ends[slot, 0]
-        first, last = ends[BUCKETS]
-        if first >= 0:
-            ends[slot] = ends[BUCKETS]
-            link[first, 1] = -3 - slot
-            link[last, 0] = -3 - slot
-            ends[BUCKETS] = -1
+        _put_back(slot, BUCKETS, ends, link)
         turn += 1
     return handled
 
