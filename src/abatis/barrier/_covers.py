@@ -10,7 +10,7 @@ from abatis.barrier._heap import pop_heap, push_heap
 MOST_WAYS = 16
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def search_covers(
     start: np.ndarray,
     head: np.ndarray,
@@ -23,7 +23,7 @@ def search_covers(
     source: int,
     target: int,
     steps: int,
-    limit_h: float,
+    limit_h: np.ndarray,
     time_h: np.ndarray,
     parent: np.ndarray,
     least: np.ndarray,
@@ -35,12 +35,13 @@ def search_covers(
     A candidate c is crossed in one of the ways `way_start[c]:way_start[c + 1]`, by rising `way_delay_h` and
     falling `way_weight`; the first is open.
     `time_h[node * steps + w]` receives the least hours with weight w (inf when beaten by a lower weight) and
-    `parent` the arc used times `MOST_WAYS` plus the way; places too far for `limit_h` are left out.
+    `parent` the arc used times `MOST_WAYS` plus the way; labels of weight w that cannot reach the target
+    before `limit_h[w]` (falling with w) are left out.
     """
     time_h[:] = np.inf
     parent[:] = -2
     least[:] = steps
-    if not guide_h[source] < limit_h:
+    if not guide_h[source] < limit_h[0]:
         return 0
     settled = 0
     time_h[source * steps] = 0.0
@@ -74,7 +75,7 @@ def search_covers(
                         continue
                     total += way_delay_h[first + way]
                     after += way_weight[first + way]
-                if after >= least[other] or not total + guide_h[other] < limit_h:
+                if after >= least[other] or not total + guide_h[other] < limit_h[after]:
                     continue
                 place = other * steps + after
                 if total < time_h[place]:
@@ -87,7 +88,7 @@ def search_covers(
     return settled
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def trace_cover(
     place: int,
     steps: int,

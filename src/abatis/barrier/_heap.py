@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def push_heap(keys: np.ndarray, items: np.ndarray, size: int, key: float, item: int) -> int:
     """Add (key, item) to a heap of `size` entries; returns the new size."""
     place = size
@@ -22,7 +22,7 @@ def push_heap(keys: np.ndarray, items: np.ndarray, size: int, key: float, item: 
     return size + 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def pop_heap(keys: np.ndarray, items: np.ndarray, size: int) -> int:
     """Remove the least entry; the caller reads keys[0], items[0] first. Returns the new size."""
     size -= 1

@@ -67,7 +67,7 @@ class Scratch(NamedTuple):
     at_site: np.ndarray
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def make_scratch(graphs: JoinedGraphs, table: OptionTable) -> Scratch:
     """Allocate the working arrays once per walk."""
     approaches = len(graphs.source)
@@ -94,7 +94,7 @@ def make_scratch(graphs: JoinedGraphs, table: OptionTable) -> Scratch:
     )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def switch_option(option: int, sign: float, trial: np.ndarray, table: OptionTable, scratch: Scratch) -> None:
     """Choose (sign 1) or give back (sign -1) an option: its delays, its site, what it uses of every rule."""
     for entry in range(table.entry_start[option], table.entry_start[option + 1]):
@@ -105,7 +105,7 @@ def switch_option(option: int, sign: float, trial: np.ndarray, table: OptionTabl
     scratch.at_site[table.site[option]] = option if sign > 0 else -1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def find_way(k: int, graphs: JoinedGraphs, scratch: Scratch) -> None:
     """Find the fastest route of one approach; its hours and candidates go to the scratch arrays."""
     first, last = graphs.node_start[k], graphs.node_start[k + 1]
@@ -135,7 +135,7 @@ def find_way(k: int, graphs: JoinedGraphs, scratch: Scratch) -> None:
     scratch.way_count[k] = count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def weigh_options(minimum: bool, graphs: JoinedGraphs, table: OptionTable, scratch: Scratch) -> int:
     """Sum the weighted delay of every option on the present routes; returns how many options were touched.
 
@@ -157,7 +157,7 @@ def weigh_options(minimum: bool, graphs: JoinedGraphs, table: OptionTable, scrat
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def is_allowed(option: int, present: int, table: OptionTable, usage: np.ndarray) -> bool:
     """Say whether the rules allow an option in place of the one now at its site (-1 none)."""
     for rule in range(len(table.limits)):
@@ -169,7 +169,7 @@ def is_allowed(option: int, present: int, table: OptionTable, usage: np.ndarray)
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def score_options(count: int, prior: np.ndarray, table: OptionTable, scratch: Scratch) -> float:
     """Score the touched options by weighted gain x prior / cost; returns the best score (0 none)."""
     best = 0.0
@@ -190,7 +190,7 @@ def score_options(count: int, prior: np.ndarray, table: OptionTable, scratch: Sc
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def pick_option(
     count: int,
     prior: np.ndarray,
@@ -220,7 +220,7 @@ def pick_option(
     return chosen
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def mark_stale(added: int, replaced: int, table: OptionTable, scratch: Scratch, stale: np.ndarray) -> None:
     """Mark the approaches whose route must be found again: those that cross the added option, or all."""
     for k in range(len(stale)):
@@ -234,7 +234,7 @@ def mark_stale(added: int, replaced: int, table: OptionTable, scratch: Scratch, 
                     break
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def refill(
     trial: np.ndarray,
     prior: np.ndarray,
@@ -275,7 +275,7 @@ def refill(
     return float((graphs.weight * scratch.times).sum())
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def drop_options(trial: np.ndarray, locked: np.ndarray, random: np.random.Generator) -> None:
     """Drop at most a third of the chosen options, scattered or a run of neighbours; locked ones stay."""
     chosen = np.flatnonzero(trial > 0.5)
@@ -295,7 +295,7 @@ def drop_options(trial: np.ndarray, locked: np.ndarray, random: np.random.Genera
             trial[chosen[place]] = 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def walk(
     choice: np.ndarray,
     prior: np.ndarray,

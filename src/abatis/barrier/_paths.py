@@ -8,7 +8,7 @@ from numba import njit
 from abatis.barrier._heap import pop_heap, push_heap
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def collect_legs(
     start: np.ndarray,
     head: np.ndarray,
@@ -107,7 +107,7 @@ def collect_legs(
     return found[:count], hours[:count], goal_h, goal
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def collect_all_legs(
     start: np.ndarray,
     head: np.ndarray,
@@ -189,7 +189,7 @@ def collect_all_legs(
     return tails[:count], heads[:count], hours[:count]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _holds(values: np.ndarray, wanted: int) -> bool:
     found = False
     for value in values:
@@ -197,7 +197,7 @@ def _holds(values: np.ndarray, wanted: int) -> bool:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def sum_delays(
     candidate_start: np.ndarray,
     candidate_option: np.ndarray,
@@ -213,7 +213,7 @@ def sum_delays(
         out[candidate] = total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def find_guided(
     start: np.ndarray,
     head: np.ndarray,
@@ -266,7 +266,7 @@ def find_guided(
     return np.inf
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def measure_all(
     start: np.ndarray,
     head: np.ndarray,

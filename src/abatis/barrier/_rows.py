@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from abatis.barrier.certificate import MOST_LEFT, MOST_STEPS
+
 LONGEST_COVER = 24
 COVER_WEIGHT = 0.05
 FLOOR = -1
 LEAST_FILL = 1e-6
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def scan_paths(
     level: np.ndarray,
     base_h: np.ndarray,
@@ -27,7 +29,7 @@ def scan_paths(
     filled: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write per path (worst violation, band, cover size) of its band rows, then of its floor, to out[P, 6].
+    """Write per path (worst violation, band, cover size, step) of bands, then of its floor, to out[P, 8].
 
     Bands of level l are `band_start[l]:band_start[l + 1]` with limits `band_a`, `band_b` inside the box;
     `filled` is how far each is filled at the point (0 to 1).
@@ -50,7 +52,7 @@ def scan_paths(
         for band in range(band_start[this], band_start[this + 1]):
             if filled[band] <= LEAST_FILL or band_b[band] <= base_h[path]:
                 continue
-            worst, size = _worst_cover(
+            worst, size, step = _worst_cover(
                 sites, rank, weight, longest, first_of, option, delay_h, choice,
                 base_h[path], band_a[band], band_b[band], low, filled[band],
             )  # fmt: skip
@@ -58,15 +60,17 @@ def scan_paths(
                 out[path, 0] = worst
                 out[path, 1] = band - band_start[this]
                 out[path, 2] = size
-        worst, size = _worst_cover(
+                out[path, 3] = step
+        worst, size, step = _worst_cover(
             sites, rank, weight, longest, first_of, option, delay_h, choice, base_h[path], low, low, low, 0.0
         )
-        out[path, 3] = worst
-        out[path, 4] = FLOOR
-        out[path, 5] = size
+        out[path, 4] = worst
+        out[path, 5] = FLOOR
+        out[path, 6] = size
+        out[path, 7] = step
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def list_cover(
     first: int,
     last: int,
@@ -98,7 +102,7 @@ def list_cover(
     return cover
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _group_sites(
     first: int,
     last: int,
@@ -123,7 +127,7 @@ def _group_sites(
     return sites
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _rank_sites(sites: int, weight: np.ndarray, rank: np.ndarray) -> None:
     for index in range(sites):
         place = index
@@ -133,7 +137,7 @@ def _rank_sites(sites: int, weight: np.ndarray, rank: np.ndarray) -> None:
         rank[place] = index
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _worst_cover(
     sites: int,
     rank: np.ndarray,
@@ -148,11 +152,15 @@ def _worst_cover(
     b_h: float,
     low_h: float,
     filled: float,
-) -> tuple[float, int]:
-    """Largest violation of the row of band [a, b] over covers F that are prefixes of the ranked sites."""
+) -> tuple[float, int, float]:
+    """Largest violation of a row of band [a, b], its cover and its step (0 when it counts hours).
+
+    Covers are prefixes of the ranked sites, steps the delays of sites beyond the cover.
+    """
     time_h = base_h
     worst = -1e300
     size = 0
+    best_step = 0.0
     for prefix in range(min(sites, LONGEST_COVER) + 1):
         if prefix > 0:
             site = rank[prefix - 1]
@@ -174,10 +182,68 @@ def _worst_cover(
         if violation > worst:
             worst = violation
             size = prefix
-    return worst, size
+            best_step = 0.0
+        for chosen in range(prefix, sites):
+            step_h = longest[rank[chosen]]
+            if weight[rank[chosen]] <= 0.0 or not is_stepped(room, step_h):
+                continue
+            steps, part = count_steps(room, step_h)
+            empty = weigh_steps(a_h - time_h, room, a_h <= low_h, step_h)
+            total = 0.0
+            for index in range(prefix, sites):
+                site = rank[index]
+                if weight[site] <= 0.0:
+                    break
+                for entry in range(first_of[site], first_of[site + 1]):
+                    total += round_up(min(delay_h[entry], room), step_h, part) * choice[option[entry]]
+            violation = (empty + (steps - empty) * filled - total) * room / steps
+            if violation > worst:
+                worst = violation
+                size = prefix
+                best_step = step_h
+    return worst, size, best_step
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def is_stepped(room_h: float, step_h: float) -> bool:
+    """Say whether a need counts in steps: 2 to `MOST_STEPS`, and a last one that is no rounding error."""
+    if not 0.0 < step_h < room_h <= MOST_STEPS * step_h:
+        return False
+    return -room_h / step_h % 1.0 <= MOST_LEFT
+
+
+@njit(cache=True, nogil=True)
+def count_steps(room_h: float, step_h: float) -> tuple[int, float]:
+    """Steps that a need takes, and the part of the last one that it uses."""
+    steps = int(np.ceil(room_h / step_h))
+    return steps, room_h / step_h - (steps - 1)
+
+
+@njit(cache=True, nogil=True)
+def round_up(hours: float, step_h: float, part: float) -> float:
+    """Steps that hours count for: whole steps, and the rest as a share of `part`, at most one more."""
+    if hours <= 0.0:
+        return 0.0
+    whole: float = np.floor(hours / step_h)
+    return whole + min(1.0, (hours / step_h - whole) / part)
+
+
+@njit(cache=True, nogil=True)
+def weigh_steps(a_h: float, room_h: float, is_lowest: bool, step_h: float) -> float:
+    """Largest e such that the line from e at a to all steps at the top stays below the steps needed."""
+    steps, part = count_steps(room_h, step_h)
+    if room_h <= a_h:
+        return float(steps)
+    empty = round_up(a_h, step_h, part) if is_lowest else 0.0
+    first = max(0, int(np.floor(a_h / step_h)))
+    for whole in range(first, steps):
+        at_h = whole * step_h
+        if a_h < at_h < room_h:
+            empty = min(empty, (whole * (room_h - a_h) - steps * (at_h - a_h)) / (room_h - at_h))
+    return empty
+
+
+@njit(cache=True, nogil=True)
 def weigh_band(a_h: float, b_h: float, low_h: float, time_h: float) -> tuple[float, float]:
     """Coefficient of the band's filling and constant of the row sum min(d, b - t) x >= constant + c y.
 
@@ -191,13 +257,14 @@ def weigh_band(a_h: float, b_h: float, low_h: float, time_h: float) -> tuple[flo
     return b_h - a_h, a_h - time_h
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def derive_rows(
     rows: np.ndarray,
     row_path: np.ndarray,
     row_band: np.ndarray,
     cover_start: np.ndarray,
     cover_option: np.ndarray,
+    row_step: np.ndarray,
     level: np.ndarray,
     base_h: np.ndarray,
     start: np.ndarray,
@@ -264,6 +331,15 @@ def derive_rows(
         for index in range(first, used):
             coefficients[index] = min(coefficients[index], room)
         fills[count], constants[count] = weigh_band(a_h, b_h, low, time_h)
+        step_h = row_step[row]
+        if is_stepped(room, step_h):
+            steps, part = count_steps(room, step_h)
+            unit = room / steps
+            empty = weigh_steps(a_h - time_h, room, a_h <= low, step_h)
+            for index in range(first, used):
+                coefficients[index] = unit * round_up(coefficients[index], step_h, part)
+            fills[count] = (steps - empty) * unit
+            constants[count] = empty * unit
         kept[count] = row
         count += 1
         starts[count] = used

@@ -16,12 +16,33 @@ WHOLE = 1e-6
 class OptionBranching:
     """Remembers what leaving out or choosing an option costs the programme, and probes what is not known.
 
+    A copy knows what its base knew at the last `refresh`, then what it probed itself; `absorb` takes that in.
+
     Source: Achterberg, Koch and Martin (2005), reliability branching.
     """
 
-    def __init__(self, option_count: int) -> None:
+    def __init__(self, option_count: int, base: OptionBranching | None = None) -> None:
+        self._base = base
+        self._probed: list[tuple[int, float, float]] = []
         self._loss = np.zeros((2, option_count))
         self._count = np.zeros((2, option_count))
+
+    def copy(self) -> OptionBranching:
+        """Make an empty copy that `refresh` fills."""
+        return OptionBranching(self._loss.shape[1], self)
+
+    def refresh(self) -> None:
+        """Forget what this copy probed and take over what its base knows now."""
+        if self._base is None:
+            raise ValueError("only a copy can be refreshed")
+        self._loss[:], self._count[:] = self._base._loss, self._base._count
+        self._probed = []
+
+    def absorb(self, copy: OptionBranching) -> None:
+        """Take in what a copy probed since its last refresh."""
+        for probed in copy._probed:
+            self._learn(*probed)
+        self._probed = []
 
     def choose(self, programme: NodeProgramme, choice: np.ndarray) -> int | None:
         """Choose an option with a fractional share in `choice`; None when all shares are whole.
@@ -41,7 +62,8 @@ class OptionBranching:
             without, with_ = known[0, option] * choice[option], known[1, option] * (1.0 - choice[option])
             if self._count[:, option].min() < RELIABLE:
                 without, with_ = programme.probe_option(int(option))
-                self._learn(int(option), float(choice[option]), without, with_)
+                chosen = float(choice[option])
+                self._learn(int(option), without / chosen, with_ / (1.0 - chosen))
             value = float(_weigh(without, with_))
             idle += 1
             if value > best_score:
@@ -56,9 +78,11 @@ class OptionBranching:
         mean = np.where(total > 0, self._loss.sum(axis=1) / np.maximum(total, 1.0), 1.0)
         return np.where(self._count > 0, self._loss / np.maximum(self._count, 1.0), mean[:, None])
 
-    def _learn(self, option: int, share: float, without: float, with_: float) -> None:
-        self._loss[:, option] += without / share, with_ / (1.0 - share)
+    def _learn(self, option: int, without: float, with_: float) -> None:
+        """Remember the losses per whole option."""
+        self._loss[:, option] += without, with_
         self._count[:, option] += 1.0
+        self._probed.append((option, without, with_))
 
 
 def _weigh(without: np.ndarray | float, with_: np.ndarray | float) -> np.ndarray:

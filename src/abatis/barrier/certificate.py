@@ -11,19 +11,13 @@ import numpy as np
 
 from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays, list_neighbors
 
-FORMAT = 2
-SAFETY, CLOSE = 1e-12, 1e-9
+FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 3, 1e-12, 1e-9, 12, 0.95
 
 
 def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
-    """Every reason why a certificate does not hold, in words; empty when it holds.
+    """Every reason why a `certificate.json` does not hold for a problem built afresh; empty when it holds.
 
-    Parameters
-    ----------
-    problem, certificate : the problem, built afresh from the study, and the values of `certificate.json`.
-
-    In words: the plan keeps budget and rules and is worth what plain Dijkstra finds; every path is a way of
-    its approach; leaves cover the search space, and multipliers prove each (weak duality, rounded upwards).
+    In words: Dijkstra's times, costs and rules agree; paths are ways; leaves cover the space and are proven.
     """
     try:
         if certificate.get("format") != FORMAT:
@@ -47,11 +41,10 @@ def measure_arrivals(problem: Problem, delay_open_h: np.ndarray, delay_road_h: n
         reached, node = math.inf, -1
         while queue and node not in goals:
             reached, node = heapq.heappop(queue)
-            if node not in done:
-                done.add(node)
-                for other, edge in ways[node]:
-                    if other not in done:
-                        heapq.heappush(queue, (reached + hours[edge], other))
+            for other, edge in () if node in done else ways[node]:
+                if other not in done:
+                    heapq.heappush(queue, (reached + hours[edge], other))
+            done.add(node)
         arrivals.append(reached if node in goals else math.inf)
     return arrivals
 
@@ -64,9 +57,8 @@ def _exceeds(amount: float, limit: float) -> bool:
 def _check_plan(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
     chosen, budget = [int(option) for option in certificate["chosen"]], certificate["budget_eur"]
     choice = np.bincount(np.array(chosen, np.int64), minlength=problem.option_count)
-    per_site = np.bincount(problem.option_site, weights=choice)
-    reasons = ["two options are chosen at one site"] if (per_site > 1).any() else []
-    cost = math.fsum(problem.option_cost_eur[chosen])
+    cost, sites = math.fsum(problem.option_cost_eur[chosen]), set(problem.option_site[chosen].tolist())
+    reasons = ["two options are chosen at one site"] * (len(sites) < len(chosen))
     if _exceeds(cost, budget):
         reasons.append(f"the plan costs {cost:,.2f} EUR, more than the budget of {budget:,.2f} EUR")
     broken = [r.name for r in problem.rules if _exceeds(r.coefficients @ choice[r.options], r.limit)]
@@ -85,18 +77,18 @@ def _check_root(problem: Problem, levels: Mapping[str, Any]) -> list[str]:
     before = measure_arrivals(problem, *add_delays(problem, ()))
     slowest = measure_arrivals(problem, *add_delays(problem, range(problem.option_count), longest=True))
     is_sum, everyone = problem.objective == "sum", list(range(problem.approach_count))
+    asked = problem.least_hours
     own = problem.approach_weight.tolist() if is_sum else [1.0]
     reasons = [] if levels["weight"][: len(own)] == own else ["the weights are not the study's"]
-    boxes = zip(levels["weight"], levels["low_h"], levels["high_h"], strict=True)
-    for level, (weight, low, high) in enumerate(boxes):
+    for level, weight in enumerate(levels["weight"]):
         members = [k for k in everyone if level in levels["of_approach"][k]]
         is_own = members == ([level] if is_sum else everyone)
         if not (is_own if level < len(own) else weight == 0.0 and len(members) == 1):
             return [*reasons, f"level {level} does not stand for its approaches"]
         floor = min(before[k] for k in members)
-        if is_sum or level >= len(own):
-            floor = max([floor] + [problem.least_hours.get(k, 0.0) for k in members])
+        floor = max([floor] + [asked.get(k, 0.0) for k in members if is_sum or level >= len(own)])
         ceiling = max(min(slowest[k] for k in members), floor)
+        low, high = levels["low_h"][level], levels["high_h"][level]
         if not (low <= floor * (1 + CLOSE) and high >= ceiling * (1 - CLOSE)):
             reasons.append(f"the root box of level {level} leaves out possible times")
     return reasons
@@ -109,9 +101,8 @@ def _read_paths(problem: Problem, certificate: Mapping[str, Any]) -> tuple[list[
         group, ends = problem.approach_group[approach], set(problem.approach_sources[approach].tolist())
         way_h, delays = [0.0], dict[int, float]()
         for edge, mode in (divmod(abs(step), 2) for step in steps):
-            tail, head = int(problem.tail[edge]), int(problem.head[edge])
-            pairs = ((tail, head),) if problem.directed else ((tail, head), (head, tail))
-            ends = {b for a, b in pairs if a in ends}
+            pair = int(problem.tail[edge]), int(problem.head[edge])
+            ends = {b for a, b in (pair, pair[::-1])[: 1 if problem.directed else 2] if a in ends}
             way_h.append(float((problem.road_h if mode else problem.open_h)[group, edge]))
             for option, *delay in entries.get(edge, []):
                 delays[option] = delays.get(option, 0.0) + delay[mode]
@@ -173,7 +164,7 @@ def _bound_leaf(
         np.subtract.at(gain, options, multiplier * coefficients)
         terms.append(multiplier * limit)
         size += multiplier * float(np.abs(coefficients).sum())
-    for path, band, covered, multiplier in leaf.get("rows", []):
+    for path, band, covered, multiplier, step_h in leaf.get("rows", []):
         level, time_h, options, delays = paths[path]
         delays, multiplier = delays.copy(), max(0.0, multiplier)
         for built in map(int, covered):
@@ -182,11 +173,12 @@ def _bound_leaf(
             delays -= np.where(problem.option_site[options] == site, np.minimum(delays, built_h), 0.0)
         a_h, b_h = (low[level], low[level]) if band < 0 else edges[level][int(band) : int(band) + 2]
         # The delays beyond the cover, each cut at b - t, sum to at least `empty_h`, and `full_h` at the top.
-        full_h = b_h - time_h
+        full_h, delays = b_h - time_h, np.minimum(delays, max(0.0, b_h - time_h))
         empty_h = a_h - time_h if a_h <= low[level] else min(0.0, a_h - time_h)
-        gain[options] += multiplier * np.minimum(delays, max(0.0, full_h))
-        if band >= 0:
-            fills[level][int(band)] -= multiplier * (full_h - empty_h)
+        if 0 < step_h < full_h <= MOST_STEPS * step_h and -full_h / step_h % 1.0 <= MOST_LEFT:
+            delays, empty_h = _count_steps(delays, a_h - time_h, empty_h, full_h, step_h)
+        gain[options] += multiplier * delays
+        fills[level][int(band)] -= multiplier * (full_h - empty_h)
         terms.append(-multiplier * empty_h)
         size += multiplier * (abs(time_h) + abs(b_h) + float(delays.sum()))
     best = np.zeros(len(problem.site_keys))
@@ -195,3 +187,13 @@ def _bound_leaf(
     # Bands fill from below, so a level takes the first bands up to the best sum.
     terms += [*best.tolist(), *(float(np.cumsum(gains).max(initial=0.0)) for gains in fills)]
     return math.fsum(terms) + SAFETY * (size + math.fsum(map(abs, [*terms, *np.concatenate(fills)])))
+
+
+def _count_steps(hours: Any, start_h: float, empty_h: float, full_h: float, step_h: float) -> Any:
+    """Count a row in whole steps, a rest as a share of the need's own; while the band fills, from below."""
+    steps, amounts = math.ceil(full_h / step_h), np.append(hours, start_h) / step_h
+    unit_h, part = full_h / steps, full_h / step_h - steps + 1
+    counted_h = unit_h * (np.floor(amounts) + np.minimum(1.0, amounts % 1.0 / part))
+    corners = [(unit_h * w, w * step_h - start_h, full_h - w * step_h) for w in range(steps)]
+    least_h = [(h * (full_h - start_h) - full_h * past) / left for h, past, left in corners if past > 0]
+    return counted_h[:-1], min([counted_h[-1] if empty_h > 0 else 0.0, *least_h])

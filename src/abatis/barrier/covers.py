@@ -95,8 +95,15 @@ class CoverFinder:
         share = np.bincount(self._owner, choice[self._longer], minlength=len(self._way_weight))
         self._way_weight = np.rint(np.minimum(share, 1.0) * STEPS).astype(np.int64)
 
-    def find_covers(self, approach: int, limit_h: float) -> list[Cover]:
-        """Paths and covers that arrive before `limit_h`, by rising time and falling weight (below 1)."""
+    def find_covers(self, approach: int, limits: list[tuple[float, float]]) -> list[Cover]:
+        """Paths and covers that arrive before an hour with less than a weight, for pairs (hour, weight).
+
+        Sorted by rising time and falling weight (below 1).
+        """
+        steps = np.arange(STEPS) / STEPS
+        limit_h = np.full(STEPS, -np.inf)
+        for hour, weight in limits:
+            np.maximum(limit_h, hour, out=limit_h, where=steps < weight)
         graph = self.network.graphs[approach]
         count = len(graph.nodes)
         search_covers(

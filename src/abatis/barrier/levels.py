@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class Levels:
     low_h: np.ndarray
     high_h: np.ndarray
 
-    @property
+    @cached_property
     def span_h(self) -> float:
         """Weighted hours between the slowest and the fastest plan imaginable: the scale of the problem."""
         top_h = float(self.weight @ self.high_h)

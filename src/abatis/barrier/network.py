@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from abatis.barrier._paths import (
     measure_all,
     sum_delays,
 )
+from abatis.barrier.crew import Crew
 from abatis.model.plan import Problem
 
 ROUNDING = 1e-9
@@ -67,12 +69,13 @@ class Route:
     candidates: tuple[int, ...]
 
 
-def build_network(problem: Problem) -> Network:
+def build_network(problem: Problem, crew: Crew | None = None) -> Network:
     """Compress a problem to the end nodes of its candidate edges (exact).
 
     Parameters
     ----------
     problem : the problem, N nodes and E edges.
+    crew : threads that share the approaches.
 
     Returns
     -------
@@ -88,10 +91,11 @@ def build_network(problem: Problem) -> Network:
     index = {(int(e), int(m)): c for c, (e, m) in enumerate(zip(edges, modes, strict=True))}
     longest_h = _longest_delays(problem, edges, modes, start, options, delays)
     arcs = [_GroupArcs(problem, group, longest_h) for group in range(len(problem.open_h))]
-    graphs = tuple(
-        _compress_approach(problem, k, index, arcs[problem.approach_group[k]])
+    jobs = [
+        partial(_compress_approach, problem, k, index, arcs[problem.approach_group[k]])
         for k in range(problem.approach_count)
-    )
+    ]
+    graphs = tuple((Crew(1) if crew is None else crew).run(jobs))
     return Network(problem, graphs, edges, modes, start, options, delays)
 
 

@@ -12,6 +12,12 @@ Why they hold for every plan with level z in the box: S is at least b - t_F if o
 cut, else at least the path's time minus t_F, so at least min(b, z) - t_F. Where the band is empty (z <= a)
 the right side is at most max(0, a - t_F) with y = 0; where it is full (z >= b) it is b - t_F; in between it
 is linear in z and below z - t_F at both ends.
+
+A row can also count in steps of s hours. With room R = b - t_F, k = ceil(R / s) steps and a last one of part
+p = R / s - (k - 1), hours h count as u(h) = floor(h / s) + min(1, rest / p) steps, at most k. u rises and
+u(g + h) <= u(g) + u(h), so sum u(min(d, R)) x >= u(min(b, z) - t_F), which is bent. Below that lies the line
+to k at the top that starts as high as the bends at whole steps allow, and the row is that line.
+In words: two delays of 2 h add up to 4 h, but a need of 3 h takes both of them whole.
 """
 
 from __future__ import annotations
@@ -61,10 +67,16 @@ class BoxRows:
 
 
 class PathPool:
-    """Paths and rows as flat growing arrays; per path its level, base time and (option, delay) by site."""
+    """Paths and rows as flat growing arrays; per path its level, base time and (option, delay) by site.
 
-    def __init__(self, network: Network) -> None:
+    A copy has the paths and rows that its base had at the last `refresh`, then those it found itself; its
+    `routes` are the latter only. `absorb` takes what a copy found into the base.
+    """
+
+    def __init__(self, network: Network, base: PathPool | None = None) -> None:
         self.network = network
+        self._base = base
+        self.path_count = 0
         self.option_site = network.problem.option_site.astype(np.int32)
         self.routes: list[Route] = []
         self._known: dict[tuple[int, tuple[int, ...]], int] = {}
@@ -76,22 +88,81 @@ class PathPool:
         self.delay_h = np.empty(4096)
         self.row_path = np.empty(256, np.int32)
         self.row_band = np.empty(256, np.int32)
+        self.row_step = np.zeros(256)
         self.cover_start = np.zeros(257, np.int64)
         self.cover_option = np.empty(1024, np.int32)
         self.row_count = 0
-        self._row_numbers: dict[tuple[int, int, bytes], int] = {}
+        self._row_numbers: dict[tuple[int, int, bytes, float], int] = {}
 
     def __len__(self) -> int:
-        return len(self.routes)
+        return self.path_count
+
+    def copy(self) -> PathPool:
+        """Make an empty copy that `refresh` fills."""
+        return PathPool(self.network, self)
+
+    def refresh(self) -> None:
+        """Forget what this copy found and take over what its base has now."""
+        base = self._base
+        if base is None:
+            raise ValueError("only a copy can be refreshed")
+        first, last = self.path_count - len(self.routes), base.path_count
+        self.level, self.base_h, self.reach_h, self.start = _grow(
+            last + 1, self.level, self.base_h, self.reach_h, self.start
+        )
+        self.option, self.delay_h = _grow(int(base.start[last]), self.option, self.delay_h)
+        own = (self.level, self.base_h, self.reach_h)
+        _take_over(first, last, (base.level, base.base_h, base.reach_h), own)
+        self.start[first : last + 1] = base.start[first : last + 1]
+        part = slice(base.start[first], base.start[last])
+        self.option[part], self.delay_h[part] = base.option[part], base.delay_h[part]
+        first, last = self.row_count - len(self._row_numbers), base.row_count
+        self.row_path, self.row_band, self.row_step, self.cover_start = _grow(
+            last + 1, self.row_path, self.row_band, self.row_step, self.cover_start
+        )
+        (self.cover_option,) = _grow(int(base.cover_start[last]), self.cover_option)
+        rows = (self.row_path, self.row_band, self.row_step)
+        _take_over(first, last, (base.row_path, base.row_band, base.row_step), rows)
+        self.cover_start[first : last + 1] = base.cover_start[first : last + 1]
+        part = slice(base.cover_start[first], base.cover_start[last])
+        self.cover_option[part] = base.cover_option[part]
+        self.routes, self._known, self._row_numbers = [], {}, {}
+        self.path_count, self.row_count = base.path_count, base.row_count
+
+    def absorb(self, copy: PathPool) -> np.ndarray:
+        """Take in the paths and rows that a copy found; returns the own number int64 of each of its rows.
+
+        A path is taken in as it is, unless the very same is there: so every row keeps its coefficients.
+        """
+        paths = np.arange(copy.path_count)
+        shared = copy.path_count - len(copy.routes)
+        for path, route in enumerate(copy.routes, start=shared):
+            part = slice(copy.start[path], copy.start[path + 1])
+            level = int(copy.level[path])
+            known = self._known.get((level, tuple(sorted(route.candidates))))
+            if known is None or self.routes[known].arcs != route.arcs:
+                known = self._append(route, level, copy.option[part], copy.delay_h[part])
+            paths[path] = known
+        rows = np.arange(copy.row_count)
+        for row in range(copy.row_count - len(copy._row_numbers), copy.row_count):
+            path, band, _, step_h = copy.describe_row(row)
+            cover = copy.cover_option[copy.cover_start[row] : copy.cover_start[row + 1]]
+            rows[row] = self.number_row(int(paths[path]), band, cover, step_h)
+        return rows
 
     def add_route(self, route: Route, level: int) -> int:
         """Add a route for a level, unless the pool has one as good; returns its path number."""
-        key = (level, tuple(sorted(route.candidates)))
-        known = self._known.get(key)
+        known = self._find_path((level, tuple(sorted(route.candidates))))
         if known is not None and self.base_h[known] <= route.base_h * (1 + 1e-12):
             return known
-        options, delays = self._sum_entries(route)
-        path = len(self.routes)
+        return self._append(route, level, *self._sum_entries(route))
+
+    def _find_path(self, key: tuple[int, tuple[int, ...]]) -> int | None:
+        known = self._known.get(key)
+        return self._base._known.get(key) if known is None and self._base is not None else known
+
+    def _append(self, route: Route, level: int, options: np.ndarray, delays: np.ndarray) -> int:
+        path = self.path_count
         first, last = self.start[path], self.start[path] + len(options)
         self.option, self.delay_h = _grow(last, self.option, self.delay_h)
         self.level, self.base_h, self.reach_h, self.start = _grow(
@@ -104,7 +175,11 @@ class PathPool:
         self.base_h[path] = route.base_h
         self.reach_h[path] = route.base_h + delays.sum()
         self.routes.append(route)
-        self._known[key] = path
+        self.path_count += 1
+        key = (level, tuple(sorted(route.candidates)))
+        known = self._known.get(key)
+        if known is None or route.base_h < self.base_h[known]:
+            self._known[key] = path
         return path
 
     def _sum_entries(self, route: Route) -> tuple[np.ndarray, np.ndarray]:
@@ -121,10 +196,10 @@ class PathPool:
         self, choice: np.ndarray, bands: Bands, filled: np.ndarray, least_h: float, most: int
     ) -> np.ndarray:
         """Numbers of the rows violated by over `least_h`, at most `most` per level for bands and floors."""
-        count = len(self.routes)
+        count = self.path_count
         if not count:
             return np.empty(0, np.int64)
-        worst = np.empty((count, 6))
+        worst = np.empty((count, 8))
         scan_paths(
             self.level[:count],
             self.base_h[:count],
@@ -141,7 +216,7 @@ class PathPool:
             worst,
         )
         rows = []
-        for column in (0, 3):
+        for column in (0, 4):
             violation = worst[:, column]
             broken = np.flatnonzero(violation > least_h)
             broken = broken[np.argsort(-violation[broken], kind="stable")]
@@ -151,7 +226,8 @@ class PathPool:
                 if taken[level] < most:
                     taken[level] += 1
                     band, size = int(worst[path, column + 1]), int(worst[path, column + 2])
-                    rows.append(self.number_row(int(path), band, self._list_cover(int(path), size, choice)))
+                    cover = self._list_cover(int(path), size, choice)
+                    rows.append(self.number_row(int(path), band, cover, float(worst[path, column + 3])))
         return np.array(rows, np.int64)
 
     def _list_cover(self, path: int, size: int, choice: np.ndarray) -> np.ndarray:
@@ -165,21 +241,23 @@ class PathPool:
             size,
         )
 
-    def number_row(self, path: int, band: int, cover: np.ndarray) -> int:
-        """Number of the row of a path, a band (-1 floor) and a cover (options int32); new if needed."""
-        key = (path, band, cover.tobytes())
+    def number_row(self, path: int, band: int, cover: np.ndarray, step_h: float = 0.0) -> int:
+        """Number of the row of a path, a band (-1 floor), a cover (options int32) and a step (0: hours)."""
+        key = (path, band, cover.tobytes(), step_h)
         known = self._row_numbers.get(key)
+        if known is None and self._base is not None:
+            known = self._base._row_numbers.get(key)
         if known is not None:
             return known
         row = self.row_count
         first, last = self.cover_start[row], self.cover_start[row] + len(cover)
         (self.cover_option,) = _grow(last, self.cover_option)
-        self.row_path, self.row_band, self.cover_start = _grow(
-            row + 2, self.row_path, self.row_band, self.cover_start
+        self.row_path, self.row_band, self.row_step, self.cover_start = _grow(
+            row + 2, self.row_path, self.row_band, self.row_step, self.cover_start
         )
         self.cover_option[first:last] = cover
         self.cover_start[row + 1] = last
-        self.row_path[row], self.row_band[row] = path, band
+        self.row_path[row], self.row_band[row], self.row_step[row] = path, band, step_h
         self.row_count += 1
         self._row_numbers[key] = row
         return row
@@ -192,6 +270,7 @@ class PathPool:
             self.row_band,
             self.cover_start,
             self.cover_option,
+            self.row_step,
             self.level,
             self.base_h,
             self.start,
@@ -210,10 +289,11 @@ class PathPool:
             kept, starts, options, coefficients, constants, fills, columns, levels, self.reach_h[paths]
         )
 
-    def describe_row(self, number: int) -> tuple[int, int, list[int]]:
-        """Path, band (-1 for a floor) and cover (options) of a row, as the certificate names it."""
+    def describe_row(self, number: int) -> tuple[int, int, list[int], float]:
+        """Path, band (-1 for a floor), cover (options) and step of a row, as the certificate names it."""
         cover = self.cover_option[self.cover_start[number] : self.cover_start[number + 1]]
-        return int(self.row_path[number]), int(self.row_band[number]), cover.tolist()
+        path, band, step_h = self.row_path[number], self.row_band[number], self.row_step[number]
+        return int(path), int(band), cover.tolist(), float(step_h)
 
 
 def _grow(need: int, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -222,3 +302,9 @@ def _grow(need: int, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         array if need <= len(array) else np.append(array, np.empty(max(need, len(array)), array.dtype))
         for array in arrays
     )
+
+
+def _take_over(first: int, last: int, given: tuple[np.ndarray, ...], own: tuple[np.ndarray, ...]) -> None:
+    """Copy the values `first` to `last` of every given array into the own one."""
+    for source, target in zip(given, own, strict=True):
+        target[first:last] = source[first:last]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from abatis.barrier._paths import collect_legs
+from abatis.barrier.boxes import NO_ROWS, Node
 from abatis.barrier.certificate import FORMAT
 from abatis.barrier.network import Network, Route, make_arcs
 from abatis.barrier.paths import PathPool
 from abatis.barrier.solve import Solution
-from abatis.barrier.tree import NO_ROWS, Node
 from abatis.model.plan import hash_problem
 
 
@@ -24,7 +24,7 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
     A dictionary with `format, problem, budget_eur, chosen, value_h, bound_h, levels, paths, nodes`; a path is
     `[approach, level, [edge * 2 + mode, ...]]`. A node is
     `{"split": [kind, item, value], "children": [a, b]}`
-    or a leaf `{"static": [...], "rows": [[path, band, [sites], multiplier], ...]}`.
+    or a leaf `{"static": [...], "rows": [[path, band, [options], multiplier, step_h], ...]}`.
     """
     pool = solution.pool
     leaves = [node.rows for node in solution.nodes if node.children is None]
@@ -62,8 +62,8 @@ def _describe_node(node: Node, pool: PathPool, number: dict[int, int]) -> dict[s
         return {}
     rows = []
     for row, multiplier in zip(node.rows, node.row_multipliers, strict=True):
-        path, band, cover = pool.describe_row(int(row))
-        rows.append([number[path], band, cover, float(multiplier)])
+        path, band, cover, step_h = pool.describe_row(int(row))
+        rows.append([number[path], band, cover, float(multiplier), step_h])
     return {"static": node.static_multipliers.tolist(), "rows": rows}
 
 

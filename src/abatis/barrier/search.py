@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from abatis.barrier._moves import LEAST_GAIN_H, JoinedGraphs, OptionTable, walk
+from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import Incumbent
 
 LEAST_POINT = 0.05
@@ -15,10 +14,14 @@ MOST_IDLE_CALLS = 12
 
 
 class PlanSearch:
-    """Drop-and-refill around the best plan; steered by the fractional choice of the last relaxation."""
+    """Drop-and-refill around the best plan; steered by the fractional choice of the last relaxation.
 
-    def __init__(self, incumbent: Incumbent, seed: int) -> None:
+    A search that runs beside others needs an `incumbent` of its own, and a crew that says when all is over.
+    """
+
+    def __init__(self, incumbent: Incumbent, seed: int, crew: Crew | None = None) -> None:
         self.incumbent = incumbent
+        self.crew = Crew(1) if crew is None else crew
         self.problem = incumbent.network.problem
         self.random = np.random.default_rng(seed)
         self._locked = self._locked_choice() > 0.5
@@ -34,6 +37,21 @@ class PlanSearch:
         self.incumbent.offer(self._refill(empty, flat, greedy=True))
         self.improve(flat, moves, deadline)
 
+    def go_on(self, moves: int, deadline: float) -> np.ndarray | None:
+        """Make up to `moves` moves with every option wanted alike; returns the best choice."""
+        self.improve(np.ones(self.problem.option_count), moves, deadline)
+        return self.incumbent.choice
+
+    def seek(
+        self, best: np.ndarray | None, point: np.ndarray, moves: int, deadline: float
+    ) -> np.ndarray | None:
+        """Round a relaxation's point and make moves from there or from `best`; returns the best choice."""
+        if best is not None:
+            self.incumbent.offer(best)
+        self.round_point(point, deadline)
+        self.improve(point, moves, deadline)
+        return self.incumbent.choice
+
     def improve(self, prior: np.ndarray, moves: int, deadline: float) -> None:
         """Make up to `moves` moves; `prior` float64[O] says how likely an option is wanted."""
         if self.incumbent.choice is None:
@@ -42,7 +60,7 @@ class PlanSearch:
             return
         present, idle = self.incumbent.choice, 0
         for _ in range(0, moves, MOVES_A_CALL):
-            if self._is_topped() or idle >= MOST_IDLE_CALLS or time.monotonic() > deadline:
+            if self._is_topped() or idle >= MOST_IDLE_CALLS or self.crew.is_over(deadline):
                 return
             best, present = self._walk(present, prior, MOVES_A_CALL, greedy=False)
             idle = 0 if self.incumbent.offer(best) else idle + 1
@@ -70,7 +88,7 @@ class PlanSearch:
             if not taken[table.site[option]] and (after <= np.maximum(table.limits, usage)).all():
                 choice[option], usage = 1.0, after
                 taken[table.site[option]] = True
-        if time.monotonic() < deadline:
+        if not self.crew.is_over(deadline):
             choice = self._refill(self._drop_idle(choice), point, greedy=True)
             self.incumbent.offer(choice)
 

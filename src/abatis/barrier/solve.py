@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from abatis.barrier.boxes import Node
+from abatis.barrier.crew import Crew, Job, count_threads
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Levels
 from abatis.barrier.neighbourhood import LevelNeighbourhood
@@ -16,11 +19,12 @@ from abatis.barrier.network import Network, RouteFinder, build_network
 from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import Relaxation, StaticRows, make_static_rows
 from abatis.barrier.search import PlanSearch
-from abatis.barrier.tree import Node, TreeSearch
+from abatis.barrier.tree import Seek, TreeSearch
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.plan import Problem, find_grain
 
-FIRST_MOVES = 1000
+FIRST_MOVES = 100
+MORE_MOVES = 900
 NODE_MOVES = 32
 MOVE_EVERY = 32
 FIRST_NEARBY = 100
@@ -80,6 +84,7 @@ def solve_problem(
     progress: Progress | None = None,
     network: Network | None = None,
     start: np.ndarray | None = None,
+    threads: int | None = None,
 ) -> Solution:
     """Choose at most one option per site within budget and rules for the largest value.
 
@@ -95,6 +100,7 @@ def solve_problem(
     network : the compressed network of a problem with the same graph, approaches and options, when one is at
         hand (its compression depends on neither budget nor rules).
     start : options int[n] of a plan to begin with, ignored when it breaks budget or rules.
+    threads : threads of the search (default: one per core, at most 2); the answer does not depend on them.
 
     Returns
     -------
@@ -113,34 +119,18 @@ def solve_problem(
         raise InputError([Fault(f"is {budget_eur:g}", column="budget", remedy="give EUR, at least 0")])
     started = time.monotonic()
     deadline = started + time_limit_s
-    network = build_network(problem) if network is None else replace(network, problem=problem)
-    before_h = np.array([graph.before_h for graph in network.graphs])
-    _check_reachable(problem, before_h)
-    levels = make_levels(network, before_h)
-    static = make_static_rows(problem, budget_eur)
-    incumbent = Incumbent(network, levels, static)
-    search = PlanSearch(incumbent, seed)
-    nearby = LevelNeighbourhood(incumbent, seed)
-    tree = TreeSearch(network, levels, static, incumbent, gap, find_grain(problem))
-    status = "interrupted"
-
-    def improve(point: Relaxation, node: int) -> None:
-        if node % MOVE_EVERY == 0 or node & (node - 1) == 0:
-            search.round_point(point.choice, deadline)
-            search.improve(point.choice, NODE_MOVES, deadline)
-        if node >= FIRST_NEARBY:
-            nearby.improve(tree.programme.steps, deadline)
-
-    def report(value: float, bound: float) -> None:
-        if progress is not None:
-            progress(value, bound, time.monotonic() - started)
-
-    with contextlib.suppress(KeyboardInterrupt):
-        if start is not None:
-            incumbent.offer(np.isin(np.arange(problem.option_count), start).astype(float))
-        search.start(FIRST_MOVES, deadline)
-        status = tree.run(deadline, improve, report)
-    search.trim()
+    with Crew(count_threads(threads)) as crew:
+        network = build_network(problem, crew) if network is None else replace(network, problem=problem)
+        before_h = np.array([graph.before_h for graph in network.graphs])
+        _check_reachable(problem, before_h)
+        levels = make_levels(network, before_h)
+        static = make_static_rows(problem, budget_eur)
+        incumbent = Incumbent(network, levels, static)
+        tree = TreeSearch(network, levels, static, incumbent, gap, find_grain(problem), crew)
+        search = PlanSearch(Incumbent(network, levels, static), seed, crew)
+        nearby = LevelNeighbourhood(incumbent, seed, crew)
+        status = _search(tree, search, nearby, start, started, deadline, progress)
+    PlanSearch(incumbent, seed).trim()
     if incumbent.choice is None:
         raise explain_infeasible(problem, status)
     proven_h = tree.bound_h if tree.nodes else float(levels.weight @ levels.high_h)
@@ -162,6 +152,71 @@ def solve_problem(
         pool=tree.pool,
         grid=tree.grid,
     )
+
+
+def _search(
+    tree: TreeSearch,
+    search: PlanSearch,
+    nearby: LevelNeighbourhood,
+    start: np.ndarray | None,
+    started: float,
+    deadline: float,
+    progress: Progress | None,
+) -> str:
+    """Search for plans and bounds until the gap is proven, the time is up, or the user ends it."""
+    best, problem, crew = tree.incumbent, tree.network.problem, tree.crew
+    first: list[Job[np.ndarray | None]] = []
+
+    def improve(point: Relaxation, node: int) -> Seek | None:
+        while first:
+            _offer(best, first.pop().get())
+        if node >= FIRST_NEARBY:
+            nearby.improve(tree.steps, deadline)
+        if node % MOVE_EVERY == 0 or node & (node - 1) == 0:
+            return partial(search.seek, best.choice, point.choice, NODE_MOVES, deadline)
+        return None
+
+    def report(value: float, bound: float) -> None:
+        if progress is not None:
+            progress(value, bound, time.monotonic() - started)
+
+    status = "interrupted"
+    with _until_interrupted():
+        if start is not None:
+            search.incumbent.offer(np.isin(np.arange(problem.option_count), start).astype(float))
+        search.start(FIRST_MOVES, deadline)
+        _offer(best, search.incumbent.choice)
+        first.append(crew.start(partial(search.go_on, MORE_MOVES, deadline)))
+        status = tree.run(deadline, improve, report)
+        if first and tree.bound_h - best.value_h > _spare_h(tree.levels, tree.bound_h):
+            _offer(best, first.pop().get())
+        if status == "time_limit":
+            nearby.take()
+    if status in ("time_limit", "interrupted"):
+        if search.incumbent.choice is None:
+            search.start(0, deadline)
+        _offer(best, search.incumbent.choice)
+    return status
+
+
+@contextlib.contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Leave the block quietly at Ctrl-C, also where compiled code turned it into a SystemError."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    except SystemError as error:
+        reason: BaseException | None = error
+        while isinstance(reason, SystemError):
+            reason = reason.__cause__ or reason.__context__
+        if not isinstance(reason, KeyboardInterrupt):
+            raise
+
+
+def _offer(best: Incumbent, choice: np.ndarray | None) -> None:
+    if choice is not None:
+        best.offer(choice)
 
 
 def _spare_h(levels: Levels, bound_h: float) -> float:

@@ -3,57 +3,34 @@
 from __future__ import annotations
 
 import heapq
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from abatis.barrier.bands import Bands, cut_bands, make_grid
-from abatis.barrier.branching import WHOLE, OptionBranching
-from abatis.barrier.covers import CoverFinder
+from abatis.barrier.bands import cut_bands, make_grid
+from abatis.barrier.boxes import NO_ROWS, BoxWorker, Goal, Node, is_whole
+from abatis.barrier.branching import OptionBranching
+from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box, Levels
 from abatis.barrier.network import Network
 from abatis.barrier.paths import PathPool
-from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows, bound_box
+from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows
 
-MOST_ROUNDS = 400
-WIDE_ROUNDS = 16
-STALLED_ROUNDS = 25
-ROWS_PER_LEVEL = 20
-NARROW_SHARE = 0.01
+NODES_AT_ONCE = 2
 DIVE_EVERY = 20
-LEAST_MULTIPLIER = 1e-10
-LEAST_VIOLATION = 2e-7
-LEAST_COVERED = 0.02
-LEAST_SHARE = 1e-6
 TIE = 1e-6
-SPARE_ROWS = 800
-NO_ROWS = np.empty(0, np.int64)
-NOTHING = np.empty(0)
-
-
-@dataclass
-class Node:
-    """One node of the tree: its box, its bound, and either two children or the multipliers that prove it."""
-
-    box: Box
-    bound_h: float
-    rows: np.ndarray = field(default_factory=lambda: NO_ROWS)
-    split: tuple[str, int, float] | None = None
-    children: tuple[int, int] | None = None
-    static_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
-    row_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
-    point: Relaxation | None = field(default=None, repr=False)
-    option: int | None = None
+Seek = Callable[[], np.ndarray | None]
+Improve = Callable[[Relaxation, int], Seek | None]
 
 
 class TreeSearch:
     """Best-bound-first search; `run` stops at the gap, the time limit or when the callback says so.
 
     `grain_h` is the step of all arrival times (1 for whole-number data, 0 when there is none): a level above
-    z is then at least z + grain.
+    z is then at least z + grain. The search goes in rounds: the best nodes, at most `NODES_AT_ONCE`, are
+    split, their boxes are bounded side by side, and what was found is merged in the order of the boxes.
     """
 
     def __init__(
@@ -64,46 +41,43 @@ class TreeSearch:
         incumbent: Incumbent,
         gap: float,
         grain_h: float,
+        crew: Crew | None = None,
     ) -> None:
         self.network = network
         self.levels = levels
         self.static = static
         self.incumbent = incumbent
-        self.gap = gap
         self.grain_h = grain_h
+        self.goal = Goal(incumbent, gap, grain_h)
+        self.crew = Crew(1) if crew is None else crew
         self.pool = PathPool(network)
         self.grid: list[np.ndarray] = []
-        self.covers = CoverFinder(network)
         self.branching = OptionBranching(network.problem.option_count)
         self.nodes: list[Node] = []
+        self._workers: list[BoxWorker] = []
+        self._worker_of: dict[int, int] = {}
         self._open: list[tuple[float, int]] = []
-        self._loaded = (b"", NO_ROWS)
+        self._steps = 0
+        self._diving: int | None = None
 
     @property
     def bound_h(self) -> float:
         """Proven upper bound on the value of any plan."""
         return max((node.bound_h for node in self.nodes if node.children is None), default=np.inf)
 
+    @property
+    def steps(self) -> int:
+        """Simplex steps taken so far."""
+        return sum(worker.programme.steps for worker in self._workers)
+
     def is_settled(self, bound_h: float, box: Box | None = None) -> bool:
-        """Say whether a part with this bound needs no further search.
+        """Say whether a part with this bound needs no further search (see `Goal`)."""
+        return self.goal.is_settled(bound_h, box)
 
-        In words: it cannot hold a plan better than the best one by more than the gap asked, or its bound lies
-        below the least value that its own box allows, so that it holds no plan at all.
-        """
-        empty_h = -np.inf if box is None else float(self.levels.weight @ box.low_h) - self.levels.tolerance_h
-        return bound_h < empty_h or bound_h <= self._goal_h()
-
-    def _goal_h(self) -> float:
-        value = self.incumbent.value_h
-        return value + max(self.gap * abs(value), self.levels.tolerance_h)
-
-    def run(
-        self,
-        deadline: float,
-        improve: Callable[[Relaxation, int], None],
-        report: Callable[[float, float], None],
-    ) -> str:
+    def run(self, deadline: float, improve: Improve, report: Callable[[float, float], None]) -> str:
         """Search until settled; `improve` is the search for plans, `report` gets (value, bound).
+
+        `improve` may return a job that runs beside the boxes of the round and answers with a choice.
 
         Called again after the deadline, it goes on where it stopped.
 
@@ -114,24 +88,21 @@ class TreeSearch:
         """
         if not self.nodes:
             self.grid = make_grid(self.levels, self.incumbent.value_h)
-            self.programme = NodeProgramme(self.network.problem, self.levels, self.static, self.grid)
-            self._add_node(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), NO_ROWS, deadline)
+            self._add_nodes([(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), None)], deadline)
         else:
             self._queue_leaves()
-        steps = 0
         while self._open:
             bound, index = -self._open[0][0], self._open[0][1]
             report(self.incumbent.value_h, bound)
             if self.is_settled(bound, self.nodes[index].box):
                 heapq.heappop(self._open)
                 continue
-            if time.monotonic() > deadline:
+            if self.crew.is_over(deadline):
                 return "time_limit"
-            heapq.heappop(self._open)
-            self._expand(index, deadline, improve)
-            steps += 1
-            if steps % DIVE_EVERY == 1:
-                self._dive(index, deadline, improve)
+            picked = self._pick_nodes()
+            points = [(self.nodes[one].point, one) for one in picked]
+            sought = [improve(point, one) for point, one in points if point is not None]
+            self._branch(picked, deadline, [job for job in sought if job is not None])
         left = [node for node in self.nodes if node.children is None]
         settled = all(self.is_settled(node.bound_h, node.box) for node in left)
         return "gap" if settled else "rounding"
@@ -142,171 +113,132 @@ class TreeSearch:
         self._open = [(-node.bound_h, i) for i, node in leaves if not self.is_settled(node.bound_h, node.box)]
         heapq.heapify(self._open)
 
-    def _expand(self, index: int, deadline: float, improve: Callable[[Relaxation, int], None]) -> None:
-        node = self.nodes[index]
-        if node.point is not None:
-            improve(node.point, index)
-        self._branch(index, deadline)
-        node.point = None
+    def _pick_nodes(self) -> list[int]:
+        """Take the nodes of a round off the queue: that of a dive first, then by falling bound."""
+        picked = []
+        dive = self._follow_dive()
+        if dive is not None:
+            self._open.remove((-self.nodes[dive].bound_h, dive))
+            heapq.heapify(self._open)
+            picked.append(dive)
+        while self._open and len(picked) < NODES_AT_ONCE:
+            index = heapq.heappop(self._open)[1]
+            if self.is_settled(self.nodes[index].bound_h, self.nodes[index].box):
+                continue
+            self._steps += 1
+            if self._steps % DIVE_EVERY == 1 and dive is None:
+                dive = index
+            picked.append(index)
+        self._diving = dive
+        return picked
 
-    def _dive(self, index: int, deadline: float, improve: Callable[[Relaxation, int], None]) -> None:
-        """Follow the better child down to a whole plan or a settled box: good plans are found there."""
-        while self.nodes[index].children is not None and time.monotonic() < deadline:
-            children = [
-                child
-                for child in self.nodes[index].children or ()
-                if self.nodes[child].point is not None
-                and not self.is_settled(self.nodes[child].bound_h, self.nodes[child].box)
-            ]
-            if not children:
+    def _follow_dive(self) -> int | None:
+        """The better child of the node dived into, down to a whole plan or a settled box.
+
+        In words: good plans are found there.
+        """
+        if self._diving is None:
+            return None
+        children = [
+            child
+            for child in self.nodes[self._diving].children or ()
+            if self.nodes[child].point is not None
+            and not self.is_settled(self.nodes[child].bound_h, self.nodes[child].box)
+        ]
+        return max(children, key=lambda child: (self.nodes[child].bound_h, child), default=None)
+
+    def _add_nodes(
+        self, parts: Sequence[tuple[Box, int | None]], deadline: float, sought: Sequence[Seek] = ()
+    ) -> list[int]:
+        """Bound boxes (with their parents) side by side, keep them as leaves, queue those not settled."""
+        weight, first = self.levels.weight, len(self.nodes)
+        nodes = [Node(box, float(weight @ box.high_h)) for box, _ in parts]
+        wanted = [place for place, node in enumerate(nodes) if not self.is_settled(node.bound_h)]
+        workers = self._share_out([parts[place] for place in wanted])
+        jobs = []
+        for place, worker in zip(wanted, workers, strict=True):
+            box, parent = parts[place]
+            rows = NO_ROWS if parent is None else self.nodes[parent].rows
+            self._workers[worker].refresh()
+            jobs.append(partial(self._workers[worker].bound_node, box, rows, deadline))
+        choices, found = self._run_round(sought, jobs)
+        for place, worker, node in zip(wanted, workers, found, strict=True):
+            numbers = self.pool.absorb(self._workers[worker].pool)
+            self.branching.absorb(self._workers[worker].branching)
+            self._workers[worker].renumber(numbers)
+            node.rows = numbers[node.rows]
+            nodes[place] = node
+            self._worker_of[first + place] = worker
+        for choice in choices:
+            self.incumbent.offer(choice)
+        for index, node in enumerate(nodes, start=first):
+            if node.point is not None and is_whole(node.point.choice):
+                self.incumbent.offer(np.round(node.point.choice))
+            self.nodes.append(node)
+            if self.is_settled(node.bound_h, node.box):
+                node.point = None
+            else:
+                heapq.heappush(self._open, (-node.bound_h, index))
+        return list(range(first, len(self.nodes)))
+
+    def _run_round(
+        self, sought: Sequence[Seek], jobs: Sequence[Callable[[], Node]]
+    ) -> tuple[list[np.ndarray], list[Node]]:
+        """Run the searches for plans, one after another, beside the boxes; returns choices and nodes."""
+        choices: list[np.ndarray | None] = []
+
+        def seek_all() -> None:
+            choices.extend([job() for job in sought])
+
+        answers = self.crew.run([seek_all, *jobs] if sought else jobs)
+        nodes = [answer for answer in answers if answer is not None]
+        return [choice for choice in choices if choice is not None], nodes
+
+    def _share_out(self, parts: Sequence[tuple[Box, int | None]]) -> list[int]:
+        """Choose a worker for every box: one that has its levels loaded (its parent's first), or any."""
+        while len(self._workers) < len(parts):
+            programme = NodeProgramme(self.network.problem, self.levels, self.static, self.grid)
+            self._workers.append(BoxWorker(programme, self.pool, self.branching, self.goal, self.crew))
+        free = list(range(len(self._workers)))
+        chosen: dict[int, int] = {}
+        for place, (box, parent) in enumerate(parts):
+            key = box.levels_key()
+            loaded = [worker for worker in free if self._workers[worker].loaded_levels == key]
+            if loaded:
+                known = self._worker_of.get(-1 if parent is None else parent, -1)
+                chosen[place] = known if known in loaded else loaded[0]
+                free.remove(chosen[place])
+        for place in range(len(parts)):
+            if place not in chosen:
+                chosen[place] = free.pop(0)
+        return [chosen[place] for place in range(len(parts))]
+
+    def _branch(self, picked: Sequence[int], deadline: float, sought: Sequence[Seek]) -> None:
+        """Split nodes and bound the parts; a split that the deadline left without a bound is taken back."""
+        splits = [(index, self._choose_split(self.nodes[index])) for index in picked]
+        parts: list[tuple[Box, int | None]] = []
+        kept: list[tuple[int, tuple[str, int, float]]] = []
+        for index, split in splits:
+            if split is not None:
+                kept.append((index, split))
+                parts += [(box, index) for box in self.nodes[index].box.split(*split, grain_h=self.grain_h)]
+        children = self._add_nodes(parts, deadline, sought)
+        over = self.crew.is_over(deadline)
+        for place, (index, split) in enumerate(kept):
+            node, pair = self.nodes[index], (children[2 * place], children[2 * place + 1])
+            worst = max(self.nodes[child].bound_h for child in pair)
+            if worst > node.bound_h and over:
+                self._drop_nodes(pair[0])
                 return
-            index = max(children, key=lambda child: (self.nodes[child].bound_h, child))
-            self._open.remove((-self.nodes[index].bound_h, index))
-            heapq.heapify(self._open)
-            self._expand(index, deadline, improve)
+            node.split, node.children = split, pair
+        for index in picked:
+            self.nodes[index].point = None
 
-    def _add_node(self, box: Box, rows: np.ndarray, deadline: float) -> int:
-        """Bound a box, keep it as a leaf, and queue it when it is not settled."""
-        node = self._bound_node(box, rows, deadline)
-        self.nodes.append(node)
-        index = len(self.nodes) - 1
-        if self.is_settled(node.bound_h, box):
-            node.point = None
-        else:
-            heapq.heappush(self._open, (-node.bound_h, index))
-        return index
-
-    def _bound_node(self, box: Box, rows: np.ndarray, deadline: float) -> Node:
-        top_h = float(self.levels.weight @ box.high_h)
-        if self.is_settled(top_h):
-            return Node(box, top_h)
-        bands = cut_bands(self.grid, box.low_h, box.high_h)
-        rows = self._load(box, bands, rows)
-        relaxation = self.programme.solve()
-        seen = set(rows.tolist())
-        last, stalled = np.inf, 0
-        wide = bool((self.levels.weight * (box.high_h - box.low_h) > self._narrow_h()).any())
-        for _ in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
-            if self.is_settled(relaxation.value_h, box) or time.monotonic() > deadline:
-                break
-            fresh = self._find_fresh(relaxation, bands, seen)
-            if not len(fresh):
-                break
-            stalled = stalled + 1 if last - relaxation.value_h < 1e-4 * abs(last) else 0
-            last = relaxation.value_h
-            if stalled >= STALLED_ROUNDS and not _is_whole(relaxation.choice):
-                break
-            rows = np.append(rows, self._add_rows(fresh, bands))
-            seen.update(fresh.tolist())
-            relaxation = self.programme.solve()
-        self._loaded = (box.levels_key(), rows)
-        node = self._close_node(box, bands, rows, relaxation)
-        if not wide and not self.is_settled(node.bound_h, box):
-            node.option = self.branching.choose(self.programme, relaxation.choice)
-        return node
-
-    def _load(self, box: Box, bands: Bands, rows: np.ndarray) -> np.ndarray:
-        """Put a box into the programme; rows already there stay when the levels are the same."""
-        key, present = self._loaded
-        if key == box.levels_key() and len(present) <= SPARE_ROWS + 4 * len(rows):
-            self.programme.set_box(box, bands, keep_rows=True)
-            missing = rows[~np.isin(rows, present)]
-            return np.append(present, self._add_rows(missing, bands))
-        self.programme.set_box(box, bands, keep_rows=False)
-        return self._add_rows(rows, bands)
-
-    def _add_rows(self, rows: np.ndarray, bands: Bands) -> np.ndarray:
-        derived = self.pool.derive(rows, bands)
-        self.programme.add_rows(derived)
-        return derived.numbers
-
-    def _find_fresh(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
-        """Violated rows of paths in the pool, or else of new paths and covers."""
-        least_h = LEAST_VIOLATION * self.levels.span_h
-        rows = self.pool.find_violated(relaxation.choice, bands, relaxation.filled, least_h, ROWS_PER_LEVEL)
-        fresh = self._keep_violated(rows, relaxation, bands, seen)
-        return (
-            fresh
-            if len(fresh)
-            else self._keep_violated(self._find_covers(relaxation, bands), relaxation, bands, seen)
-        )
-
-    def _keep_violated(
-        self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
-    ) -> np.ndarray:
-        """Keep the rows that are new here and broken by more than the slack that all rows share."""
-        fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
-        derived = self.pool.derive(fresh, bands)
-        violation = derived.measure_violation(relaxation.choice, relaxation.filled)
-        return derived.numbers[violation > relaxation.slack + LEAST_SHARE]
-
-    def _find_covers(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
-        """Rows with the covers that a search over paths and covers together finds."""
-        self.covers.set_choice(relaxation.choice)
-        rows: list[int] = []
-        for approach, members in enumerate(self.levels.of_approach):
-            for level in members:
-                part = slice(bands.start[level], bands.start[level + 1])
-                filled = np.where(bands.b_h[part] > bands.a_h[part], relaxation.filled[part], 0.0)
-                wanted = np.flatnonzero(filled > LEAST_COVERED)
-                limits = [(-1, float(bands.low_h[level]), 1.0)]
-                limits += [(int(b), float(bands.b_h[part][b]), float(filled[b])) for b in wanted]
-                top_h = max(limit for _, limit, _ in limits) - self.levels.tolerance_h
-                found = self.covers.find_covers(approach, top_h)
-                for band, limit_h, share in limits:
-                    early = [c for c in found if c.time_h < limit_h - self.levels.tolerance_h]
-                    if early and early[-1].weight < share:
-                        path = self.pool.add_route(early[-1].route, level)
-                        cover = np.array(early[-1].options, np.int32)
-                        rows.append(self.pool.number_row(path, band, cover))
-        return np.unique(np.array(rows, np.int64))
-
-    def _close_node(self, box: Box, bands: Bands, rows: np.ndarray, relaxation: Relaxation) -> Node:
-        if _is_whole(relaxation.choice):
-            self.incumbent.offer(np.round(relaxation.choice))
-        multipliers = relaxation.row_multipliers
-        used = multipliers > LEAST_MULTIPLIER
-        kept = self.pool.derive(rows[used], bands)
-        bound = bound_box(
-            self.network.problem,
-            self.levels,
-            self.static,
-            box,
-            bands,
-            kept,
-            relaxation.static_multipliers,
-            multipliers[used],
-        )
-        top_h = float(self.levels.weight @ box.high_h)
-        if top_h <= bound:
-            return Node(box, top_h, point=relaxation)
-        if bound < float(self.levels.weight @ box.low_h) - self.levels.tolerance_h:
-            bound = -np.inf
-        return Node(
-            box,
-            bound,
-            rows=rows[used],
-            static_multipliers=relaxation.static_multipliers,
-            row_multipliers=multipliers[used],
-            point=relaxation,
-        )
-
-    def _branch(self, index: int, deadline: float) -> None:
-        node = self.nodes[index]
-        split = self._choose_split(node)
-        if split is None:
-            return
-        before = len(self.nodes)
-        boxes = node.box.split(*split, grain_h=self.grain_h)
-        first = self._add_node(boxes[0], node.rows, deadline)
-        second = self._add_node(boxes[1], node.rows, deadline)
-        worst = max(self.nodes[first].bound_h, self.nodes[second].bound_h)
-        if worst > node.bound_h and time.monotonic() > deadline:
-            del self.nodes[before:]
-            self._open = [one for one in self._open if one[1] < before]
-            heapq.heapify(self._open)
-            return
-        node.split, node.children = split, (first, second)
+    def _drop_nodes(self, first: int) -> None:
+        """Forget the nodes from `first` on."""
+        del self.nodes[first:]
+        self._open = [one for one in self._open if one[1] < first]
+        heapq.heapify(self._open)
 
     def _choose_split(self, node: Node) -> tuple[str, int, float] | None:
         """Cut off levels that cannot matter; then halve the most mixed wide level; then options."""
@@ -317,12 +249,12 @@ class TreeSearch:
             return settled
         width = weight * (box.high_h - box.low_h)
         level = int(
-            np.argmax(np.where(width > self._narrow_h(), self._measure_mixing(node) + TIE * width, -1.0))
+            np.argmax(np.where(width > self.goal.narrow_h, self._measure_mixing(node) + TIE * width, -1.0))
         )
-        if width[level] <= self._narrow_h():
+        if width[level] <= self.goal.narrow_h:
             level = int(np.argmax(width))
         least_h = max(self.levels.tolerance_h, 0.5 * weight[level] * self.grain_h)
-        if width[level] > self._narrow_h() or (node.option is None and width[level] > least_h):
+        if width[level] > self.goal.narrow_h or (node.option is None and width[level] > least_h):
             middle = 0.5 * (box.low_h[level] + box.high_h[level])
             if self.grain_h:
                 middle = np.floor(middle / self.grain_h) * self.grain_h
@@ -343,18 +275,11 @@ class TreeSearch:
             mixing = self.levels.weight * np.bincount(owner, partly, minlength=len(mixing))
         return mixing
 
-    def _narrow_h(self) -> float:
-        """Weighted hours below which a level counts as narrow; plans worth nothing give no scale."""
-        if self.grain_h and np.count_nonzero(self.levels.weight) == 1:
-            return 0.5 * self.grain_h
-        value = self.incumbent.value_h
-        return NARROW_SHARE * (abs(value) if np.isfinite(value) and value else self.levels.span_h)
-
     def _find_settled_level(self, box: Box) -> tuple[str, int, float] | None:
         """Find the level of which the largest low part is settled by the other levels' upper limits alone."""
         weight = self.levels.weight
         top_h = float(weight @ box.high_h)
-        goal_h = self._goal_h() - self.levels.tolerance_h * 1e-3
+        goal_h = self.goal.value_h - self.levels.tolerance_h * 1e-3
         with np.errstate(divide="ignore", invalid="ignore"):
             floor = np.where(weight > 0, (goal_h - (top_h - weight * box.high_h)) / weight, -np.inf)
         floor = np.minimum(floor, box.high_h)
@@ -370,8 +295,3 @@ class TreeSearch:
         if floor[level] >= box.high_h[level]:
             return None
         return "level", level, float(floor[level])
-
-
-def _is_whole(choice: np.ndarray) -> bool:
-    """Say whether every option is chosen wholly or not at all."""
-    return not (np.minimum(choice, 1.0 - choice) > WHOLE).any()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import highspy
 import numpy as np
 
+from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Levels
 from abatis.barrier.neighbourhood import LevelNeighbourhood
@@ -24,6 +25,7 @@ MOVE_EVERY = 32
 FIRST_NEARBY = 100
 ROUNDING = 1e-9
 TOLERANCE = 2e-7
+NO_LIMIT = 2**60
 
 
 class LayerSearch:
@@ -40,6 +42,7 @@ class LayerSearch:
         gap: float,
         seed: int,
         budget: float | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self.levels = make_layer_levels(network, weights)
         total = float(problem.option_cost_eur.sum())
@@ -47,7 +50,7 @@ class LayerSearch:
         self.incumbent = Incumbent(network, self.levels, static)
         self._search = PlanSearch(self.incumbent, seed)
         self._nearby = LevelNeighbourhood(self.incumbent, seed)
-        self.tree = TreeSearch(network, self.levels, static, self.incumbent, gap, find_grain(problem))
+        self.tree = TreeSearch(network, self.levels, static, self.incumbent, gap, find_grain(problem), crew)
         self._top_h = float(self.levels.weight @ self.levels.high_h)
         self._started = False
 
@@ -83,6 +86,10 @@ class LayerSearch:
         if not self._started:
             self._search.start(FIRST_MOVES, deadline)
             self._started = True
+
+    def search_nearby(self, deadline: float) -> None:
+        """Look for better choices with times near those of the best until none is found, proving nothing."""
+        self._nearby.improve(NO_LIMIT, deadline)
 
     def run(self, deadline: float) -> None:
         """Search until the gap is proven or the deadline (monotonic seconds) has passed."""
@@ -131,7 +138,7 @@ class LayerSearch:
             self._search.round_point(point.choice, deadline)
             self._search.improve(point.choice, NODE_MOVES, deadline)
         if node >= FIRST_NEARBY:
-            self._nearby.improve(self.tree.programme.steps, deadline)
+            self._nearby.improve(self.tree.steps, deadline)
 
 
 def make_layer_levels(network: Network, weights: Sequence[float]) -> Levels:

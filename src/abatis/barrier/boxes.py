@@ -1,0 +1,226 @@
+"""The bound of one box: linear programme, rows and covers, with working space of its own.
+
+Several boxes are worked on at once. A worker reads what all share and writes only its own programme, its own
+copy of the pool and its own memory of probes; what it found is merged afterwards in the order of the boxes.
+So the answers do not depend on how many threads there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from abatis.barrier.bands import Bands, cut_bands
+from abatis.barrier.branching import WHOLE, OptionBranching
+from abatis.barrier.covers import CoverFinder
+from abatis.barrier.crew import Crew
+from abatis.barrier.incumbent import Incumbent
+from abatis.barrier.levels import Box
+from abatis.barrier.paths import PathPool
+from abatis.barrier.programme import NodeProgramme, Relaxation, bound_box
+
+MOST_ROUNDS = 400
+WIDE_ROUNDS = 16
+STALLED_ROUNDS = 25
+ROWS_PER_LEVEL = 20
+NARROW_SHARE = 0.01
+LEAST_MULTIPLIER = 1e-10
+LEAST_VIOLATION = 2e-7
+LEAST_COVERED = 0.02
+LEAST_SHARE = 1e-6
+SPARE_ROWS = 800
+THIN_POOL = 400
+NO_ROWS = np.empty(0, np.int64)
+NOTHING = np.empty(0)
+
+
+@dataclass
+class Node:
+    """One node of the tree: its box, its bound, and either two children or the multipliers that prove it."""
+
+    box: Box
+    bound_h: float
+    rows: np.ndarray = field(default_factory=lambda: NO_ROWS)
+    split: tuple[str, int, float] | None = None
+    children: tuple[int, int] | None = None
+    static_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
+    row_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
+    point: Relaxation | None = field(default=None, repr=False)
+    option: int | None = None
+
+
+class Goal:
+    """What a box must be worth to matter, given the best plan so far and the gap asked."""
+
+    def __init__(self, incumbent: Incumbent, gap: float, grain_h: float) -> None:
+        self.incumbent = incumbent
+        self.levels = incumbent.levels
+        self.gap = gap
+        self.grain_h = grain_h
+
+    @property
+    def value_h(self) -> float:
+        """Boxes with a bound up to this are settled."""
+        value = self.incumbent.value_h
+        return value + max(self.gap * abs(value), self.levels.tolerance_h)
+
+    @property
+    def narrow_h(self) -> float:
+        """Weighted hours below which a level counts as narrow; plans worth nothing give no scale."""
+        if self.grain_h and np.count_nonzero(self.levels.weight) == 1:
+            return 0.5 * self.grain_h
+        value = self.incumbent.value_h
+        return NARROW_SHARE * (abs(value) if np.isfinite(value) and value else self.levels.span_h)
+
+    def is_settled(self, bound_h: float, box: Box | None = None) -> bool:
+        """Say whether a part with this bound needs no further search.
+
+        In words: it cannot hold a plan better than the best one by more than the gap asked, or its bound lies
+        below the least value that its own box allows, so that it holds no plan at all.
+        """
+        empty_h = -np.inf if box is None else float(self.levels.weight @ box.low_h) - self.levels.tolerance_h
+        return bound_h < empty_h or bound_h <= self.value_h
+
+
+class BoxWorker:
+    """Bounds one box after another; between boxes it takes over what the others found."""
+
+    def __init__(
+        self, programme: NodeProgramme, pool: PathPool, branching: OptionBranching, goal: Goal, crew: Crew
+    ) -> None:
+        self.programme = programme
+        self.goal = goal
+        self.crew = crew
+        self.levels = goal.levels
+        self.network = pool.network
+        self.pool = pool.copy()
+        self.branching = branching.copy()
+        self.covers = CoverFinder(pool.network)
+        self.loaded_levels = b""
+        self._loaded_rows = NO_ROWS
+
+    def refresh(self) -> None:
+        """Take over the pool and the probes that all workers share now."""
+        self.pool.refresh()
+        self.branching.refresh()
+
+    def renumber(self, numbers: np.ndarray) -> None:
+        """Take the shared numbers, int64[rows], of the rows that this worker's copy has."""
+        self._loaded_rows = numbers[self._loaded_rows]
+
+    def bound_node(self, box: Box, rows: np.ndarray, deadline: float) -> Node:
+        """Bound a box, starting from `rows` of the shared pool; the node names rows of the own copy."""
+        goal = self.goal
+        bands = cut_bands(self.programme.grid, box.low_h, box.high_h)
+        rows = self._load(box, bands, rows)
+        relaxation = self.programme.solve()
+        seen = set(rows.tolist())
+        last, stalled = np.inf, 0
+        wide = bool((self.levels.weight * (box.high_h - box.low_h) > goal.narrow_h).any())
+        for _ in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
+            if goal.is_settled(relaxation.value_h, box) or self.crew.is_over(deadline):
+                break
+            fresh = self._find_fresh(relaxation, bands, seen)
+            if not len(fresh):
+                break
+            stalled = stalled + 1 if last - relaxation.value_h < 1e-4 * abs(last) else 0
+            last = relaxation.value_h
+            if stalled >= STALLED_ROUNDS and not is_whole(relaxation.choice):
+                break
+            rows = np.append(rows, self._add_rows(fresh, bands))
+            seen.update(fresh.tolist())
+            relaxation = self.programme.solve()
+        self.loaded_levels, self._loaded_rows = box.levels_key(), rows
+        node = self._close_node(box, bands, rows, relaxation)
+        if not wide and not goal.is_settled(node.bound_h, box):
+            node.option = self.branching.choose(self.programme, relaxation.choice)
+        return node
+
+    def _load(self, box: Box, bands: Bands, rows: np.ndarray) -> np.ndarray:
+        """Put a box into the programme; rows already there stay when the levels are the same."""
+        present = self._loaded_rows
+        if self.loaded_levels == box.levels_key() and len(present) <= SPARE_ROWS + 4 * len(rows):
+            self.programme.set_box(box, bands, keep_rows=True)
+            missing = rows[~np.isin(rows, present)]
+            return np.append(present, self._add_rows(missing, bands))
+        self.programme.set_box(box, bands, keep_rows=False)
+        return self._add_rows(rows, bands)
+
+    def _add_rows(self, rows: np.ndarray, bands: Bands) -> np.ndarray:
+        derived = self.pool.derive(rows, bands)
+        self.programme.add_rows(derived)
+        return derived.numbers
+
+    def _find_fresh(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
+        """Violated rows of paths in the pool, and of new ones where there are none or few paths."""
+        least_h = LEAST_VIOLATION * self.levels.span_h
+        rows = self.pool.find_violated(relaxation.choice, bands, relaxation.filled, least_h, ROWS_PER_LEVEL)
+        fresh = self._keep_violated(rows, relaxation, bands, seen)
+        if len(fresh) and len(self.pool) >= THIN_POOL:
+            return fresh
+        covers = self._keep_violated(self._find_covers(relaxation, bands), relaxation, bands, seen)
+        return np.union1d(fresh, covers)
+
+    def _keep_violated(
+        self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
+    ) -> np.ndarray:
+        """Keep the rows that are new here and broken by more than the slack that all rows share."""
+        fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
+        derived = self.pool.derive(fresh, bands)
+        violation = derived.measure_violation(relaxation.choice, relaxation.filled)
+        return derived.numbers[violation > relaxation.slack + LEAST_SHARE]
+
+    def _find_covers(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
+        """Rows with the covers that a search over paths and covers together finds."""
+        self.covers.set_choice(relaxation.choice)
+        rows: list[int] = []
+        for approach, members in enumerate(self.levels.of_approach):
+            for level in members:
+                part = slice(bands.start[level], bands.start[level + 1])
+                filled = np.where(bands.b_h[part] > bands.a_h[part], relaxation.filled[part], 0.0)
+                wanted = np.flatnonzero(filled > LEAST_COVERED)
+                limits = [(-1, float(bands.low_h[level]), 1.0)]
+                limits += [(int(b), float(bands.b_h[part][b]), float(filled[b])) for b in wanted]
+                limits = [(band, limit_h - self.levels.tolerance_h, share) for band, limit_h, share in limits]
+                found = self.covers.find_covers(approach, [limit[1:] for limit in limits])
+                for band, limit_h, share in limits:
+                    early = [c for c in found if c.time_h < limit_h]
+                    if early and early[-1].weight < share:
+                        path = self.pool.add_route(early[-1].route, level)
+                        cover = np.array(early[-1].options, np.int32)
+                        rows.append(self.pool.number_row(path, band, cover))
+        return np.unique(np.array(rows, np.int64))
+
+    def _close_node(self, box: Box, bands: Bands, rows: np.ndarray, relaxation: Relaxation) -> Node:
+        multipliers = relaxation.row_multipliers
+        used = multipliers > LEAST_MULTIPLIER
+        kept = self.pool.derive(rows[used], bands)
+        bound = bound_box(
+            self.network.problem,
+            self.levels,
+            self.programme.static,
+            box,
+            bands,
+            kept,
+            relaxation.static_multipliers,
+            multipliers[used],
+        )
+        top_h = float(self.levels.weight @ box.high_h)
+        if top_h <= bound:
+            return Node(box, top_h, point=relaxation)
+        if bound < float(self.levels.weight @ box.low_h) - self.levels.tolerance_h:
+            bound = -np.inf
+        return Node(
+            box,
+            bound,
+            rows=rows[used],
+            static_multipliers=relaxation.static_multipliers,
+            row_multipliers=multipliers[used],
+            point=relaxation,
+        )
+
+
+def is_whole(choice: np.ndarray) -> bool:
+    """Say whether every option is chosen wholly or not at all."""
+    return not (np.minimum(choice, 1.0 - choice) > WHOLE).any()
