@@ -112,6 +112,8 @@ def make_study(tables: dict[str, list[dict[str, object]]], **settings: object) -
         "rules",
         "facts",
         "classes",
+        "stocks",
+        "belts",
     ]
     values = {
         "folder": Path(),

@@ -67,6 +67,20 @@ def squeeze_the_root(certificate):
     certificate["levels"]["high_h"] = [0.9 * hours for hours in certificate["levels"]["high_h"]]
 
 
+def bind_two_levels_too_tightly(certificate):
+    certificate["levels"]["onward"].append([0, 1, 1e-6])
+
+
+def bind_a_level_that_is_none(certificate):
+    certificate["levels"]["onward"].append([0, 99, 1.0])
+
+
+def count_in_other_steps(certificate):
+    for node in certificate["nodes"]:
+        for row in node.get("rows", []):
+            row[4] = 0.7 * row[4] if row[4] else 0.1
+
+
 def swap_the_level_of_a_path(certificate):
     path = next(path for path in certificate["paths"] if path[0] == 0)
     path[1] = 1
@@ -126,6 +140,9 @@ def lose_a_part(certificate):
         (shorten_a_path, "is not a way of approach"),
         (swap_the_level_of_a_path, "belongs to another level"),
         (squeeze_the_root, "leaves out possible times"),
+        (bind_two_levels_too_tightly, "may come more than 1e-06 h after"),
+        (bind_a_level_that_is_none, "is damaged"),
+        (count_in_other_steps, "only proves"),
         (narrow_the_grid, "the grid does not span"),
         (change_the_weights, "the weights are not the study's"),
         (turn_back, "has a child before itself"),

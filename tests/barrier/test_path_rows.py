@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from abatis.barrier._rows import count_steps, derive_rows, is_stepped, round_up, weigh_steps
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.sparse.csgraph import dijkstra
 
-from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays, list_neighbors
+from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, join_edges, list_delays
 
-FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 3, 1e-12, 1e-9, 12, 0.95
+FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 4, 1e-12, 1e-9, 12, 0.95
 
 
 def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
@@ -31,27 +31,22 @@ def check_certificate(problem: Problem, certificate: Mapping[str, Any]) -> list[
         return [f"it is damaged: {type(error).__name__}: {error}"]
 
 
-def measure_arrivals(problem: Problem, delay_open_h: np.ndarray, delay_road_h: np.ndarray) -> list[float]:
-    """Arrival time of every approach by plain Dijkstra, delays float64[E] added per mode."""
-    ways, arrivals = list_neighbors(problem), []
-    for k, group in enumerate(problem.approach_group):
-        open_h, road_h = problem.open_h[group] + delay_open_h, problem.road_h[group] + delay_road_h
-        hours, goals = np.minimum(open_h, road_h).tolist(), set(problem.approach_targets[k].tolist())
-        queue, done = [(0.0, node) for node in problem.approach_sources[k].tolist()], set[int]()
-        reached, node = math.inf, -1
-        while queue and node not in goals:
-            reached, node = heapq.heappop(queue)
-            for other, edge in () if node in done else ways[node]:
-                if other not in done:
-                    heapq.heappush(queue, (reached + hours[edge], other))
-            done.add(node)
-        arrivals.append(reached if node in goals else math.inf)
-    return arrivals
+def measure_hours(problem: Problem, group: int, sources: Any, delays: Any) -> Any:
+    """Hours float64[N] from the nearest source by plain Dijkstra, delays (open, road) float64[E] added."""
+    hours = np.minimum(problem.open_h[group] + delays[0], problem.road_h[group] + delays[1])
+    return dijkstra(join_edges(problem, hours), indices=sources, min_only=True)
+
+
+def measure_arrivals(problem: Problem, *delays: np.ndarray) -> list[float]:
+    """Arrival time of every approach, hours, with delays float64[E] added on open ground and on roads."""
+    ways = zip(problem.approach_group, problem.approach_sources, problem.approach_targets, strict=True)
+    return [
+        float(measure_hours(problem, group, fronts, delays)[goals].min()) for group, fronts, goals in ways
+    ]
 
 
 def _exceeds(amount: float, limit: float) -> bool:
-    # "Not at most" instead of "more than": what is no number never passes.
-    return not amount <= limit + CLOSE * max(1.0, abs(limit))
+    return not amount <= limit + CLOSE * max(1.0, abs(limit))  # so what is no number never passes
 
 
 def _check_plan(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
@@ -66,31 +61,34 @@ def _check_plan(problem: Problem, certificate: Mapping[str, Any]) -> list[str]:
     broken += [problem.least_hours_names[k] for k, h in problem.least_hours.items() if after[k] < h - CLOSE]
     reasons += [f"rule '{name}' is broken" for name in broken]
     value = min(after) if problem.objective == "minimum" else math.fsum(problem.approach_weight * after)
-    claimed = certificate["value_h"]
-    if _exceeds(value, claimed) or _exceeds(claimed, value):
-        reasons.append(f"the value is {value:.9f} h, not {claimed:.9f} h")
+    if _exceeds(value, certificate["value_h"]) or _exceeds(certificate["value_h"], value):
+        reasons.append(f"the value is {value:.9f} h, not {certificate['value_h']:.9f} h")
     return reasons + ["the bound lies below the value"] * _exceeds(value, certificate["bound_h"])
 
 
 def _check_root(problem: Problem, levels: Mapping[str, Any]) -> list[str]:
     """The root box must hold every plan: no faster than without barriers, no slower than with all of them."""
-    before = measure_arrivals(problem, *add_delays(problem, ()))
-    slowest = measure_arrivals(problem, *add_delays(problem, range(problem.option_count), longest=True))
-    is_sum, everyone = problem.objective == "sum", list(range(problem.approach_count))
-    asked = problem.least_hours
+    longest = add_delays(problem, range(problem.option_count), longest=True)
+    before, slowest = (measure_arrivals(problem, *hours) for hours in (add_delays(problem, ()), longest))
+    is_sum, everyone, asked = problem.objective == "sum", range(problem.approach_count), problem.least_hours
     own = problem.approach_weight.tolist() if is_sum else [1.0]
     reasons = [] if levels["weight"][: len(own)] == own else ["the weights are not the study's"]
     for level, weight in enumerate(levels["weight"]):
         members = [k for k in everyone if level in levels["of_approach"][k]]
-        is_own = members == ([level] if is_sum else everyone)
+        is_own = members == ([level] if is_sum else [*everyone])
         if not (is_own if level < len(own) else weight == 0.0 and len(members) == 1):
             return [*reasons, f"level {level} does not stand for its approaches"]
         floor = min(before[k] for k in members)
         floor = max([floor] + [asked.get(k, 0.0) for k in members if is_sum or level >= len(own)])
-        ceiling = max(min(slowest[k] for k in members), floor)
-        low, high = levels["low_h"][level], levels["high_h"][level]
-        if not (low <= floor * (1 + CLOSE) and high >= ceiling * (1 - CLOSE)):
+        floor, ceiling = floor * (1 + CLOSE), max(min(slowest[k] for k in members), floor) * (1 - CLOSE)
+        if not (levels["low_h"][level] <= floor and levels["high_h"][level] >= ceiling):
             reasons.append(f"the root box of level {level} leaves out possible times")
+    groups, fronts, goals = problem.approach_group, problem.approach_sources, problem.approach_targets
+    for k, j, hours in levels["onward"]:
+        after_h = measure_hours(problem, groups[k], goals[k], longest)[goals[j]].min() * (1 - CLOSE)
+        alike = len(goals[k]) == 1 and groups[k] == groups[j] and {*fronts[k]} <= {*fronts[j]}
+        if not (is_sum and alike and hours >= after_h):
+            reasons.append(f"level {j} may come more than {hours} h after level {k}")
     return reasons
 
 
@@ -127,6 +125,8 @@ def _check_tree(problem: Problem, certificate: Mapping[str, Any], paths: list[An
     while stack:
         index, box = stack.pop()
         node, (low, high, *_) = nodes[index], box
+        for k, j, hours in certificate["levels"]["onward"]:
+            high[j], low[k] = min(high[j], high[k] + hours), max(low[k], low[j] - hours)
         if "split" in node:
             (kind, item, value), (left, right) = node["split"], node["children"]
             item, below, above = int(item), [one.copy() for one in box], [one.copy() for one in box]

@@ -19,12 +19,32 @@ class Levels:
 
     With a weighted sum every approach has its own level; with the minimum all share one; an approach that a
     rule asks for hours has its own level of weight 0 as well.
+
+    `onward` has (k, j, hours) where a mover of approach k, once there, reaches the objective of j within
+    these hours under any plan, and may start where k starts: j arrives at most so much later than k.
     """
 
     of_approach: tuple[tuple[int, ...], ...]
     weight: np.ndarray
     low_h: np.ndarray
     high_h: np.ndarray
+    onward: tuple[tuple[int, int, float], ...] = ()
+
+    def tighten(self, box: Box) -> Box:
+        """Cut a box by what arrivals owe each other: z_j <= z_k + h for every (k, j, h) of `onward`.
+
+        Examples
+        --------
+        >>> two = np.array([1.0, 1.0])
+        >>> levels = Levels(((0,), (1,)), two, 0 * two, 9 * two, ((0, 1, 2.0),))
+        >>> box = levels.tighten(Box(np.array([0.0, 6.0]), np.array([5.0, 9.0]), ()))
+        >>> box.low_h.tolist(), box.high_h.tolist()
+        ([4.0, 6.0], [5.0, 7.0])
+        """
+        low_h, high_h = box.low_h.copy(), box.high_h.copy()
+        for k, j, hours in self.onward:
+            high_h[j], low_h[k] = min(high_h[j], high_h[k] + hours), max(low_h[k], low_h[j] - hours)
+        return Box(low_h, high_h, box.fixed)
 
     @cached_property
     def span_h(self) -> float:
@@ -45,6 +65,11 @@ class Box:
     low_h: np.ndarray
     high_h: np.ndarray
     fixed: tuple[tuple[int, int], ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when some level has no time left."""
+        return bool((self.low_h > self.high_h).any())
 
     def levels_key(self) -> bytes:
         """Bytes that are equal when two boxes have the same levels."""

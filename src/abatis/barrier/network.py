@@ -26,7 +26,9 @@ class ApproachGraph:
     CSR arcs `start`, `head`, `base_h`; `candidate[arc]` is the candidate whose delay is added (-1 none);
     `edge[arc]` is the problem edge of the arc (-1 for a leg, a way free of candidates). `nodes` holds the
     problem node of each node (-1 for the joined front or objective). `guide_h` is the undelayed time to the
-    objective; `before_h` and `slowest_h` bracket the arrival time of every plan.
+    objective; `before_h` and `slowest_h` bracket the arrival time of every plan. `onward_h` float64[K] is the
+    time from the objective to that of every other approach with the longest delays, inf where a mover of this
+    approach is none of the other: another vehicle or season, or a front that the other does not have.
     """
 
     start: np.ndarray
@@ -40,6 +42,7 @@ class ApproachGraph:
     guide_h: np.ndarray
     before_h: float
     slowest_h: float
+    onward_h: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,25 @@ def _compress_approach(
     start, head, time_h, _ = arcs.free
     seeds, aims = np.asarray(fronts, np.int32), np.asarray(goals, np.int32)
     legs = collect_all_legs(start, head, time_h, end_of, ends, seeds, aims, from_front, to_goal, limit_h)
-    return _assemble(problem, arcs, ends, legs, touched, index, to_goal, slowest_h, fronts)
+    onward_h = _measure_onward(problem, approach, arcs)
+    return _assemble(problem, arcs, ends, legs, touched, index, to_goal, slowest_h, onward_h, fronts)
+
+
+def _measure_onward(problem: Problem, approach: int, arcs: _GroupArcs) -> np.ndarray:
+    """Slowest hours from an objective of one node to the others that movers of the approach may go to."""
+    onward_h = np.full(problem.approach_count, np.inf)
+    if len(problem.approach_targets[approach]) != 1:
+        return onward_h
+    fronts = set(problem.approach_sources[approach].tolist())
+    others = [
+        other
+        for other in np.flatnonzero(problem.approach_group == problem.approach_group[approach])
+        if other != approach and fronts <= set(problem.approach_sources[other].tolist())
+    ]
+    if others:
+        slow_h = arcs.measure(arcs.slow, problem.approach_targets[approach])
+        onward_h[others] = [slow_h[problem.approach_targets[other]].min() for other in others]
+    return onward_h
 
 
 def _assemble(
@@ -219,6 +240,7 @@ def _assemble(
     index: dict[tuple[int, int], int],
     to_goal: np.ndarray,
     slowest_h: float,
+    onward_h: np.ndarray,
     fronts: np.ndarray,
 ) -> ApproachGraph:
     """Join legs and candidate edges to the graph: end nodes first, then the front, then the objective."""
@@ -252,6 +274,7 @@ def _assemble(
         guide_h=guide,
         before_h=before_h,
         slowest_h=slowest_h,
+        onward_h=onward_h,
     )
 
 

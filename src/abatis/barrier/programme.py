@@ -79,7 +79,8 @@ class NodeProgramme:
         self._members = np.empty(0, np.int64)
         self._lower, self._upper = np.zeros(problem.option_count), np.ones(problem.option_count)
         self._model = highspy.Highs()
-        for name, value in (("output_flag", False), ("parallel", "off"), ("presolve", "off")):
+        settings = (("output_flag", False), ("parallel", "off"), ("presolve", "off"), ("threads", 1))
+        for name, value in settings:
             self._model.setOptionValue(name, value)
         self._model.addVars(
             self._bands + 1, np.zeros(self._bands + 1), np.append(INFINITE, np.ones(self._bands))

@@ -45,6 +45,7 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
             "weight": levels.weight.tolist(),
             "low_h": levels.low_h.tolist(),
             "high_h": levels.high_h.tolist(),
+            "onward": [list(pair) for pair in levels.onward],
         },
         "grid": [edges.tolist() for edges in solution.grid],
         "paths": [

@@ -88,7 +88,8 @@ class TreeSearch:
         """
         if not self.nodes:
             self.grid = make_grid(self.levels, self.incumbent.value_h)
-            self._add_nodes([(Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ()), None)], deadline)
+            root = Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ())
+            self._add_nodes([(self.levels.tighten(root), None)], deadline)
         else:
             self._queue_leaves()
         while self._open:
@@ -152,7 +153,7 @@ class TreeSearch:
     ) -> list[int]:
         """Bound boxes (with their parents) side by side, keep them as leaves, queue those not settled."""
         weight, first = self.levels.weight, len(self.nodes)
-        nodes = [Node(box, float(weight @ box.high_h)) for box, _ in parts]
+        nodes = [Node(box, -np.inf if box.is_empty else float(weight @ box.high_h)) for box, _ in parts]
         wanted = [place for place, node in enumerate(nodes) if not self.is_settled(node.bound_h)]
         workers = self._share_out([parts[place] for place in wanted])
         jobs = []
@@ -221,7 +222,8 @@ class TreeSearch:
         for index, split in splits:
             if split is not None:
                 kept.append((index, split))
-                parts += [(box, index) for box in self.nodes[index].box.split(*split, grain_h=self.grain_h)]
+                boxes = self.nodes[index].box.split(*split, grain_h=self.grain_h)
+                parts += [(self.levels.tighten(box), index) for box in boxes]
         children = self._add_nodes(parts, deadline, sought)
         over = self.crew.is_over(deadline)
         for place, (index, split) in enumerate(kept):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from abatis.model.errors import Fault, InputError
 from abatis.model.storage import write_text_whole
@@ -106,14 +107,15 @@ def find_grain(problem: Problem) -> float:
     return 1.0 if np.array_equal(finite, np.round(finite)) else 0.0
 
 
-def list_neighbors(problem: Problem) -> list[list[tuple[int, int]]]:
-    """List per node the nodes that its edges lead to, each with the edge."""
-    neighbors: list[list[tuple[int, int]]] = [[] for _ in range(problem.node_count)]
-    for edge, (tail, head) in enumerate(zip(problem.tail.tolist(), problem.head.tolist(), strict=True)):
-        neighbors[tail].append((head, edge))
-        if not problem.directed:
-            neighbors[head].append((tail, edge))
-    return neighbors
+def join_edges(problem: Problem, hours: np.ndarray) -> csr_matrix:
+    """Join edges to a graph, hours float64[E] each way (one way when directed), the fastest of each pair."""
+    tail, head = problem.tail.astype(np.int64), problem.head.astype(np.int64)
+    if not problem.directed:
+        tail, head, hours = np.append(tail, head), np.append(head, tail), np.append(hours, hours)
+    pair, count = tail * problem.node_count + head, problem.node_count
+    order = np.lexsort((hours, pair))
+    fastest = order[np.unique(pair[order], return_index=True)[1]]
+    return csr_matrix((hours[fastest], (tail[fastest], head[fastest])), shape=(count, count))
 
 
 def list_delays(problem: Problem) -> dict[int, list[tuple[int, float, float]]]:
@@ -173,7 +175,8 @@ class Plan:
     """What abatis proposes: the options chosen, what they buy, and how far from the best possible that is.
 
     `gap` = (bound_h - value_h) / value_h; `status` is optimal, gap, time_limit, interrupted or
-    rounding (a part of the search could not be settled within rounding errors).
+    rounding (a part of the search could not be settled within rounding errors). `watch_hash` is the fingerprint
+    of the cells that posts were known to see, '' when every barrier counted as watched.
     """
 
     name: str
@@ -192,6 +195,7 @@ class Plan:
     seed: int
     seconds: float
     version: str
+    watch_hash: str = ""
 
 
 def write_plan(plan: Plan, folder: Path, certificate: Mapping[str, Any]) -> None:
