@@ -22,6 +22,7 @@ MOST_LINES_IN_A_FUNCTION = 80
 VERBS = {
     "sight",
     "clearance",
+    "people",
     "programme",
     "stock",
     "risk",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from abatis.ground.build import build_mesh
+from abatis.model.mesh import Mesh
 from abatis.model.study import Study, read_study
 from abatis.show.new import write_new_study
 
@@ -38,3 +40,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def lithuania(folder: Path) -> Study:
     return read_study(folder)
+
+
+@pytest.fixture(scope="session")
+def lithuania_built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Mesh]:
+    """The embedded Lithuania with its mesh; not to be changed."""
+    path = write_new_study(tmp_path_factory.mktemp("built") / "lithuania", "lithuania")
+    study = read_study(path)
+    return study, build_mesh(study)

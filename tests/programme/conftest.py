@@ -58,7 +58,7 @@ def stock_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tables / "options.csv").write_text(
         options.replace("blocks,ditch,block", "blocks,reserve,block"), "utf-8"
     )
-    mines = {"line": "mines", "name": "Locked line", "amount_eur": 1_000_000, "planned": "false", **trust}
+    mines = {"line": "mines", "name": "Locked line", "amount_eur": 5_000_000, "planned": "false", **trust}
     write_rows(tables / "budget.csv", [mines], keep=True)
     write_rows(tables / "stocks.csv", [{"measure": "reserve", "line": "mines", **trust}])
     _, mesh = load_study(folder)

@@ -1,12 +1,14 @@
 """Risk: exact times of every draw against scipy, money to the cent, the same bytes however it is run."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import scipy.sparse as sparse
+from scipy import stats
 from scipy.sparse.csgraph import dijkstra
 
 from abatis.barrier.sites import site_study
@@ -14,8 +16,10 @@ from abatis.ground.speeds import compute_edge_times
 from abatis.model.errors import InputError
 from abatis.model.plan import read_plan
 from abatis.model.words import SEASONS
+from abatis.programme import sensitivity
 from abatis.programme.drawn_works import DatedPlan, date_plan, date_schedule, spread_years
 from abatis.programme.draws import Quantity
+from abatis.programme.kept import read_schedule
 from abatis.programme.outlook import (
     compute_uplift,
     compute_worst_mean,
@@ -34,8 +38,9 @@ from abatis.programme.risk import (
 from abatis.programme.schedule import solve_schedule
 from abatis.programme.sensitivity import InputShare, group_inputs, rank_inputs, tell_first
 from abatis.programme.split import Split, compare_outcomes, plan_split, tell_difference
-from abatis.programme.terms import read_terms
+from abatis.programme.terms import NEVER, read_terms
 from abatis.show.cli import main
+from abatis.show.programme import ProgrammeSettings, make_programme, read_risk
 from abatis.show.workflow import load_study
 
 YEARS = np.arange(2026, 2031)
@@ -117,7 +122,7 @@ def measure_by_scipy(mesh, problem, case, draws, plan, draw, year, times):
         )
         + 0.5
     )
-    built = (case.plan_last[plan] >= 0) & (case.plan_last[plan] + late <= year)
+    built = case.plan_last[plan] + late <= year
     open_delay, road_delay = np.zeros(mesh.edge_count), np.zeros(mesh.edge_count)
     for o in np.flatnonzero(built):
         part = slice(works.start[o], works.start[o + 1])
@@ -245,7 +250,7 @@ def test_frozen_draws_hold_what_the_schedule_holds(solved):
     study, mesh, siting, plan = solved
     terms = read_terms(study, plan, siting)
     schedule = solve_schedule(siting.problem, terms, time_limit_s=5)
-    dated = date_schedule("base", terms.options, schedule, terms.fund_eur.sum(axis=0))
+    dated = date_schedule("base", terms, schedule)
     case = prepare_case(study, mesh, siting, [dated], terms.years, index=terms.index)
     outcome = run_draws(still(case), 1, 1)
     assert pytest.approx(schedule.held_h) == outcome.hours[0, 0].T
@@ -273,6 +278,7 @@ def test_the_command_prints_bands_and_json(solved, capsys):
         ["--plan", "none"],
         ["--against", "base"],
         ["--sensitivity", "1"],
+        ["--scheduler", "tcp://127.0.0.1:1"],
     ],
 )
 def test_the_command_names_bad_input(solved, capsys, words):
@@ -311,9 +317,8 @@ def test_effects_that_grow_arrive_with_their_lag(solved, dated):
     first = replace(dated, start_year=dated.start_year * 0 + 2026, finish_year=dated.finish_year * 0 + 2026)
     lag = prepare_case(grown, mesh, siting, [first], YEARS)
     none = prepare_case(study, mesh, siting, [first], YEARS)
-    assert lag.works.pair_growth[[lag.works.measures[m] == "ditch" for m in lag.works.pair_measure]].tolist()[
-        0
-    ] == [0.0, 0.5, 1.0]
+    ditch = [lag.works.measures[m] for m in lag.works.pair_measure].index("ditch")
+    assert lag.works.pair_growth[0, ditch].tolist() == [0.0, 0.5, 1.0]
     slow, full = run_draws(still(lag), 1, 1).hours[0, 0], run_draws(still(none), 1, 1).hours[0, 0]
     assert (slow[2:] == full[2:]).all()
     assert (slow[0] <= slow[1]).all() and (slow[1] <= slow[2]).all()
@@ -372,7 +377,7 @@ def test_sensitivity_splits_a_sum_as_its_variances(case):
     loose = replace(loose, inputs=replace(loose.inputs, shape="triangular"))
     works = case.works
     units = [
-        works.pair_units[(works.pair_measure == m) & (case.plan_last[0][works.pair_option] >= 0)].sum()
+        works.pair_units[(works.pair_measure == m) & (case.plan_last[0][works.pair_option] < NEVER)].sum()
         for m in range(2)
     ]
     spread = {"block": 8e4, "ditch": 1e5}
@@ -382,6 +387,32 @@ def test_sensitivity_splits_a_sum_as_its_variances(case):
         expected = part / sum(variance.values())
         assert shares[key].total == pytest.approx(expected, abs=0.12)
         assert shares[key].first == pytest.approx(expected, abs=0.2)
+
+
+def test_sensitivity_finds_the_shares_of_ishigami(case, monkeypatch):
+    """Ishigami and Homma 1990: shares of y = sin x1 + 7 sin^2 x2 + 0.1 x3^4 sin x1 are known in full."""
+    keys = ("price_level", "cost:ditch", "cost:block")
+    free = still(case, **{key.replace(":", "_"): (1.0, 2.0, 4.0) for key in keys})
+
+    def answer(_case, draws, _plan):
+        columns = [case.inputs.keys.index(key) for key in keys]
+        # Back from the hill of each input to an even spread over -pi to pi.
+        even = stats.beta(1 + 4 / 3, 1 + 8 / 3).cdf((draws.values[:, columns] - 1) / 3)
+        x = np.pi * (2 * even - 1)
+        y = np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
+        return np.column_stack([y, y, y])
+
+    monkeypatch.setattr(sensitivity, "_answer", answer)
+    shares = {one.group: one for one in rank_inputs(free, 3, 4096) if one.output == "cost_eur"}
+    pi4 = np.pi**4
+    whole = 49 / 8 + 0.1 * pi4 / 5 + 0.01 * pi4**2 / 18 + 0.5
+    alone = [0.5 * (1 + 0.1 * pi4 / 5) ** 2, 49 / 8, 0.0]
+    both = 8 * 0.01 * pi4**2 / 225
+    total = [alone[0] + both, alone[1], both]
+    for key, first, every in zip(keys, alone, total, strict=True):
+        assert shares[key].first == pytest.approx(first / whole, abs=0.06)
+        assert shares[key].total == pytest.approx(every / whole, abs=0.04)
+    assert shares["luck"].total == 0
 
 
 def test_inputs_level_within_their_error_are_named():
@@ -480,3 +511,132 @@ def test_faults_of_dates(solved):
     other = replace(plan, options=(replace(plan.options[0], option="moat"),))
     with pytest.raises(InputError, match="'moat'"):
         date_plan(other, siting.problem, np.array([2026]))
+
+
+SURE = """risk,low,mode,high,source,tag
+price_level,1,1,1,test,G
+slip_years,0,0,0,test,G
+land_years,0,0,0,test,G
+failure,0,0,0,test,G
+left_share,1,1,1,test,G
+"""
+FUNDS = """line,name,amount_eur,planned,source,tag
+ditches,Ditches,9000000.01,true,test,G
+blocks,Blocks,3000000.07,true,test,G
+locked,Locked,1000000,false,test,G
+"""
+GROWTH = """measure,years_after,share,source,tag
+ditch,0,0.3,test,G
+ditch,4,1,test,G
+block,0,0.55,test,G
+block,2,1,test,G
+"""
+
+
+@pytest.fixture(scope="module")
+def sure(solved, tmp_path_factory):
+    """A study without any spread: two funds, works of one and a half years, effects that grow."""
+    folder = tmp_path_factory.mktemp("sure") / "study"
+    shutil.copytree(solved[0].folder, folder)
+    tables = folder / "tables"
+    text = (tables / "measures.csv").read_text(encoding="utf-8")
+    for old, new in (
+        ("100000,200000,400000,0.5,1,2,12", "200000.37,200000.37,200000.37,1,1,1,18"),
+        ("20000,50000,90000,0.5,1.5,3,3", "50000.11,50000.11,50000.11,1.5,1.5,1.5,3"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (tables / "measures.csv").write_text(text, encoding="utf-8")
+    given = {
+        "risks": SURE,
+        "budget": FUNDS,
+        "effects": GROWTH,
+        "budget_measures": "line,measure,source,tag\nditches,ditch,test,G\nblocks,block,test,G\n",
+    }
+    for name, content in given.items():
+        (tables / f"{name}.csv").write_text(content, encoding="utf-8")
+    assert main(["solve", str(folder), "--budget", "12000000", "--time-limit", "2"]) == 0
+    assert main(["programme", str(folder), "--time-limit", "3"]) == 0
+    return folder
+
+
+def test_without_spread_every_draw_is_the_schedule_that_the_page_shows(sure, capsys):
+    place = sure / "plans" / "base"
+    kept = (place / "schedule.json").read_bytes()
+    assert main(["risk", str(sure), "--draws", "7", "--workers", "2"]) == 0
+    capsys.readouterr()
+    assert main(["programme", str(sure), "--time-limit", "3", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (place / "schedule.json").read_bytes() == kept
+    works = 0.0
+    for year in shown["years"]:
+        planned = sum(round(100 * year["planned_eur"][line]) for line in ("ditches", "blocks"))
+        for part in ("p10", "p50", "p90"):
+            assert round(100 * year[part]["spent_eur"], 4) == planned
+            assert year[part]["held_h"] == pytest.approx(year["held_h"], abs=1e-9, rel=0)
+        works += planned
+    assert works > 5e8
+    values = [year["held_h"] for year in shown["years"]]
+    assert values[-1] > values[0] and len(set(values)) > 3
+    risk = json.loads((place / "risk.json").read_text(encoding="utf-8"))["tables"]
+    row = risk["plans"][0]
+    assert round(100 * row["cost_p10_eur"], 4) == round(100 * row["cost_p90_eur"], 4) == works
+    assert row["late_p50_eur"] == 0
+    assert "draws slip and re-cost this very schedule" in (place / "programme.html").read_text("utf-8")
+
+
+def test_a_schedule_is_kept_until_what_it_rests_on_changes(sure, tmp_path, capsys):
+    folder = tmp_path / "study"
+    shutil.copytree(sure, folder)
+    place = folder / "plans" / "base"
+    (place / "risk.json").unlink(missing_ok=True)
+    kept = (place / "schedule.json").read_bytes()
+    assert main(["programme", str(folder), "--time-limit", "3"]) == 0
+    assert (place / "schedule.json").read_bytes() == kept
+    assert main(["risk", str(folder), "--draws", "3"]) == 0
+    assert (place / "schedule.json").read_bytes() == kept
+    programme = make_programme(folder, ProgrammeSettings(time_limit_s=3.0), lambda *_: None)
+    assert read_risk(programme)[0] is not None
+    again = read_schedule(place)
+    assert again is not None
+    assert all(
+        np.array_equal(getattr(again.schedule, one.name), getattr(programme.schedule, one.name))
+        for one in fields(again.schedule)
+    )
+    (folder / "tables" / "risks.csv").write_text(SURE.replace("0,0,0", "0,0,1"), encoding="utf-8")
+    programme = make_programme(folder, ProgrammeSettings(time_limit_s=3.0), lambda *_: None)
+    assert (place / "schedule.json").read_bytes() == kept
+    rows, why = read_risk(programme)
+    assert rows is None and "other risks" in why
+    effects = GROWTH.replace("ditch,4", "ditch,5")
+    (folder / "tables" / "effects.csv").write_text(effects, encoding="utf-8")
+    assert main(["risk", str(folder), "--draws", "3"]) == 0
+    assert read_schedule(place).terms_mark != again.terms_mark
+    (place / "schedule.json").write_text("{}", encoding="utf-8")
+    assert read_schedule(place) is None
+    capsys.readouterr()
+
+
+def test_late_works_stretch_their_payments(solved):
+    """A work of two years, 30 and 70, that is a year late: its planned years last a year and a half each."""
+    study, mesh, siting, plan = solved
+    one = date_plan(plan, siting.problem, np.full(len(plan.options), 2027), np.full(len(plan.options), 2026))
+    one = replace(one, options=one.options[:1], start_year=one.start_year[:1], watched=one.watched[:1])
+    one = replace(one, finish_year=one.finish_year[:1], paid_eur=np.array([[[30.0, 70.0, 0.0, 0.0, 0.0]]]))
+    case = still(prepare_case(study, mesh, siting, [one], YEARS))
+    assert run_draws(case, 1, 1).spend_eur[0, 0].tolist() == [30, 70, 0, 0, 0, 0]
+    names = {f"slip_years_{key}": (1.0, 1.0, 1.0) for key in ("ditch", "block")}
+    late = run_draws(still(case, **names), 1, 1)
+    assert late.spend_eur[0, 0] == pytest.approx([20.0, 10 + 70 / 3, 140 / 3, 0, 0, 0], abs=0.01)
+    likely = (case.works.pair_units * [study_cost(study, m) for m in named(case)]).sum()
+    dear = run_draws(still(case, price_level=(1.5, 1.5, 1.5)), 1, 1)
+    extra = 100 * (0.5 * likely) / likely
+    assert dear.spend_eur[0, 0].sum() == pytest.approx(100 + extra, abs=0.02)
+
+
+def named(case):
+    return [case.works.measures[m] for m in case.works.pair_measure]
+
+
+def study_cost(study, measure):
+    return float(study.find_row("measures", measure)["unit_cost_eur"])

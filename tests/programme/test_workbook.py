@@ -9,8 +9,9 @@ import pytest
 from tests.programme.book_reader import Book
 from tests.programme.schedule_cases import make_problem
 
-from abatis.programme.afford import Affordability, Liability, _count_tail
+from abatis.programme.afford import Affordability, _count_tail
 from abatis.programme.book_checks import BookInput
+from abatis.programme.clearing import Liability
 from abatis.programme.schedule import solve_schedule
 from abatis.programme.spans import measure_spans
 from abatis.programme.terms import NEVER, fix_options, make_terms
@@ -55,6 +56,7 @@ def make_case(fixed=False, bridges_eur=1e5):
         index=1.03 ** np.arange(1, 5, dtype=float),
         funding=funding,
         cost_eur=fund.round(2),
+        paid_eur=np.zeros_like(fund),
         spans=measure_spans(np.array([0.0, 6.0, 12.0, 0.0]), np.array([24.0, 12.0, 7.0, 0.0])),
         option_keys=tuple(f"s{row}/=way" for row in range(4)),
     )
@@ -62,6 +64,11 @@ def make_case(fixed=False, bridges_eur=1e5):
         never = np.full(2, NEVER)
         terms = fix_options(terms, np.r_[-1, 0, never], np.r_[1, 1, never])
         terms = replace(terms, paid=np.array([False, True, False, False]))
+    if fixed == "partly paid":
+        before = np.zeros_like(fund)
+        before[0, 0] = 23_580.11
+        start = np.r_[0, terms.fixed_start[1:]]
+        terms = replace(terms, cost_eur=(fund - before).round(2), paid_eur=before, fixed_start=start)
     schedule = solve_schedule(problem, terms, gap=0.0, time_limit_s=5.0)
     largest = int(options.max()) + 1
     ways = [SimpleNamespace(quantities=())] * largest
@@ -98,7 +105,14 @@ def make_case(fixed=False, bridges_eur=1e5):
         title="=1+1",
         indexation=0.03,
         discount=0.02,
-        tables={"measures": measures, "economy": economy, "eu_money": eu, "upkeep": upkeep},
+        tables={
+            "measures": measures,
+            "economy": economy,
+            "eu_money": eu,
+            "upkeep": upkeep,
+            "stocks": pd.DataFrame(columns=["measure", "line"]),
+            "budget": pd.DataFrame([("a", True)], columns=["line", "planned"]),
+        },
     )
     plan = SimpleNamespace(name="base", study_hash="x", cost_eur=float(cost.sum()))
     duty = Liability("removal", "Removal", 1.0, 2.0, 3.0, "test", "G")
@@ -108,7 +122,7 @@ def make_case(fixed=False, bridges_eur=1e5):
     return BookInput(study, plan, siting, terms, schedule, found)
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["free", "fixed"])
+@pytest.fixture(scope="module", params=[False, True, "partly paid"], ids=["free", "fixed", "partly paid"])
 def case(request):
     given = make_case(request.param)
     return given, Book(build_workbook(given))

@@ -61,7 +61,10 @@ class Work:
 
 @dataclass(frozen=True)
 class SiteOption:
-    """One way to close one site; costs in EUR of the base year, `quantities` as (measure, units)."""
+    """One way to close one site; costs in EUR of the base year, `quantities` as (measure, units).
+
+    Measures held in stock (stocks.csv) stand in `quantities` but cost nothing here: a locked line buys them.
+    """
 
     site: str
     option: str
@@ -205,15 +208,24 @@ def list_options(study: Study, mesh: Mesh, sites: Sequence[Site]) -> tuple[SiteO
     1.25 km of open ground at 200,000 EUR/km and two roads at 30,000 EUR each: 310,000 EUR.
     """
     ways = read_ways(study)
+    stocked = list_stocked(study)
     options = []
     for site in sites:
         for way in ways:
             if way.sites not in ("any", site.kind) or not _fits_cover(mesh, site.edges, way):
                 continue
-            option = _price_option(mesh, site, way)
+            option = _price_option(mesh, site, way, stocked)
             if option is not None:
                 options.append(option)
     return tuple(options)
+
+
+def list_stocked(study: Study) -> frozenset[str]:
+    """Measures that a locked line buys as stock (stocks.csv): the planned lines do not pay them."""
+    budget = study.tables["budget"]
+    planned = set(budget["line"][budget["planned"].astype(bool)])
+    stocks = study.tables["stocks"]
+    return frozenset(stocks["measure"][~stocks["line"].isin(planned)])
 
 
 def _fits_cover(mesh: Mesh, edges: np.ndarray, way: Way) -> bool:
@@ -226,7 +238,7 @@ def _fits_cover(mesh: Mesh, edges: np.ndarray, way: Way) -> bool:
     return bool((weight * share).sum() >= 0.5 * weight.sum())
 
 
-def _price_option(mesh: Mesh, site: Site, way: Way) -> SiteOption | None:
+def _price_option(mesh: Mesh, site: Site, way: Way, stocked: frozenset[str]) -> SiteOption | None:
     work = measure_work(mesh, site.edges, way)
     amounts = (
         (way.open, round(float(work.open_km.sum()), 3)),
@@ -236,6 +248,7 @@ def _price_option(mesh: Mesh, site: Site, way: Way) -> SiteOption | None:
     used = [(measure, units) for measure, units in amounts if measure is not None and units > 0]
     if not used:
         return None
+    paid = [(measure, units) for measure, units in used if measure.key not in stocked]
     quantities: dict[str, float] = {}
     for measure, units in used:
         quantities[measure.key] = round(quantities.get(measure.key, 0.0) + units, 3)
@@ -248,9 +261,9 @@ def _price_option(mesh: Mesh, site: Site, way: Way) -> SiteOption | None:
         site=site.key,
         option=way.key,
         name=way.name,
-        cost_eur=float(round(sum(m.unit_cost_eur * units for m, units in used))),
-        cost_low_eur=float(round(sum(m.unit_cost_low_eur * units for m, units in used))),
-        cost_high_eur=float(round(sum(m.unit_cost_high_eur * units for m, units in used))),
+        cost_eur=float(round(sum(m.unit_cost_eur * units for m, units in paid))),
+        cost_low_eur=float(round(sum(m.unit_cost_low_eur * units for m, units in paid))),
+        cost_high_eur=float(round(sum(m.unit_cost_high_eur * units for m, units in paid))),
         land_take_m2=float(sum(m.land_take_m2 * units for m, units in used)),
         lead_months=max(m.lead_months for m, _ in used),
         removal_cost_eur=float(round(sum(m.removal_cost_eur * units for m, units in used))),

@@ -16,6 +16,7 @@ from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import read_mesh
 from abatis.model.plan import ApproachResult, ChosenOption, Plan, read_plan
 from abatis.model.study import Study, hash_study, read_study
+from abatis.model.watched import check_watch_result, hash_watched
 
 CLOSE = 1e-9
 
@@ -85,6 +86,7 @@ def make_plan(study: Study, siting: Siting, solution: Solution, name: str, seed:
         seed=seed,
         seconds=round(solution.seconds, 3),
         version=__version__,
+        watch_hash=hash_watched(study.folder),
     )
 
 
@@ -124,6 +126,10 @@ def verify_plan(plan_folder: Path) -> Verdict:
     reasons = []
     if plan.study_hash != hash_study(study):
         reasons.append("the study's tables have changed since the plan was made")
+    other_watch = check_watch_result(study.folder, plan.watch_hash)
+    if other_watch is not None:
+        # Its certificate was written for other delays; what it says of these means nothing.
+        return Verdict(plan_folder, (*reasons, other_watch), *count_parts(certificate))
     siting = site_study(study, read_mesh(study.folder))
     reasons += check_certificate(siting.problem, certificate)
     if not reasons:

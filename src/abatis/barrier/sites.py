@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from abatis.barrier.lines import Line, find_echelon_lines
+from abatis.barrier.observed import mark_observed
 from abatis.barrier.options import EARTH_RADIUS_KM, SiteOption, find_protected_works, list_options
+from abatis.barrier.stocked import limit_stocks
 from abatis.ground.avenues import find_avenues
 from abatis.ground.fronts import find_front_cells, find_objective_cell
 from abatis.ground.speeds import compute_edge_times
@@ -19,6 +21,7 @@ from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Problem, Rule
 from abatis.model.study import Study
+from abatis.model.watched import read_watched
 
 Progress = Callable[[str, float], None]
 TOWN_KINDS = ("city", "town", "village")
@@ -59,13 +62,18 @@ class Removal:
 
 @dataclass(frozen=True)
 class Siting:
-    """Lines, sites, their options, what was left out of the sites, and the problem for the solver."""
+    """Lines, sites, their options, what was left out of the sites, and the problem for the solver.
+
+    `seen_share` float64[S] is the share of each site that posts see; None where the study has no watch result
+    and every barrier counts as observed.
+    """
 
     lines: tuple[Line, ...]
     sites: tuple[Site, ...]
     options: tuple[SiteOption, ...]
     removed: tuple[Removal, ...]
     problem: Problem
+    seen_share: np.ndarray | None = None
 
 
 def site_study(study: Study, mesh: Mesh, progress: Progress | None = None) -> Siting:
@@ -76,9 +84,13 @@ def site_study(study: Study, mesh: Mesh, progress: Progress | None = None) -> Si
     study, mesh : the study and its mesh.
     progress : called with the stage in words and the share done.
 
+    In words: where the study has a watch result (STUDY/watch), barriers that no post sees count with a share
+    of their delay (`observed.mark_observed`); without one, all count in full.
+
     Raises
     ------
-    InputError, InfeasibleError : see `find_echelon_lines`, `list_options` and `build_problem`.
+    InputError, InfeasibleError : see `find_echelon_lines`, `list_options`, `build_problem` and
+        `read_watched`.
     """
     report = progress or (lambda _words, _share: None)
     report("drawing the echelon lines", 0.0)
@@ -90,8 +102,13 @@ def site_study(study: Study, mesh: Mesh, progress: Progress | None = None) -> Si
     options = list_options(study, mesh, sites)
     report("stating the problem", 0.9)
     problem = build_problem(study, mesh, sites, options)
+    watched = read_watched(study.folder, mesh)
+    seen_share = None
+    if watched is not None:
+        observed = mark_observed(problem, mesh, sites, watched.mark_cells())
+        problem, seen_share = observed.problem, observed.share
     report("stating the problem", 1.0)
-    return Siting(lines, sites, options, removed, problem)
+    return Siting(lines, sites, options, removed, problem, seen_share)
 
 
 def count_route_use(study: Study, mesh: Mesh) -> np.ndarray:
@@ -339,7 +356,7 @@ def build_problem(study: Study, mesh: Mesh, sites: Sequence[Site], options: Sequ
     Formula: weight_k = w_k / sum of w; groups are the distinct pairs of vehicle and season.
     In words: movement may use all ground of the mesh, allied and hostile too; only sites carry delays. An
     option delays the open mode of each of its edges with a gap, and the road mode of each with a road or
-    bridge it closes.
+    bridge it closes. Measures held in stock are limited by what their line buys, not charged to the plan.
 
     Raises
     ------
@@ -381,7 +398,7 @@ def build_problem(study: Study, mesh: Mesh, sites: Sequence[Site], options: Sequ
         option_edge=edge,
         option_open_h=open_h,
         option_road_h=road_h,
-        rules=tuple(rules),
+        rules=(*rules, *limit_stocks(study, options)),
         least_hours=least_hours,
         least_hours_names=least_names,
         objective=study.objective,

@@ -54,6 +54,9 @@ PROGRAMME_TABLES = (
     "depots",
     "risks",
     "risk_correlations",
+    "fixed_works",
+    "splits",
+    "split_options",
 )
 # Law and duties: what is bound, what lies in the ground. A plan's hours do not rest on them.
 CIVIL_TABLES = (
@@ -64,6 +67,7 @@ CIVIL_TABLES = (
     "hazard_activities",
     "hazard_releases",
 )
+STOCK_TABLES = ("stocks", "belts")
 MESH_TABLES = ("places", "approaches", "vehicles", "speeds", "soils", "crossings", "classes")
 SPEED_WORDS = {
     "base": ("open",),
@@ -218,9 +222,15 @@ def _read_study(folder: Path, complete: bool) -> Study:
 
 
 def hash_study(study: Study) -> str:
-    """Return the SHA-256 over study.toml, all tables, sources.csv and the sizes of the source files."""
+    """Return the SHA-256 over study.toml, all tables, sources.csv and the sizes of the source files.
+
+    Tables of the programme do not count, but for stocks and belts where an option uses a measure in stock.
+    """
     digest = hashlib.sha256((study.folder / "study.toml").read_bytes())
-    _add_files(digest, study, REQUIRED_TABLES + OPTIONAL_TABLES)
+    options = study.tables["options"]
+    used = {one for column in ("open_measure", "road_measure", "bridge_measure") for one in options[column]}
+    stocked = used & set(study.tables["stocks"]["measure"])
+    _add_files(digest, study, REQUIRED_TABLES + OPTIONAL_TABLES + (STOCK_TABLES if stocked else ()))
     return digest.hexdigest()
 
 

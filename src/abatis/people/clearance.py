@@ -82,7 +82,7 @@ class Duty:
     """Ground to be cleared: a find of past wars or a reserve belt, and what is known about it.
 
     `kind` find or belt; `points` are people who gain, blocked uses counted as people; `near` persons within
-    1 and 5 km, None without a mesh.
+    1 and 5 km, None without a mesh; `measure` closes a belt, empty for a find.
     """
 
     key: str
@@ -96,6 +96,7 @@ class Duty:
     points: float
     near: tuple[float, ...] | None
     tag: str
+    measure: str = ""
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,9 @@ def list_belts(
         near = _count_near(mesh, place)
         people = near[0] if near is not None else 0.0
         duties.append(
-            Duty(key, name, BELT, " ".join(study.home), area_m2, owner, people, (), people, near, tag)
+            Duty(
+                key, name, BELT, " ".join(study.home), area_m2, owner, people, (), people, near, tag, measure
+            )
         )
     return [one for one in duties if one.area_m2 > 0], left_out
 

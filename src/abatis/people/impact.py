@@ -128,11 +128,11 @@ def assess_impact(study: Study, mesh: Mesh, siting: Siting, plan: Plan) -> Impac
     for chosen in plan.options:
         site = sites[chosen.site]
         beside = find_cells_beside(mesh, site)
-        shares, protected = _mean_shares(mesh, site)
+        shares, protected = measure_shares(mesh, site)
         area_ha = float(options[chosen.site, chosen.option].land_take_m2) / M2_PER_HA
         land += area_ha * shares
         touched[beside] = True
-        people = float(mesh.population[beside][home[beside]].sum(dtype=np.float64))
+        people = count_people_beside(mesh, home, site)
         details.append(SiteImpact(site.key, people, area_ha, area_ha * protected))
     vehicle = choose_civil_vehicle(study)
     access, no_road, cities = _assess_access(study, mesh, vehicle, [sites[one.site] for one in plan.options])
@@ -166,7 +166,17 @@ def choose_civil_vehicle(study: Study) -> str:
     return max(by_vehicle, key=lambda vehicle: (by_vehicle[vehicle], vehicle))
 
 
-def _mean_shares(mesh: Mesh, site: Site) -> tuple[np.ndarray, float]:
+def count_people_beside(mesh: Mesh, home: np.ndarray, site: Site) -> float:
+    """Count the persons of home cells (bool[N]) on both sides of a site's edges."""
+    beside = find_cells_beside(mesh, site)
+    return float(mesh.population[beside][home[beside]].sum(dtype=np.float64))
+
+
+def measure_shares(mesh: Mesh, site: Site) -> tuple[np.ndarray, float]:
+    """Measure cover shares float64[C] and the protected share of the ground beside a site.
+
+    In words: the mean over the site's edges of the two cells of each, weighed by boundary length.
+    """
     edges = np.asarray(site.edges)
     weight = mesh.length_m[edges].astype(np.float64)
     weight = weight / weight.sum()

@@ -1,4 +1,7 @@
-"""Compiled kernels of the risk draws: times over years on compressed graphs and on the drawn mesh, money."""
+"""Compiled kernels of the risk draws: times over years on compressed graphs and on the drawn mesh, money.
+
+Those called from Python let other threads run meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def snap(hours: float) -> float:
     return np.rint(hours * UNITS_PER_H) / UNITS_PER_H
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def measure_years(
     start: np.ndarray,
     head: np.ndarray,
@@ -31,17 +34,18 @@ def measure_years(
     target: int,
     entry_start: np.ndarray,
     entry_pair: np.ndarray,
+    entry_growth: np.ndarray,
     rows: np.ndarray,
     pair_delay_h: np.ndarray,
     pair_year: np.ndarray,
-    pair_growth: np.ndarray,
+    growth: np.ndarray,
     hours: np.ndarray,
 ) -> None:
     """Write the arrival time of one approach for some draws and all years into `hours` [D, Y].
 
     `entry_start`, `entry_pair` list per candidate the works that delay it; `pair_delay_h` [D, P] their
-    drawn delays and `pair_year` [D, P] the first year row in which they hold; `pair_growth` [P, A] the share
-    of the delay by age in years. Only `rows` are measured.
+    drawn delays and `pair_year` [D, P] the first year row in which they hold; `entry_growth` the row of each
+    in `growth` [G, A], the share of the delay by age in years. Only `rows` are measured.
     """
     count = len(start) - 1
     distance = np.empty(count)
@@ -55,7 +59,7 @@ def measure_years(
         for year in range(hours.shape[1]):
             # Works only add time: a route that no new work touches stays the fastest.
             if year > 0 and not _meets_year(
-                route[:size], entry_start, entry_pair, pair_year[d], pair_growth, year
+                route[:size], entry_start, entry_pair, entry_growth, pair_year[d], growth, year
             ):
                 hours[d, year] = hours[d, year - 1]
                 continue
@@ -63,7 +67,8 @@ def measure_years(
                 total = 0.0
                 for entry in range(entry_start[one], entry_start[one + 1]):
                     pair = entry_pair[entry]
-                    total += _grow(pair_delay_h[d, pair], pair_growth[pair], year - pair_year[d, pair])
+                    share = growth[entry_growth[entry]]
+                    total += _grow(pair_delay_h[d, pair], share, year - pair_year[d, pair])
                 extra_h[one] = total
             hours[d, year] = find_guided(
                 start,
@@ -118,8 +123,9 @@ def _meets_year(
     route: np.ndarray,
     entry_start: np.ndarray,
     entry_pair: np.ndarray,
+    entry_growth: np.ndarray,
     pair_year: np.ndarray,
-    pair_growth: np.ndarray,
+    growth: np.ndarray,
     year: int,
 ) -> bool:
     """Say whether a work on one of these rows begins to hold, or grows, in this year."""
@@ -129,15 +135,14 @@ def _meets_year(
             if pair < 0:
                 continue
             age = year - pair_year[pair]
-            last = pair_growth.shape[1] - 1
-            if age == 0 or (
-                age > 0 and pair_growth[pair, min(age, last)] != pair_growth[pair, min(age - 1, last)]
-            ):
+            share = growth[entry_growth[entry]]
+            last = len(share) - 1
+            if age == 0 or (age > 0 and share[min(age, last)] != share[min(age - 1, last)]):
                 return True
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def meets_year(
     route: np.ndarray,
     entry_start: np.ndarray,
@@ -148,38 +153,53 @@ def meets_year(
     year: int,
 ) -> bool:
     """Say whether a work on one of these touched edges begins to hold, or grows, in this year."""
-    return _meets_year(route, entry_start, entry_open, pair_year, pair_growth, year) or _meets_year(
-        route, entry_start, entry_road, pair_year, pair_growth, year
-    )
+    return _meets_year(
+        route, entry_start, entry_open, entry_open, pair_year, pair_growth[0], year
+    ) or _meets_year(route, entry_start, entry_road, entry_road, pair_year, pair_growth[1], year)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def spread_money(
-    pair_option: np.ndarray,
-    pair_eur: np.ndarray,
     first_year: np.ndarray,
     last_year: np.ndarray,
+    late_years: np.ndarray,
+    paid_eur: np.ndarray,
+    share: np.ndarray,
+    extra_eur: np.ndarray,
     spend_eur: np.ndarray,
 ) -> None:
-    """Add the cost [D, P] of each work evenly over the year rows from its first to its drawn last [D, O].
+    """Add what the built options cost in each draw to `spend_eur` [D, F, Y + 1] (last: after the years).
 
-    `spend_eur` [D, Y + 1]; its last column takes what falls after the last year. Options that are never
-    built have first_year -1.
+    `first_year`, `last_year` [B] rows of the building years, 0 or later; `late_years` [D, B]; `paid_eur`
+    [B, F, H] planned payments; `extra_eur` [D, B, F] what the draw adds, paid by `share` [B, F, H].
+
+    In words: payments are stretched evenly over the building years and the late ones.
     """
-    horizon = spend_eur.shape[1] - 1
+    horizon = spend_eur.shape[2] - 1
     for d in range(spend_eur.shape[0]):
-        for pair in range(len(pair_option)):
-            option = pair_option[pair]
-            begin = first_year[option]
-            if begin < 0:
-                continue
-            end = max(begin, last_year[d, option])
-            part = pair_eur[d, pair] / (end - begin + 1)
-            for year in range(begin, end + 1):
-                spend_eur[d, min(year, horizon)] += part
+        for option in range(len(first_year)):
+            first = first_year[option]
+            span = last_year[option] - first + 1
+            whole = span + late_years[d, option]
+            for fund in range(spend_eur.shape[1]):
+                extra = extra_eur[d, option, fund]
+                for year in range(span):
+                    part = paid_eur[option, fund, first + year] + extra * share[option, fund, first + year]
+                    if part == 0.0:
+                        continue
+                    if whole == span:
+                        spend_eur[d, fund, min(first + year, horizon)] += part
+                        continue
+                    # The planned year covers year * whole / span to (year + 1) * whole / span.
+                    for other in range(year * whole // span, min(whole, (year + 1) * whole // span + 1)):
+                        begin = max(other * span, year * whole)
+                        end = min((other + 1) * span, (year + 1) * whole)
+                        if end > begin:
+                            piece = part * (end - begin) / whole
+                            spend_eur[d, fund, min(first + other, horizon)] += piece
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def compute_slowness(
     cover: np.ndarray,
     slope: np.ndarray,
@@ -221,7 +241,7 @@ def _time_open(
     return snap(distance_km[e] / 2 * both / HEXAGON_DETOUR + crossing_h[e])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def fill_slots(
     edge_a: np.ndarray,
     edge_b: np.ndarray,
@@ -244,7 +264,7 @@ def fill_slots(
             slot_h[place] = min(slot_h[place], road_h[r])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def delay_slots(
     touched: np.ndarray,
     edge_a: np.ndarray,
@@ -263,7 +283,10 @@ def delay_slots(
     year: int,
     slot_h: np.ndarray,
 ) -> None:
-    """Write the delayed times of the touched edges for one year; `pair_*` [P] are those of one draw."""
+    """Write the delayed times of the touched edges for one year; `pair_*` [P] are those of one draw.
+
+    `pair_growth` [2, P, A]: shares by age on open ground and on roads.
+    """
     for i in range(len(touched)):
         e = touched[i]
         open_h = _time_open(e, edge_a, edge_b, distance_km, crossing_h, slowness)
@@ -271,15 +294,15 @@ def delay_slots(
         for entry in range(entry_start[i], entry_start[i + 1]):
             pair = entry_open[entry]
             if pair >= 0:
-                open_h += _grow(pair_delay_h[pair], pair_growth[pair], year - pair_year[pair])
+                open_h += _grow(pair_delay_h[pair], pair_growth[0, pair], year - pair_year[pair])
             pair = entry_road[entry]
             if pair >= 0:
-                road_h += _grow(pair_delay_h[pair], pair_growth[pair], year - pair_year[pair])
+                road_h += _grow(pair_delay_h[pair], pair_growth[1, pair], year - pair_year[pair])
         slot_h[position[e, 0]] = min(open_h, road_h)
         slot_h[position[e, 1]] = min(open_h, road_h)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def search_marked(
     neighbor: np.ndarray,
     slot_h: np.ndarray,
@@ -354,7 +377,7 @@ def search_marked(
     return handled
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def list_touched(
     neighbor: np.ndarray,
     slot_h: np.ndarray,

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from abatis.barrier.options import list_stocked
 from abatis.barrier.sites import Siting
+from abatis.model.plan import Plan
 from abatis.model.study import Study
+from abatis.programme.clearing import Liability, list_liabilities
 from abatis.programme.schedule import Schedule
 from abatis.programme.terms import Terms
 
@@ -44,19 +47,6 @@ class TailYear:
 
 
 @dataclass(frozen=True)
-class Liability:
-    """A duty that outlives the programme, low, expected and high EUR in base-year prices."""
-
-    key: str
-    name: str
-    low_eur: float
-    amount_eur: float
-    high_eur: float
-    source: str
-    tag: str
-
-
-@dataclass(frozen=True)
 class Affordability:
     """What the programme asks of the country; `notes` say what could not be counted.
 
@@ -79,7 +69,9 @@ class Affordability:
         return (self.eu_certain_eur + self.eu_hoped_eur) / self.total_eur if self.total_eur else 0.0
 
 
-def weigh_affordability(study: Study, siting: Siting, terms: Terms, schedule: Schedule) -> Affordability:
+def weigh_affordability(
+    study: Study, siting: Siting, terms: Terms, schedule: Schedule, plan: Plan | None = None
+) -> Affordability:
     """Set a scheduled programme against the economy and against what comes after it.
 
     Parameters
@@ -87,11 +79,13 @@ def weigh_affordability(study: Study, siting: Siting, terms: Terms, schedule: Sc
     study : its tables economy, eu_money, upkeep, liabilities and measures.
     siting : the options of the study.
     terms, schedule : the programme.
+    plan : the plan; its reserve belts have to be cleared one day (`clearing.list_liabilities`).
 
     Formula: upkeep_y = sum over options finished before y of units x unit cost x yearly share; renewal_y =
     units x unit cost of measures whose age is a whole multiple of their life in y; share = spending of all
     lines / (GDP x defence share). Prices are those of the base year; nominal ones rise by the index.
-    In words: what was built has to be kept, replaced at the end of its life, and one day removed.
+    In words: what was built has to be kept, replaced at the end of its life, and one day removed. Measures in
+    stock are left out: their renewal stands with the stock.
     """
     notes: list[str] = []
     eu = study.tables["eu_money"]
@@ -104,7 +98,7 @@ def weigh_affordability(study: Study, siting: Siting, terms: Terms, schedule: Sc
         eu_hoped_eur=float(amount[~certain].sum()),
         grant_eur=float(amount[(eu["kind"] == "grant").to_numpy(bool)].sum()),
         tail=_count_tail(study, siting, terms, schedule, notes),
-        liabilities=_list_liabilities(study, siting, terms, schedule, notes),
+        liabilities=list_liabilities(study, siting, terms, schedule, plan, notes),
         notes=tuple(notes),
     )
 
@@ -140,10 +134,13 @@ def _count_tail(
     years = np.arange(first, last + study.tail_years + 1)
     upkeep, renewal = np.zeros((2, len(years)))
     unknown: dict[str, None] = {}
+    stocked = list_stocked(study)
     for row, finish in zip(terms.options.tolist(), schedule.finish_year.tolist(), strict=True):
         if finish < 0:
             continue
         for measure, units in siting.options[row].quantities:
+            if measure in stocked:
+                continue
             price = units * float(measures.loc[measure, "unit_cost_eur"])
             if measure not in share_of:
                 unknown[measure] = None
@@ -167,45 +164,3 @@ def _count_tail(
         )
         for year, kept, renewed, factor in zip(years, upkeep, renewal, index, strict=True)
     )
-
-
-def _list_liabilities(
-    study: Study, siting: Siting, terms: Terms, schedule: Schedule, notes: list[str]
-) -> tuple[Liability, ...]:
-    """Removal of what is built, and the duties of liabilities.csv."""
-    built = terms.options[schedule.finish_year >= 0]
-    removal = float(sum(siting.options[row].removal_cost_eur for row in built))
-    found = [
-        Liability(
-            "removal",
-            "Removal of what is built, civil use restored",
-            removal,
-            removal,
-            removal,
-            "sum over built options of units x removal_cost_eur (measures.csv)",
-            _worst_tag(study, siting, built),
-        )
-    ]
-    table = study.tables["liabilities"]
-    found += [
-        Liability(
-            str(row["liability"]),
-            str(row["name"]),
-            float(row["low_eur"]),
-            float(row["amount_eur"]),
-            float(row["high_eur"]),
-            str(row["source"]),
-            str(row["tag"]),
-        )
-        for _, row in table.iterrows()
-    ]
-    if table.empty:
-        notes.append("liabilities.csv is empty: clearance duties are not counted yet")
-    return tuple(found)
-
-
-def _worst_tag(study: Study, siting: Siting, built: np.ndarray) -> str:
-    """Weakest tag of the measures that are built."""
-    tags = dict(zip(study.tables["measures"]["measure"], study.tables["measures"]["tag"], strict=True))
-    used = {tags[measure] for row in built for measure, _ in siting.options[row].quantities}
-    return max(used, key=("F", "D", "F-", "G").index, default="")

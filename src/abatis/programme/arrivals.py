@@ -54,7 +54,8 @@ class GraphTimes:
     graphs: dict[tuple[int, int], ApproachGraph]
     entry_start: np.ndarray
     entry_pair: np.ndarray
-    pair_growth: np.ndarray
+    entry_growth: np.ndarray
+    growth: np.ndarray
 
     def measure(
         self,
@@ -71,8 +72,8 @@ class GraphTimes:
             for plan in range(plans):
                 kernel.measure_years(
                     graph.start, graph.head, graph.base_h, graph.candidate, graph.guide_h, graph.source,
-                    graph.target, self.entry_start, self.entry_pair, rows, pair_delay_h[plan],
-                    pair_year[plan], self.pair_growth, hours[plan, approach],
+                    graph.target, self.entry_start, self.entry_pair, self.entry_growth, rows,
+                    pair_delay_h[plan], pair_year[plan], self.growth, hours[plan, approach],
                 )  # fmt: skip
         return np.ascontiguousarray(hours.transpose(0, 2, 3, 1))
 
@@ -104,17 +105,21 @@ def prepare_graphs(
         pair_of[int(option), int(edge), 0] = int(opened)
         pair_of[int(option), int(edge), 1] = int(road)
     of_candidate = np.repeat(np.arange(len(network.candidate_edge)), np.diff(network.candidate_start))
+    mode = np.asarray(network.candidate_mode, np.int64)[of_candidate]
     pairs = [
-        pair_of[int(option), int(network.candidate_edge[c]), int(network.candidate_mode[c])]
-        for c, option in zip(of_candidate, network.candidate_option, strict=True)
+        pair_of[int(option), int(network.candidate_edge[c]), int(on_road)]
+        for c, option, on_road in zip(of_candidate, network.candidate_option, mode, strict=True)
     ]
+    entry_pair = np.array(pairs, np.int64)
+    count = works.pair_growth.shape[1]
     return GraphTimes(
         years,
         problem.approach_count,
         dict(zip(keys, network.graphs, strict=True)),
         np.asarray(network.candidate_start, np.int64),
-        np.array(pairs, np.int64),
-        works.pair_growth,
+        entry_pair,
+        entry_pair + count * mode,
+        works.pair_growth.reshape(2 * count, -1),
     )
 
 

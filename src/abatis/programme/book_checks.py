@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from abatis.barrier.options import list_stocked
 from abatis.barrier.sites import Siting
 from abatis.model.plan import Plan
 from abatis.model.study import Study
@@ -45,10 +46,16 @@ class BookInput:
 
     def list_measures(self, row: int) -> list[str]:
         """Measures of an option of the plan, the cheapest part first."""
+        return [measure for measure, _ in self.list_parts(row)]
+
+    def list_parts(self, row: int) -> list[tuple[str, float]]:
+        """Measures and units of an option, the cheapest part first, without what stands in stock."""
         table = self.study.tables["measures"]
         unit = dict(zip(table["measure"], table["unit_cost_eur"], strict=True))
+        stocked = list_stocked(self.study)
         parts = self.siting.options[self.terms.options[row]].quantities
-        return [measure for measure, _ in sorted(parts, key=lambda pair: unit[pair[0]] * pair[1])]
+        paid = [pair for pair in parts if pair[0] not in stocked]
+        return sorted(paid, key=lambda pair: unit[pair[0]] * pair[1])
 
     @property
     def fund_names(self) -> list[str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from abatis.barrier.options import Way, read_ways
+from abatis.barrier.options import SiteOption, Way, read_ways
 from abatis.barrier.sites import Siting
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, Problem
 from abatis.model.study import Study
-from abatis.programme.schedule import Schedule
+from abatis.programme.schedule import Schedule, pay_options
+from abatis.programme.spans import grow_effects
+from abatis.programme.terms import NEVER, Terms
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class Works:
     """The works of O options: P pairs (option, measure), and the edges that each option delays.
 
     `options` rows of the problem; `pair_option` rows into them; `pair_measure` rows into `measures`;
-    `pair_units` quantities; `pair_growth` [P, A] share
-    of the delay by age in years; `takes_land` bool[O]. Option o delays `edge[start[o]:start[o + 1]]`; there
+    `pair_units` quantities; `pair_growth` [2, P, A] share of the delay by age in years, on open ground and on
+    roads; `takes_land` bool[O]. Option o delays `edge[start[o]:start[o + 1]]`; there
     `edge_open` and `edge_road` name the pair that delays open ground and the road (-1 none).
     """
 
@@ -60,6 +62,8 @@ class DatedPlan:
     A barrier holds from its finish year on, that year counted. `total_budget_eur` is the money of all years,
     `budget_eur` float64[Y] that of each, empty when only the total counts. `watched` bool[n] says which
     options are observed; a barrier that nobody watches keeps the drawn `left_share` of its delay.
+    `paid_eur` float64[n, F, Y] are its planned payments by fund in base-year prices, empty when the likely
+    cost is paid evenly from start to finish; `fund_of` says which fund pays a measure, 0 where it is silent.
     """
 
     name: str
@@ -69,6 +73,8 @@ class DatedPlan:
     total_budget_eur: float
     budget_eur: np.ndarray
     watched: np.ndarray
+    paid_eur: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 0)))
+    fund_of: Mapping[str, int] = field(default_factory=dict)
 
 
 def list_measures(study: Study, siting: Siting) -> list[dict[str, str]]:
@@ -128,7 +134,7 @@ def collect_works(study: Study, mesh: Mesh, siting: Siting, options: Sequence[in
         pair_option=np.array([o for o, _, _ in pairs], np.int64),
         pair_measure=np.array([measures.index(key) for _, key, _ in pairs], np.int64),
         pair_units=np.array([units for _, _, units in pairs], np.float64),
-        pair_growth=_list_growth(study, [key for _, key, _ in pairs]),
+        pair_growth=_list_growth(study, [siting.options[row] for row in rows], [o for o, _, _ in pairs]),
         takes_land=np.array([any(land[key] > 0 for key in one) for one in used], bool),
         start=np.array(start, np.int64),
         edge=np.concatenate(none + edges).astype(np.int64),
@@ -137,18 +143,13 @@ def collect_works(study: Study, mesh: Mesh, siting: Siting, options: Sequence[in
     )
 
 
-def _list_growth(study: Study, measures: Sequence[str]) -> np.ndarray:
-    """Share of its delay that each work has by age, float64[P, A]; lines join the rows of effects.csv."""
-    table = study.tables["effects"]
-    ages = np.arange(1 + int(np.ceil(table["years_after"].max() if len(table) else 0)), dtype=float)
-    growth = np.ones((len(measures), len(ages)))
-    for measure in dict.fromkeys(table["measure"]):
-        rows = table[table["measure"] == measure].sort_values("years_after")
-        at, share = rows["years_after"].to_numpy(float), rows["share"].to_numpy(float)
-        if at[0] > 0:
-            at, share = np.append(0.0, at), np.append(0.0, share)
-        growth[[one == measure for one in measures]] = np.interp(ages, at, share)
-    return growth
+def _list_growth(study: Study, options: Sequence[SiteOption], pair_option: Sequence[int]) -> np.ndarray:
+    """Share of its delay that each work has by age, float64[2, P, A], by the rules of the schedule."""
+    faults: list[Fault] = []
+    growth = grow_effects(study, options, 1, faults)
+    if faults:
+        raise InputError(faults)
+    return np.ascontiguousarray(growth[np.asarray(pair_option, np.int64)].transpose(1, 0, 2))
 
 
 def restrict_problem(problem: Problem, works: Works, pair_delay_h: np.ndarray) -> Problem:
@@ -212,25 +213,29 @@ def date_plan(
     return DatedPlan(plan.name, options, start, finish, plan.budget_eur, yearly, seen)
 
 
-def date_schedule(name: str, options: np.ndarray, schedule: Schedule, budget_eur: np.ndarray) -> DatedPlan:
-    """Take the years of a schedule; options that it never starts are left out.
+def date_schedule(name: str, terms: Terms, schedule: Schedule) -> DatedPlan:
+    """Take years and payments of a schedule as they are; options that it never starts are left out.
 
     Parameters
     ----------
     name : name of the plan.
-    options : rows of the problem's options, in the order of the schedule.
-    schedule : from `schedule.solve_schedule`.
-    budget_eur : float64[Y], nominal money of each year for these options.
+    terms, schedule : what the schedule had to keep, and the schedule.
+
+    In words: its money is that of the funds that pay its options.
     """
     built = schedule.start_year >= 0
+    start = np.where(built, schedule.start_year - terms.years[0], NEVER)
+    budget_eur = terms.fund_eur[terms.cost_eur.sum(axis=0) > 0].sum(axis=0)
     return DatedPlan(
         name,
-        np.asarray(options, np.int64)[built],
+        terms.options[built],
         schedule.start_year[built],
         schedule.finish_year[built],
         float(budget_eur.sum()),
         budget_eur,
         np.ones(int(built.sum()), bool),
+        pay_options(terms, start)[built],
+        terms.funding.fund_of,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,13 @@ FAMILIES = ("cost", "delay", "slip_years", "failure", "speed", "soil")
 RISKS_FILE, CORRELATIONS_FILE = "tables/risks.csv", "tables/risk_correlations.csv"
 LEAST_EIGENVALUE = -1e-9
 EDGE = 2.0**-54
+_EMPTY = {
+    "bit_generator": "Philox",
+    "buffer": np.zeros(4, np.uint64),
+    "buffer_pos": 4,
+    "has_uint32": 0,
+    "uinteger": 0,
+}
 
 # Used where tables/risks.csv has no row: low, likely, high, source, tag.
 DEFAULT_RISKS: dict[str, tuple[float, float, float, str, str]] = {
@@ -293,9 +300,14 @@ def draw_uniforms(keys: Iterable[str], seed: int, first: int, count: int) -> np.
     """
     names = list(keys)
     out = np.empty((count, len(names)))
+    # One generator set to each key: making one per stream would cost more than its numbers.
+    stream = np.random.Philox(key=0)
     for column, name in enumerate(names):
         digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
-        stream = np.random.Philox(key=int.from_bytes(digest[:16], "little"), counter=first // 4)
+        key = np.frombuffer(digest[:16], "<u8").astype(np.uint64)
+        counter = np.array([first // 4, 0, 0, 0], np.uint64)
+        state: Any = _EMPTY | {"state": {"counter": counter, "key": key}}
+        stream.state = state
         raw = stream.random_raw(count + first % 4)[first % 4 :]
         out[:, column] = (raw >> np.uint64(11)) * 2.0**-53 + EDGE
     return out

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from abatis.barrier.options import list_stocked
 from abatis.barrier.sites import Siting
 from abatis.ground.exact_times import snap_times
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.study import Study
-from abatis.programme import _kernels as kernel
 from abatis.programme.arrivals import Arrivals, prepare_graphs
+from abatis.programme.bill import Bill, make_bill
 from abatis.programme.drawn_ground import prepare_ground
 from abatis.programme.drawn_works import DatedPlan, Works, collect_works
 from abatis.programme.draws import (
@@ -27,8 +27,10 @@ from abatis.programme.draws import (
     draw_uniforms,
     draw_values,
 )
+from abatis.programme.terms import NEVER
 
-BLOCK = 25
+BLOCK = 125
+BLOCKS_PER_WORKER = 4
 SPEED_FAMILIES = ("speed", "soil")
 Progress = Callable[[str, float], None]
 
@@ -50,8 +52,8 @@ class Draws:
 class RiskCase:
     """Everything that draws act on, laid out once: inputs, works, plans and the times machine.
 
-    `plan_first`, `plan_last` int[plans, O]: first and last building year row of each option, -1 where the
-    plan does not build it; `plan_watched` bool[plans, O]; `index` float64[Y], prices over
+    `plan_last` int[plans, O]: last building year row of each option, NEVER where the plan does not build it;
+    `plan_watched` bool[plans, O]; `bills` what each plan pays and when; `index` float64[Y], prices over
     base-year prices.
     """
 
@@ -59,9 +61,9 @@ class RiskCase:
     years: np.ndarray
     works: Works
     plans: tuple[DatedPlan, ...]
-    plan_first: np.ndarray
     plan_last: np.ndarray
     plan_watched: np.ndarray
+    bills: tuple[Bill, ...]
     arrivals: Arrivals
     approach_keys: tuple[str, ...]
     weight: np.ndarray
@@ -114,7 +116,7 @@ def prepare_case(
     faults += [
         Fault(f"plan '{one.name}' builds in {one.start_year.min()}, before {years[0]}", column="start_year")
         for one in plans
-        if years.size and len(one.start_year) and one.start_year.min() < years[0]
+        if years.size and not one.paid_eur.size and len(one.start_year) and one.start_year.min() < years[0]
     ]
     price_index = np.ones(len(years)) if index is None else np.asarray(index, np.float64)
     if price_index.shape != years.shape:
@@ -123,20 +125,22 @@ def prepare_case(
         raise InputError(faults)
     inputs = collect_inputs(study, with_speeds, shape)
     works = collect_works(study, mesh, siting, np.concatenate([one.options for one in plans]))
-    first = np.full((len(plans), len(works.options)), -1, np.int64)
-    last = first.copy()
-    watched = np.ones(first.shape, bool)
+    last = np.full((len(plans), len(works.options)), NEVER, np.int64)
+    watched = np.ones(last.shape, bool)
     for row, one in enumerate(plans):
         place = works.find_rows(one.options)
-        first[row, place] = one.start_year - years[0]
         last[row, place] = one.finish_year - years[0]
         watched[row, place] = one.watched
+    likely = {one.key: one.mode for one in inputs.quantities}
+    unit_eur = np.array([likely[f"cost:{key}"] for key in works.measures])
+    stocked = list_stocked(study)
+    bills = tuple(make_bill(works, one, years, unit_eur, stocked) for one in plans)
     seasons = tuple(word for word, _ in inputs.season_share)
     problem = siting.problem
     if with_speeds:
-        likely = np.array([one.mode for one in inputs.quantities])
+        usual = np.array([one.mode for one in inputs.quantities])
         arrivals: Arrivals = prepare_ground(
-            study, mesh, problem, works, inputs.keys, likely, seasons, len(years)
+            study, mesh, problem, works, inputs.keys, usual, seasons, len(years)
         )
     else:
         highest = {one.key: one.high for one in inputs.quantities}
@@ -148,9 +152,9 @@ def prepare_case(
         years,
         works,
         tuple(plans),
-        first,
         last,
         watched,
+        bills,
         arrivals,
         problem.approach_keys,
         problem.approach_weight,
@@ -199,25 +203,24 @@ def measure_draws(case: RiskCase, draws: Draws) -> Outcome:
     draws : D worlds.
 
     Formula: delay of a work = drawn delay x (drawn share left if it fails or is not watched, else 1); it
-    holds from the year finish + round(slip + land lateness) on; cost = units x drawn unit cost x price
-    level x price index of the year, spent evenly from the first building year to the last, late years
-    included.
-    In words: an option is as late as the latest of its measures; land lateness hits options that take land.
-    Each draw's arrival times are exact shortest times.
+    holds from the year finish + round(slip + land lateness) on; cost = planned payments + units x (drawn
+    unit cost x price level - likely unit cost), paid like these, all stretched over the late years and times
+    the price index of the year; each year's sum of a fund is rounded to the cent.
+    In words: an option is as late as the latest of its measures; land lateness hits options that take land;
+    what stood before the first year is not late. Each draw's arrival times are exact shortest times. Without
+    any spread the draw is the schedule. Measures in stock cost nothing here: a locked line buys them.
     """
     works, values = case.works, draws.values
     pair_delay = draw_delays(case.inputs, works, draws, case.plan_watched)
     late = _count_late_years(case, values)
-    last = np.where(case.plan_last[:, None, :] >= 0, case.plan_last[:, None, :] + late[None], len(case.years))
+    last = case.plan_last[:, None, :] + np.where(case.plan_last[:, None, :] < 0, 0, late[None])
     pair_year = np.ascontiguousarray(np.minimum(last, len(case.years))[:, :, works.pair_option])
     hours = case.arrivals.measure(values, draws.seasons, pair_delay, pair_year)
-    unit_eur = values[:, find_columns(case.inputs, works, "cost")][:, works.pair_measure]
-    pair_eur = unit_eur * works.pair_units * values[:, [case.inputs.keys.index("price_level")]]
-    spend = np.zeros((len(case.plans), len(values), len(case.years) + 1))
-    for plan in range(len(case.plans)):
-        kernel.spread_money(works.pair_option, pair_eur, case.plan_first[plan], last[plan], spend[plan])
-    spend *= np.append(case.index, case.index[-1])
-    return Outcome(hours, spend)
+    price = values[:, [case.inputs.keys.index("price_level")]]
+    unit_eur = values[:, find_columns(case.inputs, works, "cost")] * price
+    index = np.append(case.index, case.index[-1])
+    spend = [bill.spend(works, unit_eur, late, len(case.years), index) for bill in case.bills]
+    return Outcome(hours, np.array(spend))
 
 
 def find_columns(inputs: RiskInputs, works: Works, family: str) -> np.ndarray:
@@ -271,11 +274,12 @@ def run_draws(
     case : from `prepare_case`.
     seed : seed of the draws.
     count : number of draws.
-    workers : processes of this machine.
-    executor : runs the blocks instead, for example `Client.get_executor()` of a Dask cluster.
+    workers : threads of this process, whose compiled searches run side by side; or those of the executor.
+    executor : runs the blocks instead: processes, or a Dask cluster by `programme.cluster.ClusterExecutor`.
     progress : callback (stage, share done).
 
-    In words: draws are cut into blocks of 25; a block depends on the seed and its number alone.
+    In words: draws are cut into blocks; a block depends on the seed and its number alone, and a draw not
+    even on its block.
 
     Raises
     ------
@@ -284,15 +288,16 @@ def run_draws(
     check_draws(count)
     if workers < 1:
         raise InputError([Fault(f"is {workers}", column="workers", remedy="ask for at least 1 worker")])
-    blocks = [(first, min(BLOCK, count - first)) for first in range(0, count, BLOCK)]
+    size = min(BLOCK, -(-count // (BLOCKS_PER_WORKER * workers)))
+    blocks = [(first, min(size, count - first)) for first in range(0, count, size)]
     report = progress or (lambda _stage, _share: None)
     parts = []
     if executor is not None:
-        answers = _collect([executor.submit(_run_block, case, seed, *block) for block in blocks])
+        answers = _spread(executor, case, seed, blocks)
     elif workers == 1:
         answers = (_run_block(case, seed, *block) for block in blocks)
     else:
-        answers = _run_processes(case, seed, blocks, workers)
+        answers = _run_threads(case, seed, blocks, workers)
     for number, part in enumerate(answers, start=1):
         parts.append(part)
         report("draws", number / len(blocks))
@@ -306,26 +311,21 @@ def _run_block(case: RiskCase, seed: int, first: int, count: int) -> Outcome:
     return measure_draws(case, make_draws(case, seed, first, count))
 
 
-def _collect(futures: Sequence[Future[Outcome]]) -> Iterator[Outcome]:
-    for future in futures:
-        yield future.result()
+def _spread(
+    executor: Executor, case: RiskCase, seed: int, blocks: Sequence[tuple[int, int]]
+) -> Iterator[Outcome]:
+    """Yield the answers in order; what has not begun is given up when the caller stops."""
+    waiting: list[Future[Outcome]] = [executor.submit(_run_block, case, seed, *block) for block in blocks]
+    try:
+        for future in waiting:
+            yield future.result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
-_held: dict[str, RiskCase] = {}
-
-
-def _hold_case(case: RiskCase) -> None:
-    _held["case"] = case
-
-
-def _run_held(seed: int, first: int, count: int) -> Outcome:
-    return _run_block(_held["case"], seed, first, count)
-
-
-def _run_processes(
+def _run_threads(
     case: RiskCase, seed: int, blocks: Sequence[tuple[int, int]], workers: int
 ) -> Iterator[Outcome]:
-    """Run blocks in fresh processes; each receives the case once."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _hold_case, (case,)) as pool:
-        yield from _collect([pool.submit(_run_held, seed, *block) for block in blocks])
+    with ThreadPoolExecutor(workers) as pool:
+        yield from _spread(pool, case, seed, blocks)

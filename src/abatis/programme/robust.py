@@ -116,18 +116,13 @@ def _check(
         raise InputError(faults)
 
 
-class _RobustSearch:
-    """Lazy paths over scenarios: columns are options x, times z[s, k], values V[s], e, shortfalls y[s]."""
+class _Scenarios:
+    """A problem under several scenarios of delays, compressed once for all: its times and scores."""
 
     def __init__(
-        self,
-        problem: Problem,
-        opened: np.ndarray,
-        road: np.ndarray,
-        budget_eur: float,
-        settings: RobustSettings,
+        self, problem: Problem, opened: np.ndarray, road: np.ndarray, settings: RobustSettings
     ) -> None:
-        self.problem, self.settings, self.budget_eur = problem, settings, budget_eur
+        self.problem, self.settings = problem, settings
         self.scenarios, self.approaches = len(opened), problem.approach_count
         longest = _take_longest(problem, opened.max(axis=0), road.max(axis=0))
         self.network = build_network(longest)
@@ -137,12 +132,6 @@ class _RobustSearch:
             np.arange(len(self.network.candidate_edge)), np.diff(self.network.candidate_start)
         )
         self.delay_h = self._spread_delays(opened, road)
-        self.seen: set[tuple[int, int, tuple[int, ...], float]] = set()
-        self.best: tuple[float, np.ndarray] = (-np.inf, np.empty(0, np.int64))
-        self.bound_h = np.inf
-        self.rounds = 0
-        self.latest_h = self._measure(np.ones(problem.option_count), relaxed=True)
-        self._build_model()
 
     def _spread_delays(self, opened: np.ndarray, road: np.ndarray) -> np.ndarray:
         """Delay of each network entry in each scenario, float64[S, entries]."""
@@ -164,7 +153,7 @@ class _RobustSearch:
             self.owner, weight, minlength=len(self.network.candidate_edge)
         )
 
-    def _measure(self, choice: np.ndarray, relaxed: bool = False) -> np.ndarray:
+    def measure(self, choice: np.ndarray, relaxed: bool = False) -> np.ndarray:
         """Hours [S, K] under a choice; `relaxed` adds all options of a site, a bound for every plan."""
         hours = np.empty((self.scenarios, self.approaches))
         for s in range(self.scenarios):
@@ -178,13 +167,35 @@ class _RobustSearch:
             )
         return hours
 
-    def _score(self, hours: np.ndarray) -> tuple[float, float, float, np.ndarray]:
+    def score(self, hours: np.ndarray) -> tuple[float, float, float, np.ndarray]:
+        """Score, mean, worst share, and the value of each scenario."""
         value = (
             hours.min(axis=1) if self.problem.objective == "minimum" else hours @ self.problem.approach_weight
         )
         mean, worst = float(value.mean()), compute_worst_mean(value, self.settings.worst_share)
         weight = self.settings.worst_weight
         return (1 - weight) * mean + weight * worst, mean, worst, value
+
+
+class _RobustSearch(_Scenarios):
+    """Lazy paths over scenarios: columns are options x, times z[s, k], values V[s], e, shortfalls y[s]."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        opened: np.ndarray,
+        road: np.ndarray,
+        budget_eur: float,
+        settings: RobustSettings,
+    ) -> None:
+        super().__init__(problem, opened, road, settings)
+        self.budget_eur = budget_eur
+        self.seen: set[tuple[int, int, tuple[int, ...], float]] = set()
+        self.best: tuple[float, np.ndarray] = (-np.inf, np.empty(0, np.int64))
+        self.bound_h = np.inf
+        self.rounds = 0
+        self.latest_h = self.measure(np.ones(problem.option_count), relaxed=True)
+        self._build_model()
 
     def _build_model(self) -> None:
         problem, settings = self.problem, self.settings
@@ -282,9 +293,9 @@ class _RobustSearch:
             float(choice[rule.options] @ rule.coefficients) > rule.limit + ROUNDING for rule in problem.rules
         ):
             return
-        hours = self._measure(choice)
+        hours = self.measure(choice)
         late = (hours[:, k].min() < least - ROUNDING for k, least in problem.least_hours.items())
-        score = self._score(hours)[0]
+        score = self.score(hours)[0]
         if not any(late) and score > self.best[0]:
             self.best = (score, np.sort(chosen))
 
@@ -362,13 +373,41 @@ class _RobustSearch:
             raise InfeasibleError("No plan that keeps the budget and the rules was found.", ())
         choice = np.zeros(self.problem.option_count)
         choice[chosen] = 1.0
-        score, mean, worst, value = self._score(self._measure(choice))
+        score, mean, worst, value = self.score(self.measure(choice))
         bound = max(self.bound_h, score)
         gap = (bound - score) / abs(score) if score else 0.0
         cost = float(self.problem.option_cost_eur[chosen].sum())
         return RobustPlan(
             chosen, score, mean, worst, value, bound, gap, cost, len(self.seen), self.rounds, seconds
         )
+
+
+def score_plans(
+    problem: Problem,
+    scenario_open_h: np.ndarray,
+    scenario_road_h: np.ndarray,
+    plans: Sequence[np.ndarray],
+    worst_share: float = WORST_SHARE,
+) -> tuple[tuple[float, float], ...]:
+    """Score given plans over scenarios: mean, and mean of the worst share, hours of each plan.
+
+    Parameters
+    ----------
+    problem, scenario_open_h, scenario_road_h : see `solve_robust`.
+    plans : rows of options, int64[n] each.
+    worst_share : share of the scenarios that counts as the worst.
+
+    In words: exact arrival times; a plan is tried honestly on scenarios that it was not chosen on.
+    """
+    settings = RobustSettings(worst_share=worst_share)
+    scenarios = _Scenarios(problem, scenario_open_h, scenario_road_h, settings)
+    scores = []
+    for chosen in plans:
+        choice = np.zeros(problem.option_count)
+        choice[chosen] = 1.0
+        _, mean, worst, _ = scenarios.score(scenarios.measure(choice))
+        scores.append((mean, worst))
+    return tuple(scores)
 
 
 def make_scenarios(

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from abatis.barrier.crew import Crew, count_threads
 from abatis.model.errors import Fault, InputError
 from abatis.model.plan import Problem
 from abatis.programme.improving import Improver, place_serially
 from abatis.programme.limits import Limits, lay_out_fixed, make_limits
+from abatis.programme.nesting import nest_sets, order_starts
 from abatis.programme.terms import NEVER, Terms
 from abatis.programme.timeline import make_timeline
 from abatis.programme.yearly_bounds import YearBound, bound_year
@@ -19,9 +21,10 @@ from abatis.programme.yearly_bounds import YearBound, bound_year
 Progress = Callable[[str, float], None]
 SMALL_COLUMNS = 120
 FIRST_S = 2.0
-SET_SHARE = 0.15
+SET_SHARE = 0.1
+NEST_SHARE = 0.25
 WINDOW_S = 1.0
-WINDOW_SHARE = 0.35
+WINDOW_SHARE = 0.2
 YEAR_GAP_SHARE = 0.25
 EXACT = 1e-6
 
@@ -93,15 +96,33 @@ def solve_schedule(
     started = time.monotonic()
     deadline = started + time_limit_s
     report("network of the plan", 0.0)
+    with Crew(count_threads()) as crew:
+        return _solve(problem, terms, gap, started, deadline, seed, crew, report)
+
+
+def _solve(
+    problem: Problem,
+    terms: Terms,
+    gap: float,
+    started: float,
+    deadline: float,
+    seed: int,
+    crew: Crew,
+    report: Progress,
+) -> Schedule:
     timeline, limits = make_timeline(problem, terms), make_limits(terms)
     improver = Improver(timeline, limits, seed)
-    yearly = [bound_year(timeline, year, YEAR_GAP_SHARE * gap, seed) for year in range(terms.year_count)]
-    whole_h = np.inf
+    rows = range(terms.year_count)
+    yearly = [bound_year(timeline, year, YEAR_GAP_SHARE * gap, seed, crew=crew) for year in rows]
+    whole_h, time_limit_s = np.inf, deadline - started
     for place, one in enumerate(yearly):
         report("most that each year can hold", place / len(yearly))
         one.find_set(min(FIRST_S, SET_SHARE * time_limit_s / len(yearly)))
     _offer_first(improver, limits, terms, yearly)
-    if int(limits.possible.sum()) <= SMALL_COLUMNS:
+    if int(limits.possible.sum()) > SMALL_COLUMNS:
+        report("sets of options, each year inside the next", 0.0)
+        _offer_nested(improver, limits, yearly, seed, NEST_SHARE * time_limit_s, crew)
+    else:
         report("all years as one problem", 0.0)
         whole_h = improver.solve_whole(max(0.0, deadline - time.monotonic()))
     _Search(improver, yearly, terms, gap, deadline, report).run(whole_h)
@@ -116,6 +137,19 @@ def _offer_first(improver: Improver, limits: Limits, terms: Terms, yearly: list[
     for score in (weight.sum(axis=0), weight[: (len(yearly) + 1) // 2].sum(axis=0)):
         order = np.lexsort((cost, -score))
         improver.offer(place_serially(limits, order.tolist(), groups))
+    improver.shift_earlier()
+
+
+def _offer_nested(
+    improver: Improver, limits: Limits, yearly: list[YearBound], seed: int, seconds: float, crew: Crew
+) -> None:
+    """Schedules from nested sets; the middle one of the years that leave a choice is chosen first."""
+    terms = improver.timeline.terms
+    open_years = [one.year for one in yearly if not one.is_settled] or [0]
+    first = open_years[len(open_years) // 2]
+    sets = nest_sets(improver.timeline, yearly, first, seed, seconds, crew)
+    groups = [np.flatnonzero(lot.units > 0) for lot in terms.lots]
+    improver.offer(place_serially(limits, order_starts(terms, sets), groups))
     improver.shift_earlier()
 
 
@@ -180,12 +214,12 @@ class _Search:
             room = [self.terms.weight[one.year] * (one.bound_h - value_h[one.year]) for one in left]
             worst = left[int(np.argmax(room))]
             worst.prove(self.yearly, min(WINDOW_S, max(0.0, self.deadline - time.monotonic())))
-            self._order_bounds()
+            self._order_bounds(worst)
 
-    def _order_bounds(self) -> None:
-        """No year can hold more than a later one: works stay."""
-        for one, after in zip(self.yearly[-2::-1], self.yearly[:0:-1], strict=True):
-            one.bound_h = min(one.bound_h, after.bound_h)
+    def _order_bounds(self, proven: YearBound) -> None:
+        """Carry a new bound back: works stay, so no year holds more than a later one allows it."""
+        for one in self.yearly[: proven.year]:
+            one.bound_h = min(one.bound_h, proven.bound_h, proven.bound_earlier(one))
 
 
 def _sum_bounds(yearly: list[YearBound], terms: Terms) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from abatis.barrier.network import RouteFinder, build_network
+from abatis.barrier.observed import LEFT_WHEN_UNWATCHED
 from abatis.barrier.sites import Siting
 from abatis.barrier.solve import Solution, solve_problem
 from abatis.model.errors import Fault, InputError, nearest_word
@@ -26,9 +27,6 @@ from abatis.programme.risk import Outcome, RiskCase
 
 WATCH_EUR_PER_KM = 130_000.0
 """Integrated surveillance, about EUR 130,000 per km in 2021 (F: tricksfast.com copy of BNS)."""
-
-LEFT_WHEN_UNWATCHED = 0.3
-"""Share of its delay that an unobserved obstacle keeps (G: proposed planning default, 0.1 to 0.6)."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from abatis.barrier.options import SiteOption
+from abatis.barrier.options import SiteOption, list_stocked
 from abatis.barrier.sites import Siting
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.plan import Plan
 from abatis.model.study import Study
+from abatis.programme.fixed import FixedWork, read_fixed_works
 from abatis.programme.funding import Funding, read_funding
 from abatis.programme.spans import (
     Capacity,
@@ -30,25 +31,13 @@ NEVER = 1_000_000
 
 
 @dataclass(frozen=True)
-class FixedWork:
-    """An option of the plan that is built or contracted already: calendar years of its start and finish.
-
-    `paid` is true when its money is not taken from the years of the programme.
-    """
-
-    site: str
-    start_year: int
-    finish_year: int
-    paid: bool = False
-
-
-@dataclass(frozen=True)
 class Terms:
     """What the schedule has to keep: n options of a plan over Y years, F funds.
 
     `years` int64[Y]; `index` float64[Y], nominal over base-year prices; `weight` float64[Y], what an hour of
     each year counts; `options` int64[n], rows of the problem; `cost_eur` float64[n, F], base-year prices by
-    fund, to the cent; `growth` float64[n, 2, A], share of the delay on open ground and on roads by age;
+    fund, to the cent, without `paid_eur` float64[n, F], the part that was paid outside the programme;
+    `growth` float64[n, 2, A], share of the delay on open ground and on roads by age;
     `fixed_start`, `fixed_finish` int64[n], year rows (may be negative), NEVER when free; `paid` bool[n].
     """
 
@@ -70,6 +59,13 @@ class Terms:
     fixed_start: np.ndarray
     fixed_finish: np.ndarray
     paid: np.ndarray
+    paid_eur: np.ndarray
+
+    @property
+    def full_cost_eur(self) -> np.ndarray:
+        """Cost of every option by fund, what was paid outside the programme included, float64[n, F]."""
+        full: np.ndarray = np.round(self.cost_eur + self.paid_eur, 2)
+        return full
 
     @property
     def option_count(self) -> int:
@@ -105,7 +101,7 @@ def read_terms(
     study: Study,
     plan: Plan,
     siting: Siting,
-    fixed: Sequence[FixedWork] = (),
+    fixed: Sequence[FixedWork] | None = None,
     named_budget: str | None = None,
 ) -> Terms:
     """Read the terms of a plan's programme from a study.
@@ -115,7 +111,7 @@ def read_terms(
     study : its settings programme.* and the tables of the programme.
     plan : the options chosen.
     siting : sites and options of the study; the plan must name options of it.
-    fixed : options built or contracted already.
+    fixed : options built or contracted already; those of fixed_works.csv when left out.
     named_budget : a budget of budgets.csv; that of the settings when left out.
 
     Raises
@@ -132,12 +128,15 @@ def read_terms(
     rows = _find_options(plan, siting, faults)
     options = [siting.options[row] for row in rows]
     sites = {site.key: site for site in siting.sites if site.key in {one.site for one in options}}
-    measures = list(dict.fromkeys(measure for one in options for measure, _ in one.quantities))
+    paid_here = [drop_stock(one, list_stocked(study)) for one in options]
+    measures = list(dict.fromkeys(measure for one in paid_here for measure, _ in one.quantities))
     funding, wrong = read_funding(study, years, measures, named_budget or study.named_budget)
     faults += wrong
     fund_eur = np.array([funding.money_eur[list(lines)].sum() for lines in funding.funds])
     spans = time_options(study, options, int(years[-1]), faults)
-    start, finish, paid = _fix_works(options, years, fixed, faults)
+    works = read_fixed_works(study, options, faults) if fixed is None else tuple(fixed)
+    cost_eur = _split_costs(study, paid_here, funding)
+    start, finish, paid, paid_eur = _fix_works(options, years, works, cost_eur, faults)
     terms = Terms(
         years=years,
         base_year=study.base_year,
@@ -148,15 +147,16 @@ def read_terms(
         options=np.array(rows, np.int64),
         option_keys=tuple(f"{one.site}/{one.option}" for one in options),
         sites=tuple(one.site for one in options),
-        cost_eur=_split_costs(study, options, funding),
+        cost_eur=np.round(cost_eur - paid_eur, 2),
         spans=spans,
         growth=grow_effects(study, options, len(years), faults),
         capacities=read_capacities(study, options, sites, faults),
-        lots=read_lots(study, options, funding.fund_of, fund_eur, faults),
+        lots=read_lots(study, paid_here, funding.fund_of, fund_eur, faults),
         orders=read_orders(study, options, [site.key for site in siting.sites], faults),
         fixed_start=start,
         fixed_finish=finish,
         paid=paid,
+        paid_eur=paid_eur,
     )
     if faults:
         raise InputError(list(dict.fromkeys(faults)))
@@ -182,6 +182,11 @@ def _find_options(plan: Plan, siting: Siting, faults: list[Fault]) -> list[int]:
     return sorted(rows)
 
 
+def drop_stock(option: SiteOption, stocked: frozenset[str]) -> SiteOption:
+    """Return an option without the measures that stand in stock: a locked line orders and pays them."""
+    return replace(option, quantities=tuple(pair for pair in option.quantities if pair[0] not in stocked))
+
+
 def _split_costs(study: Study, options: Sequence[SiteOption], funding: Funding) -> np.ndarray:
     """Cost of every option by fund, to the cent; the dearest measure takes what rounding leaves."""
     table = study.tables["measures"]
@@ -189,6 +194,8 @@ def _split_costs(study: Study, options: Sequence[SiteOption], funding: Funding) 
     cost = np.zeros((len(options), max(1, len(funding.funds))))
     for row, one in enumerate(options):
         parts = [(round(unit[measure] * units, 2), measure) for measure, units in one.quantities]
+        if not parts:
+            continue
         parts.sort()
         for part_eur, measure in parts:
             cost[row, funding.fund_of.get(measure, 0)] += part_eur
@@ -198,12 +205,16 @@ def _split_costs(study: Study, options: Sequence[SiteOption], funding: Funding) 
 
 
 def _fix_works(
-    options: Sequence[SiteOption], years: np.ndarray, fixed: Sequence[FixedWork], faults: list[Fault]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Year rows of what is built or contracted already."""
+    options: Sequence[SiteOption],
+    years: np.ndarray,
+    fixed: Sequence[FixedWork],
+    cost_eur: np.ndarray,
+    faults: list[Fault],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Year rows of what is built or contracted already, whether it is paid, and EUR paid by fund."""
     number = {one.site: row for row, one in enumerate(options)}
     start, finish = np.full((2, len(options)), NEVER, np.int64)
-    paid = np.zeros(len(options), bool)
+    paid, paid_eur = np.zeros(len(options), bool), np.zeros_like(cost_eur)
     for work in fixed:
         row = number.get(work.site)
         if row is None:
@@ -219,7 +230,19 @@ def _fix_works(
         else:
             start[row], finish[row] = work.start_year - years[0], work.finish_year - years[0]
             paid[row] = work.paid
-    return start, finish, paid
+            if work.paid_eur > 0:
+                paid_eur[row] = _share_out(cost_eur[row], work.paid_eur)
+                # Its rest has to be found in the years that are left.
+                start[row] = max(0, start[row])
+    return start, finish, paid, paid_eur
+
+
+def _share_out(cost_eur: np.ndarray, amount_eur: float) -> np.ndarray:
+    """Divide an amount over funds like a cost, to the cent; the dearest takes what rounding leaves."""
+    parts: np.ndarray = np.round(cost_eur * (amount_eur / cost_eur.sum()), 2)
+    dearest = int(np.argmax(cost_eur))
+    parts[dearest] = np.round(parts[dearest] + amount_eur - parts.sum(), 2)
+    return parts
 
 
 def make_terms(
@@ -272,6 +295,7 @@ def make_terms(
         fixed_start=np.full(count, NEVER, np.int64),
         fixed_finish=np.full(count, NEVER, np.int64),
         paid=np.zeros(count, bool),
+        paid_eur=np.zeros((count, 1)),
     )
 
 

@@ -69,7 +69,7 @@ def build_workbook(given: BookInput) -> bytes:
     _write_settings(open_sheet(book, "Settings", (34, 22, 70)), given)
     _write_lines(open_sheet(book, "Lines", (20, 46, 12, 26, 18, 40, 6)), given)
     _write_measures(open_sheet(book, "Measures", (12, 44, 10, 16, 60, 6)), given)
-    _write_quantities(open_sheet(book, "Quantities", (30, 16, 12, 26, 12, 16, 18, 16, 18)), given)
+    _write_quantities(open_sheet(book, "Quantities", (30, 16, 12, 26, 12, 16, 18, 16, 18, 12, 18)), given)
     _write_works(open_sheet(book, "Works", (30, 16, 10, 10, 10, 10, 10, 8, 10)), given)
     _write_payments(open_sheet(book, "Payments", (30, 16, 26, 10, 18)), given)
     rows = _write_years(open_sheet(book, "Years", (46, 26, 12)), given)
@@ -156,9 +156,7 @@ def _list_parts(given: BookInput, row: int) -> list[tuple[str, int, float, float
     terms = given.terms
     table = given.study.tables["measures"]
     unit = dict(zip(table["measure"], table["unit_cost_eur"], strict=True))
-    parts = sorted(
-        given.siting.options[terms.options[row]].quantities, key=lambda pair: unit[pair[0]] * pair[1]
-    )
+    parts = given.list_parts(row)
     fund_of = [terms.funding.fund_of.get(measure, 0) for measure, _ in parts]
     listed = []
     for place, (measure, units) in enumerate(parts):
@@ -170,7 +168,7 @@ def _list_parts(given: BookInput, row: int) -> list[tuple[str, int, float, float
                 for (key, count), other in zip(parts, fund_of, strict=True)
                 if other == fund
             )
-            left = float(Decimal(repr(float(terms.cost_eur[row, fund]))) - shown)
+            left = float(Decimal(repr(float(terms.full_cost_eur[row, fund]))) - shown)
         listed.append((measure, fund, float(units), left))
     return listed
 
@@ -194,11 +192,15 @@ def _write_quantities(sheet: Sheet, given: BookInput) -> None:
             "rounding [EUR]",
             "cost [EUR]",
             "rounding is small",
+            "paid outside the programme [EUR]",
         )
     )
     for row, key in enumerate(given.terms.option_keys):
-        for measure, fund, units, left in _list_parts(given, row):
+        parts = _list_parts(given, row)
+        for place, (measure, fund, units, left) in enumerate(parts):
             at = sheet.row
+            is_last = all(one[1] != fund for one in parts[place + 1 :])
+            before = float(given.terms.paid_eur[row, fund]) if is_last else 0.0
             sheet.add(
                 key,
                 given.terms.sites[row],
@@ -210,6 +212,7 @@ def _write_quantities(sheet: Sheet, given: BookInput) -> None:
                 sheet.input(left, CENTS),
                 (f"=ROUND(G{at}+H{at},2)", CENTS),
                 (f'=IF(ABS(H{at})<=0.001*SUMIFS($F:$F,$A:$A,A{at})+0.51,"yes","no")', PLAIN),
+                sheet.input(before, CENTS),
             )
 
 
@@ -292,10 +295,15 @@ def _write_payments(sheet: Sheet, given: BookInput) -> None:
                 terms.sites[row],
                 name,
                 "yes" if terms.is_fixed[row] else "no",
-                (f"=SUMIFS(Quantities!$I:$I,Quantities!$A:$A,A{at},Quantities!$D:$D,C{at})", CENTS),
+                (f"=ROUND({_sum_parts('I', at)}-{_sum_parts('K', at)},2)", CENTS),
                 *cells,
                 (f"=SUM({first}{at}:{last}{at})", CENTS),
             )
+
+
+def _sum_parts(letter: str, at: int) -> str:
+    """Sum of a column of Quantities over the option and fund of row `at`."""
+    return f"SUMIFS(Quantities!${letter}:${letter},Quantities!$A:$A,A{at},Quantities!$D:$D,C{at})"
 
 
 def _pay_formula(given: BookInput, row: int, work: int, at: int, place: int) -> str:

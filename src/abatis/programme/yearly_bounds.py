@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from abatis.barrier.crew import Crew
 from abatis.model.plan import Rule
 from abatis.programme.layer_search import LayerSearch
 from abatis.programme.layers import Layer, join_layers
@@ -14,12 +15,15 @@ from abatis.programme.limits import lay_out_fixed
 from abatis.programme.terms import NEVER, Terms
 from abatis.programme.timeline import Timeline
 
+ROUNDING = 1e-9
+
 
 class YearBound:
     """The most that one year could hold: a proven bound, and the options that the best set found has.
 
-    `columns` are the options that may be finished by then; `wanted` bool[n] the best set found; `plain` says
-    that no work holds anyway, so that years with the same columns can share routes.
+    `columns` are the options that may be finished by then; `wanted` bool[n] the best set found; `layer` what
+    holds anyway and what the columns add; `room` the limit of every row of the search by its name, as written
+    and before it was cut at 0 and scaled (see `_Room`).
     """
 
     def __init__(
@@ -29,13 +33,16 @@ class YearBound:
         count: int,
         ends_h: tuple[float, float],
         search: LayerSearch | None,
+        layer: Layer,
+        room: _Room,
     ) -> None:
         self.year = year
         self.columns = columns
         self.wanted = np.zeros(count, bool)
         self.value_h, self.bound_h = ends_h
         self.search = search
-        self.plain = False
+        self.layer = layer
+        self.room = room
         self._known: dict[int, int] = {}
 
     @property
@@ -47,28 +54,67 @@ class YearBound:
         """Look for a good set of options for this year alone."""
         if self.search is not None:
             self.search.find_choice(time.monotonic() + seconds)
-            self._read_search()
+            self.read_search()
 
     def offer(self, built: np.ndarray) -> None:
         """Offer the options that a schedule has finished by then, bool[n]: the bound need not go below."""
         if self.search is not None:
             self.search.offer(built[self.columns])
-            self._read_search()
+            self.read_search()
 
     def prove(self, others: Sequence[YearBound], seconds: float) -> None:
         """Lower the bound for some seconds; routes found for other years are used."""
         if self.search is None or seconds <= 0:
             return
         for other in others:
-            alike = self.plain and other.plain and np.array_equal(other.columns, self.columns)
-            if alike and other is not self and other.search is not None:
+            if other is not self and other.search is not None and self._has_ground_of(other):
                 self._known[other.year] = self.search.share_routes(
                     other.search, self._known.get(other.year, 0)
                 )
         self.search.prove(time.monotonic() + seconds)
-        self._read_search()
+        self.read_search()
 
-    def _read_search(self) -> None:
+    def _has_ground_of(self, other: YearBound) -> bool:
+        """Say whether routes of another year name every delay that this year has on them.
+
+        In words: nothing holds anyway in either, the columns are the same, and what delays here delays there;
+        a route found where a growing effect is still nothing would miss its delay.
+        """
+        return (
+            not self.layer.base_h.any()
+            and not other.layer.base_h.any()
+            and np.array_equal(other.columns, self.columns)
+            and not ((self.layer.added > 0) & (other.layer.added <= 0)).any()
+        )
+
+    def bound_earlier(self, earlier: YearBound) -> float:
+        """Bound an earlier year by the tree of this one, hours; infinite where that says nothing.
+
+        Formula: max over leaves of the least, over the leaf and the nodes above it, of
+        bound - sum_r m_r (limit_r - limit_r of the earlier year), with m the multipliers that prove the node.
+        In words: effects never shrink, so what a set of options holds in an earlier year it holds at least in
+        this one; and a proof by multipliers stays one when there is less money and capacity: every euro less
+        takes its price off the bound.
+        """
+        if self.search is None or not self.search.tree.nodes or earlier.year > self.year:
+            return np.inf
+        tree = self.search.tree
+        less = np.array([self.room.find_less(name, earlier.room) for name in tree.static.names])
+        if (less < 0).any():
+            return np.inf
+        carried_h = np.full(len(tree.nodes), np.inf)
+        bound_h = -np.inf
+        for index, node in enumerate(tree.nodes):
+            price_h = float(node.static_multipliers @ less) if len(node.static_multipliers) else 0.0
+            carried_h[index] = min(carried_h[index], node.bound_h - price_h)
+            for child in node.children or ():
+                carried_h[child] = carried_h[index]
+            if node.children is None:
+                bound_h = max(bound_h, carried_h[index])
+        return float(bound_h + ROUNDING * abs(bound_h))
+
+    def read_search(self) -> None:
+        """Take over what the search has found."""
         if self.search is not None and self.search.incumbent.choice is not None:
             self.value_h = self.search.value_h
             self.bound_h = min(self.bound_h, self.search.bound_h)
@@ -76,7 +122,34 @@ class YearBound:
             self.wanted[self.columns[self.search.choice]] = True
 
 
-def bound_year(timeline: Timeline, year: int, gap: float, seed: int) -> YearBound:
+class _Room:
+    """Limits of money and capacity by name, before scaling, and the scale of each."""
+
+    def __init__(self) -> None:
+        self.limit: dict[str, float] = {}
+        self._scale: dict[str, float] = {}
+
+    def add(self, name: str, limit: float) -> float:
+        """Note a limit and return its scale."""
+        self.limit[name] = max(0.0, limit)
+        self._scale[name] = max(1.0, abs(limit))
+        return self._scale[name]
+
+    def find_less(self, name: str, other: _Room) -> float:
+        """How much less of a limit another has, in the scale of this; 0 for rows that are the same."""
+        if name not in self.limit or name not in other.limit:
+            return 0.0
+        return (self.limit[name] - other.limit[name]) / self._scale[name]
+
+
+def bound_year(
+    timeline: Timeline,
+    year: int,
+    gap: float,
+    seed: int,
+    between: tuple[np.ndarray, np.ndarray] | None = None,
+    crew: Crew | None = None,
+) -> YearBound:
     """Set up the bound of one year; `YearBound.prove` lowers it.
 
     Parameters
@@ -85,6 +158,8 @@ def bound_year(timeline: Timeline, year: int, gap: float, seed: int) -> YearBoun
     year : row of the year.
     gap : gap to prove for this year.
     seed : of the search.
+    between : sets of options bool[n]: only plans that hold all of the first and nothing outside the second.
+    crew : threads of the search.
 
     In words: what is finished by the end of a year was paid from the money up to then, in prices of the years
     up to then; it was built within the capacity up to then; and nothing precedes what must come first. Every
@@ -92,29 +167,37 @@ def bound_year(timeline: Timeline, year: int, gap: float, seed: int) -> YearBoun
     sum of the bounds.
     """
     terms = timeline.terms
+    count = terms.option_count
+    inner, outer = (np.zeros(count, bool), np.ones(count, bool)) if between is None else between
     first_age = year - (terms.spans.years - 1)
-    columns = np.flatnonzero((first_age >= 0) & ~terms.is_fixed)
-    fixed_finish = np.where(terms.is_fixed, terms.fixed_finish, NEVER)
-    base_h = timeline.sum_delays(fixed_finish, year)
-    added = terms.growth[columns, :, first_age[columns]]
-    layer = Layer(1.0, base_h, added)
-    money = np.array([limit_purchases(terms, fund, year) for fund in range(terms.cost_eur.shape[1])])
+    able = (first_age >= 0) & ~terms.is_fixed
+    held = able & inner
+    columns = np.flatnonzero(able & outer & ~inner)
+    finish = np.where(terms.is_fixed, terms.fixed_finish, NEVER)
+    finish[held] = terms.spans.years[held] - 1
+    base_h = timeline.sum_delays(finish, year)
+    layer = Layer(1.0, base_h, terms.growth[columns, :, first_age[columns]])
+    room = _Room()
     cost = terms.cost_eur[columns]
+    money = [
+        limit_purchases(terms, fund, year) - float(terms.cost_eur[held, fund].sum())
+        for fund in range(cost.shape[1])
+    ]
     single = len(money) == 1
-    rules = [] if single else [_cap(f"fund {f}", cost[:, f], float(money[f])) for f in range(len(money))]
-    rules += _limit_capacities(terms, columns, year) + _limit_orders(terms, columns, year)
+    rules = [] if single else [_cap(room, f"fund {f}", cost[:, f], money[f]) for f in range(len(money))]
+    rules += _limit_capacities(room, terms, columns, held, year)
+    rules += _limit_orders(terms, columns, held, year)
     problem, network = join_layers(timeline, [layer], columns, cost.sum(axis=1), rules)
     low = np.array([graph.before_h for graph in network.graphs])
     high = np.array([graph.slowest_h for graph in network.graphs])
     weigh = timeline.value_years(np.stack([low, high], axis=1))
-    count = terms.option_count
     if not len(columns):
-        return YearBound(year, columns, count, (float(weigh[0]), float(weigh[0])), None)
-    budget = max(0.0, float(money[0])) if single else None
-    search = LayerSearch(problem, network, [1.0], gap, seed, budget)
-    bound = YearBound(year, columns, count, (float(weigh[0]), float(weigh[1])), search)
-    bound.plain = not base_h.any()
-    return bound
+        return YearBound(year, columns, count, (float(weigh[0]), float(weigh[0])), None, layer, room)
+    budget = max(0.0, money[0]) if single else None
+    if single:
+        room.add("budget", max(0.0, money[0]))
+    search = LayerSearch(problem, network, [1.0], gap, seed, budget, crew)
+    return YearBound(year, columns, count, (float(weigh[0]), float(weigh[1])), search, layer, room)
 
 
 def limit_purchases(terms: Terms, fund: int, year: int) -> float:
@@ -139,29 +222,32 @@ def limit_purchases(terms: Terms, fund: int, year: int) -> float:
     return total
 
 
-def _cap(name: str, coefficients: np.ndarray, limit: float) -> Rule:
+def _cap(room: _Room, name: str, coefficients: np.ndarray, limit: float) -> Rule:
     """A rule over the columns, scaled by its limit."""
     used = np.flatnonzero(coefficients)
-    scale = max(1.0, abs(limit))
-    return Rule(name, name, used.astype(np.int32), coefficients[used] / scale, max(0.0, limit) / scale)
+    scale = room.add(name, limit)
+    return Rule(name, name, used.astype(np.int32), coefficients[used] / scale, room.limit[name] / scale)
 
 
-def _limit_capacities(terms: Terms, columns: np.ndarray, year: int) -> list[Rule]:
-    done = lay_out_fixed(terms)[:, : year + 1].sum(axis=1)
+def _limit_capacities(
+    room: _Room, terms: Terms, columns: np.ndarray, held: np.ndarray, year: int
+) -> list[Rule]:
+    done = lay_out_fixed(terms)[:, : year + 1].sum(axis=1) + held
     return [
-        _cap(one.name, one.units[columns], one.limit * (year + 1) - float(one.units @ done))
-        for one in terms.capacities
+        _cap(room, f"capacity {place}", one.units[columns], one.limit * (year + 1) - float(one.units @ done))
+        for place, one in enumerate(terms.capacities)
         if one.units[columns].any()
     ]
 
 
-def _limit_orders(terms: Terms, columns: np.ndarray, year: int) -> list[Rule]:
+def _limit_orders(terms: Terms, columns: np.ndarray, held: np.ndarray, year: int) -> list[Rule]:
     place = np.full(terms.option_count, -1)
     place[columns] = np.arange(len(columns))
     rules = []
     for order in terms.orders:
         weight = 1.0 / len(order.before)
-        met = weight * float((terms.fixed_finish[order.before] <= year).sum())
+        finished = (terms.fixed_finish[order.before] <= year) | held[order.before]
+        met = weight * float(finished.sum())
         before = place[order.before]
         before = before[before >= 0]
         for option in place[order.after]:

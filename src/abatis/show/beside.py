@@ -25,8 +25,13 @@ def keep_beside(folder: Path, plan_name: str, word: str, tables: Mapping[str, Ta
     tables : what the command shows.
     """
     place = folder / "plans" / plan_name
+    keep_rows(place, word, read_plan(place).study_hash, tables)
+
+
+def keep_rows(place: Path, word: str, state: str, tables: Mapping[str, Table]) -> None:
+    """Write tables as `WORD.json` into a folder, with the state of the study they were computed from."""
     kept = {
-        "study_hash": read_plan(place).study_hash,
+        "study_hash": state,
         "tables": {key: list(table.rows) for key, table in tables.items()},
         "notes": {key: table.note for key, table in tables.items() if table.note},
     }
@@ -44,14 +49,21 @@ def read_beside(place: Path, word: str, plan: Plan) -> tuple[Rows | None, str]:
     word : risk or stock.
     plan : the plan; results of another state of the study are not used.
     """
+    if not (place / f"{word}.json").is_file():
+        return None, f"not computed: abatis {word} STUDY --plan {plan.name} writes {word}.json"
+    return read_rows(place, word, plan.study_hash)
+
+
+def read_rows(place: Path, word: str, wanted: str) -> tuple[Rows | None, str]:
+    """Read what `keep_rows` wrote for a state of the study; None, and why, when it cannot be used."""
     path = place / f"{word}.json"
     if not path.is_file():
-        return None, f"not computed: abatis {word} STUDY --plan {plan.name} writes {word}.json"
+        return None, f"not computed: abatis {word} STUDY writes {word}.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         state, tables = kept["study_hash"], kept["tables"]
     except (OSError, ValueError, KeyError, TypeError):
         return None, f"{word}.json cannot be read: run abatis {word} again"
-    if state != plan.study_hash:
+    if state != wanted:
         return None, f"{word}.json is of another state of the study: run abatis {word} again"
     return tables, ""

@@ -63,8 +63,20 @@ def compute_clearance(
         plan = read_plan(folder / "plans" / plan_name)
         siting = site_study(study, mesh, progress)
     progress("clearance", 0.0)
-    liability, capacity, hazards = assess_liability(study, mesh, siting, plan, settings)
+    found = assess_clearance(study, mesh, siting, plan, settings)
     progress("clearance", 1.0)
+    return found
+
+
+def assess_clearance(
+    study: Study,
+    mesh: Mesh | None = None,
+    siting: Siting | None = None,
+    plan: Plan | None = None,
+    settings: ClearanceSettings | None = None,
+) -> Clearance:
+    """Count what must be cleared, with terms and notes; parameters and errors as in `assess_liability`."""
+    liability, capacity, hazards = assess_liability(study, mesh, siting, plan, settings)
     notes = [*liability.limits]
     if mesh is None:
         notes.append(

@@ -22,7 +22,7 @@ from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, read_plan
 from abatis.model.storage import write_text_whole
 from abatis.model.study import Study
-from abatis.people.impact import find_cells_beside
+from abatis.people.impact import count_people_beside
 from abatis.people.law import require_lawful
 from abatis.show.results import Progress, check_same_study, find_option_rows, label_sites
 from abatis.show.tables import Column, Table
@@ -302,8 +302,8 @@ def trace_study(folder: Path, settings: CurveSettings, progress: Progress) -> di
 
 def count_people(mesh: Mesh, study: Study, siting: Siting) -> np.ndarray:
     """Count the people beside each option's site, float64[O]: those of the home cells along its edges."""
-    persons = np.where(mesh.mask_countries(study.home), mesh.population, 0.0)
-    near = {site.key: float(persons[find_cells_beside(mesh, site)].sum()) for site in siting.sites}
+    home = mesh.mask_countries(study.home)
+    near = {site.key: count_people_beside(mesh, home, site) for site in siting.sites}
     return np.array([near[option.site] for option in siting.options])
 
 

@@ -22,6 +22,7 @@ from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.storage import write_whole
 from abatis.model.study import Study
+from abatis.people.law import check_programme_measures, require_lawful
 from abatis.show.export import FIXED_TIME
 from abatis.show.joint_map import write_joint_map
 from abatis.show.progress import ShowProgress
@@ -54,7 +55,8 @@ def join_paths(paths: Sequence[Path], depth_km: float | None, progress: Progress
 
     Raises
     ------
-    InputError : see `settle_borders` and `match_sides`; a depth other than an export's.
+    InputError : see `settle_borders` and `match_sides`; a depth other than an export's; a measure that would
+        be unlawful in its country (the rule is named).
     InfeasibleError : no line can be closed.
     """
     if len(paths) < 2:
@@ -69,6 +71,7 @@ def join_paths(paths: Sequence[Path], depth_km: float | None, progress: Progress
                 given[number] = read_export(path)
             else:
                 loaded[number] = load_study(path)
+                faults += check_programme_measures(loaded[number][0])
         except InputError as error:
             faults += error.faults
     faults += [
@@ -128,6 +131,7 @@ def export_country(paths: Sequence[Path], target: Path, depth_km: float | None, 
         raise InputError(faults)
     progress("national line", 0.0)
     study, mesh = load_study(path)
+    require_lawful(study)
     mesh, settled = settle_with_exports(study, mesh, [read_export(one) for one in others], fixed=False)
     ground, _ = close_alone(prepare_ground(study, mesh, depth_km))
     progress("line ends and their costs", 0.2)

@@ -15,11 +15,15 @@ from abatis.model.errors import Fault, InputError
 from abatis.model.plan import Plan, read_plan
 from abatis.model.storage import write_text_whole
 from abatis.model.study import Study
+from abatis.people.law import require_lawful
 from abatis.programme.afford import Affordability, weigh_affordability
+from abatis.programme.clearing import sum_by_measure
+from abatis.programme.fixed import FixedWork
 from abatis.programme.funding import list_readings
-from abatis.programme.schedule import Schedule, solve_schedule
-from abatis.programme.terms import FixedWork, Terms, read_terms
-from abatis.show.beside import read_beside
+from abatis.programme.kept import Asked, find_schedule, mark_draws
+from abatis.programme.schedule import Schedule
+from abatis.programme.terms import Terms, read_terms
+from abatis.show.beside import Rows, read_beside
 from abatis.show.results import check_same_study
 from abatis.show.tables import Column, Table, clean_json
 from abatis.show.workflow import load_study
@@ -51,39 +55,44 @@ class ProgrammeSettings:
 
 
 def make_programme(
-    folder: Path, settings: ProgrammeSettings, progress: Progress, fixed: tuple[FixedWork, ...] = ()
+    folder: Path, settings: ProgrammeSettings, progress: Progress, fixed: tuple[FixedWork, ...] | None = None
 ) -> Programme:
     """Lay a plan of a study out over the years and write programme.json beside it.
+
+    In words: a schedule kept beside the plan (schedule.json) is shown again while nothing it rests on has
+    changed; abatis risk draws the same one.
 
     Parameters
     ----------
     folder : study folder with a mesh and the plan.
     settings : plan, named budget, gap as a share, seconds.
     progress : called with the stage in words and the share done.
-    fixed : works that are built or contracted already.
+    fixed : works that are built or contracted already; those of fixed_works.csv when left out.
 
     Raises
     ------
-    InputError : the plan is missing or of another state of the study; all faults of the programme's tables.
+    InputError : the plan is missing or of another state of the study; a measure would be unlawful in a year
+        of the programme (the rule is named); all faults of the programme's tables.
     InfeasibleError : works built or contracted already break money or capacity.
     """
     _check_settings(settings)
     study, mesh = load_study(folder)
+    require_lawful(study)
     place = study.folder / "plans" / settings.plan
     plan = read_plan(place)
     check_same_study(study, plan)
     siting = site_study(study, mesh, progress)
     terms = read_terms(study, plan, siting, fixed, settings.named_budget)
-    schedule = solve_schedule(
-        siting.problem,
-        terms,
+    asked = Asked(
+        settings.named_budget,
         study.gap if settings.gap is None else settings.gap,
         study.time_limit_s if settings.time_limit_s is None else settings.time_limit_s,
         study.seed,
-        progress,
+        fixed,
     )
+    schedule = find_schedule(place, plan, siting.problem, terms, asked, progress=progress)
     found = Programme(
-        study, plan, siting, terms, schedule, weigh_affordability(study, siting, terms, schedule)
+        study, plan, siting, terms, schedule, weigh_affordability(study, siting, terms, schedule, plan)
     )
     text = json.dumps(clean_json(describe_programme(found)), indent=1, ensure_ascii=False) + "\n"
     write_text_whole(place / "programme.json", text)
@@ -145,11 +154,22 @@ def describe_programme(programme: Programme) -> dict[str, Any]:
     }
 
 
-def read_bands(programme: Programme) -> list[dict[str, Any]]:
-    """Bands by year that `abatis risk` left beside the plan; empty when missing or of another state."""
+def read_risk(programme: Programme) -> tuple[Rows | None, str]:
+    """Tables of `abatis risk` beside the plan; None, and why, when missing or of another schedule."""
     place = programme.study.folder / "plans" / programme.plan.name
-    rows = (read_beside(place, "risk", programme.plan)[0] or {}).get(f"years_{programme.plan.name}", [])
-    return rows if [one["year"] for one in rows] == programme.schedule.years.tolist() else []
+    rows, missing = read_beside(place, "risk", programme.plan)
+    if rows is None:
+        return None, missing
+    mark = mark_draws(programme.study, programme.schedule)
+    of_plan = {one["plan"]: one.get("mark") for one in rows.get("plans", [])}
+    if of_plan.get(programme.plan.name) != mark:
+        return None, "risk.json follows another schedule or other risks: run abatis risk again"
+    return rows, ""
+
+
+def read_bands(programme: Programme) -> list[dict[str, Any]]:
+    """Bands by year that `abatis risk` drew for this very schedule; empty when there are none."""
+    return (read_risk(programme)[0] or {}).get(f"years_{programme.plan.name}", [])
 
 
 def _take_band(band: dict[str, Any] | None, part: str) -> dict[str, float] | None:
@@ -167,7 +187,7 @@ def _add_up(programme: Programme) -> dict[str, Any]:
         ),
         "total_eur": round(float(schedule.nominal_eur.sum()), 2),
         "plan_cost_eur": programme.plan.cost_eur,
-        "built_cost_eur": round(float(terms.cost_eur[built].sum()), 2),
+        "built_cost_eur": round(float(terms.full_cost_eur[built].sum()), 2),
         "options": len(built),
         "built": int(built.sum()),
     }
@@ -181,7 +201,8 @@ def _list_starts(programme: Programme) -> list[dict[str, Any]]:
             "option": terms.option_keys[row].partition("/")[2],
             "start_year": int(start) if start >= 0 else None,
             "finish_year": int(finish) if finish >= 0 else None,
-            "cost_eur": round(float(terms.cost_eur[row].sum()), 2),
+            "cost_eur": round(float(terms.full_cost_eur[row].sum()), 2),
+            "is_fixed": bool(terms.is_fixed[row]),
         }
         for row, (start, finish) in enumerate(zip(schedule.start_year, schedule.finish_year, strict=True))
     ]
@@ -225,7 +246,7 @@ def tabulate_programme(programme: Programme) -> dict[str, Table]:
         "answer": _tabulate_answer(programme),
         "budgets": _tabulate_readings(programme.study, schedule.lines),
         "economy": _tabulate_economy(programme.affordability),
-        "after": _tabulate_after(programme.affordability),
+        "after": _tabulate_after(programme),
     }
 
 
@@ -297,7 +318,10 @@ def _tabulate_economy(found: Affordability) -> Table:
     return Table("Against defence budget and GDP", columns, rows, "; ".join(found.notes))
 
 
-def _tabulate_after(found: Affordability) -> Table:
+def _tabulate_after(programme: Programme) -> Table:
+    found = programme.affordability
+    measures = programme.study.tables["measures"]
+    names = dict(zip(measures["measure"], measures["name"], strict=True))
     tail = [one for one in found.tail if not one.in_programme]
     rows = [
         {"what": "EU money, certain [EUR]", "shown": f"{found.eu_certain_eur:,.0f}"},
@@ -325,7 +349,7 @@ def _tabulate_after(found: Affordability) -> Table:
             + (f" ({one.low_eur:,.0f} to {one.high_eur:,.0f})" if one.high_eur > one.low_eur else "")
             + f" {one.tag}",
         }
-        for one in found.liabilities
+        for one in sum_by_measure(found.liabilities, names)
     ]
     columns = (Column("what", "what"), Column("shown", "value", "s"))
     return Table("EU money, and what comes after", columns, tuple(rows))

@@ -16,6 +16,7 @@ from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, Problem
 from abatis.model.study import Study, hash_study
+from abatis.model.watched import check_watch_result
 from abatis.people.impact import Impact, assess_impact
 from abatis.show.avenues import AvenueFindings, AvenueSettings, compute_findings
 
@@ -128,6 +129,21 @@ def compute_results(
 
 def check_same_study(study: Study, plan: Plan) -> None:
     """Refuse a plan that was made from another state of the study.
+
+    Raises
+    ------
+    InputError : when the hashes differ, or when posts see other cells than when the plan was made.
+    """
+    check_same_tables(study, plan)
+    other_watch = check_watch_result(study.folder, plan.watch_hash)
+    if other_watch is not None:
+        remedy = f"solve again with: abatis solve {study.folder} --name {plan.name}"
+        fault = Fault(other_watch, f"plans/{plan.name}/plan.json", column="watch_hash", remedy=remedy)
+        raise InputError([fault])
+
+
+def check_same_tables(study: Study, plan: Plan) -> None:
+    """Refuse a plan that was made from other tables or settings, whatever posts see.
 
     Raises
     ------

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abatis.barrier.sites import Siting, site_study
+from abatis.ground.tiling.cluster import Cluster
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.plan import read_plan
 from abatis.model.study import Study
+from abatis.people.law import require_lawful
+from abatis.programme.cluster import ClusterExecutor
 from abatis.programme.drawn_works import DatedPlan, date_schedule
 from abatis.programme.draws import SHAPES, Shape, check_draws
+from abatis.programme.kept import Asked, find_schedule, mark_draws, read_schedule
 from abatis.programme.outlook import (
     UPLIFT_SHARES,
     PlanOutlook,
@@ -19,22 +23,31 @@ from abatis.programme.outlook import (
     describe_outcome,
     read_reference_class,
 )
-from abatis.programme.risk import Progress, RiskCase, prepare_case, run_draws
-from abatis.programme.schedule import solve_schedule
+from abatis.programme.risk import Outcome, Progress, RiskCase, prepare_case, run_draws
 from abatis.programme.sensitivity import OUTPUTS, InputShare, rank_inputs, tell_first
 from abatis.programme.split import Difference, compare_outcomes, tell_difference
 from abatis.programme.terms import Terms, read_terms
+from abatis.show.results import check_same_study
 from abatis.show.tables import Column, Table
 from abatis.show.workflow import load_study
 
-SCHEDULE_S = 20.0
+
+@dataclass(frozen=True)
+class _LaidOut:
+    """A plan with its years, its terms, the mark of what its draws rest on, and notes."""
+
+    plan: DatedPlan
+    terms: Terms
+    mark: str
+    notes: list[str]
 
 
 @dataclass(frozen=True)
 class RiskSettings:
-    """How risk is drawn: plans (the first leads), draws, processes, whether speeds are drawn, shape.
+    """How risk is drawn: plans (the first leads), draws, workers, whether speeds are drawn, shape.
 
-    `base_draws` of the sensitivity, 0 for none; `seed` that of the study when None.
+    `base_draws` of the sensitivity, 0 for none; `seed` that of the study when None; `cluster` true for Dask,
+    `scheduler` the address of a running one, empty for a local cluster.
     """
 
     plans: tuple[str, ...]
@@ -44,6 +57,8 @@ class RiskSettings:
     shape: str
     base_draws: int
     seed: int | None
+    cluster: bool = False
+    scheduler: str = ""
 
 
 def tabulate_risk(folder: Path, settings: RiskSettings, progress: Progress) -> dict[str, Table]:
@@ -55,31 +70,29 @@ def tabulate_risk(folder: Path, settings: RiskSettings, progress: Progress) -> d
     settings : what to draw.
     progress : callback (stage, share done).
 
-    In words: each plan is laid out over the years by its schedule first (at most 20 s each); then all live
-    through the same draws.
+    In words: each plan follows the schedule that `abatis programme` shows (schedule.json beside it, solved
+    first when missing); draws slip and re-cost it, the same draws for every plan.
 
     Raises
     ------
-    InputError : no draws or workers, an unknown shape, plans that are missing or stand twice, and all faults
-        of the study's tables.
+    InputError : no draws or workers, an unknown shape, plans that are missing or stand twice, a measure that
+        would be unlawful (the rule is named), and all faults of the study's tables.
     """
     _check_settings(settings)
     study, mesh = load_study(folder)
+    require_lawful(study)
     siting = site_study(study, mesh, progress)
-    dated, notes, terms = [], [], None
-    for name in settings.plans:
-        one, terms, note = _lay_out(study, siting, folder, name, progress)
-        dated.append(one)
-        notes += note
-    if terms is None:
-        raise InputError([Fault("no plan is named", column="--plan")])
+    laid_out = [_lay_out(study, siting, name, progress) for name in settings.plans]
+    dated, notes = [one.plan for one in laid_out], [note for one in laid_out for note in one.notes]
+    terms = laid_out[0].terms
     progress("compressing the ground", 0.0)
     shape: Shape = "triangular" if settings.shape == "triangular" else "pert"
     case = prepare_case(study, mesh, siting, dated, terms.years, settings.with_speeds, shape, terms.index)
     seed = study.seed if settings.seed is None else settings.seed
-    outcome = run_draws(case, seed, settings.draws, settings.workers, progress=progress)
+    outcome = _run(case, seed, settings, progress)
     outlooks = describe_outcome(case, outcome)
-    tables = {"plans": _table_plans(outlooks), "uplift": _table_uplift(study, siting, dated)}
+    marks = [one.mark for one in laid_out]
+    tables = {"plans": _table_plans(outlooks, marks), "uplift": _table_uplift(study, siting, dated)}
     tables |= {f"years_{one.plan}": _table_years(one) for one in outlooks}
     if len(dated) > 1:
         differences = compare_outcomes(case, outcome)
@@ -107,27 +120,39 @@ def _check_settings(settings: RiskSettings) -> None:
         faults.append(Fault(f"'{settings.shape}' is no shape", column="--shape", remedy=known or "pert"))
     if settings.workers < 1:
         faults.append(Fault(f"is {settings.workers}", column="--workers", remedy="ask for at least 1"))
+    if settings.scheduler and not settings.cluster:
+        faults.append(Fault("needs --cluster", column="--scheduler", remedy="add --cluster"))
+    if not settings.plans:
+        faults.append(Fault("no plan is named", column="--plan"))
     if settings.base_draws == 1 or settings.base_draws < 0:
         faults.append(Fault(f"is {settings.base_draws}", column="--sensitivity", remedy="ask for 2 or more"))
     if faults:
         raise InputError(faults)
 
 
-def _lay_out(
-    study: Study, siting: Siting, folder: Path, name: str, progress: Progress
-) -> tuple[DatedPlan, Terms, list[str]]:
-    plan = read_plan(folder / "plans" / name)
-    terms = read_terms(study, plan, siting)
-    schedule = solve_schedule(
-        siting.problem, terms, time_limit_s=SCHEDULE_S, seed=study.seed, progress=progress
-    )
-    used = terms.cost_eur.sum(axis=0) > 0
+def _lay_out(study: Study, siting: Siting, name: str, progress: Progress) -> _LaidOut:
+    """The plan with the schedule kept beside it; where none is kept, one is solved and kept."""
+    place = study.folder / "plans" / name
+    plan = read_plan(place)
+    check_same_study(study, plan)
+    kept = read_schedule(place)
+    asked = Asked(None, study.gap, study.time_limit_s, study.seed) if kept is None else kept.asked
+    terms = read_terms(study, plan, siting, asked.fixed, asked.named_budget)
+    schedule = find_schedule(place, plan, siting.problem, terms, asked, True, progress)
     left_out = int((schedule.start_year < 0).sum())
     notes = [f"{name}: {left_out} options never start in its schedule"] if left_out else []
-    return date_schedule(name, terms.options, schedule, terms.fund_eur[used].sum(axis=0)), terms, notes
+    return _LaidOut(date_schedule(name, terms, schedule), terms, mark_draws(study, schedule), notes)
 
 
-def _table_plans(outlooks: Sequence[PlanOutlook]) -> Table:
+def _run(case: RiskCase, seed: int, settings: RiskSettings, progress: Progress) -> Outcome:
+    if not settings.cluster:
+        return run_draws(case, seed, settings.draws, settings.workers, progress=progress)
+    with Cluster(settings.scheduler, settings.workers) as cluster:
+        executor = ClusterExecutor(cluster.client)
+        return run_draws(case, seed, settings.draws, settings.workers, executor, progress)
+
+
+def _table_plans(outlooks: Sequence[PlanOutlook], marks: Sequence[str]) -> Table:
     columns = (
         Column("plan", "plan"),
         Column("cost_p10_eur", "cost P10 [EUR]", ",.0f"),
@@ -150,8 +175,9 @@ def _table_plans(outlooks: Sequence[PlanOutlook]) -> Table:
             "mean_h": one.mean_h,
             "worst_tenth_h": one.worst_tenth_h,
             "late_p50_eur": one.late_eur.p50,
+            "mark": mark,
         }
-        for one in outlooks
+        for one, mark in zip(outlooks, marks, strict=True)
     )
     return Table(f"Risk, {outlooks[0].draws} draws (nominal euros)", columns, rows)
 

@@ -12,6 +12,7 @@ from abatis.barrier.sites import site_study
 from abatis.model.errors import Fault, InputError
 from abatis.model.plan import read_plan
 from abatis.model.study import Study
+from abatis.people.law import require_lawful
 from abatis.programme.belts import PLACE as BELTS
 from abatis.programme.belts import Belt, read_belts
 from abatis.programme.depots import (
@@ -59,11 +60,13 @@ def compute_stock(
 
     Raises
     ------
-    InputError : all faults of belts, stocks, places and roads at once.
+    InputError : a measure that would be unlawful in a year of the programme (the rule is named); all faults
+        of belts, stocks, places and roads at once.
     """
     if variant not in VARIANTS:
         raise InputError([Fault(f"is '{variant}'", column="--variant", remedy="write covering or median")])
     study, mesh = load_study(folder)
+    require_lawful(study)
     plan = read_plan(folder / "plans" / plan_name)
     siting = site_study(study, mesh, progress)
     faults: list[Fault] = []

@@ -33,7 +33,8 @@ def _fill(name: str, color: str, alpha: int = 190) -> str:
     return _symbol("fill", name, "SimpleFill", values)
 
 
-def _line(name: str, color: str, width_mm: float, dash: bool = False) -> str:
+def make_line(name: str, color: str, width_mm: float, dash: bool = False) -> str:
+    """Build the symbol of a line."""
     values = {
         "line_color": _rgba(color),
         "line_width": f"{width_mm:g}",
@@ -44,7 +45,8 @@ def _line(name: str, color: str, width_mm: float, dash: bool = False) -> str:
     return _symbol("line", name, "SimpleLine", values)
 
 
-def _marker(name: str, shape: str, color: str, size_mm: float) -> str:
+def make_marker(name: str, shape: str, color: str, size_mm: float) -> str:
+    """Build the symbol of a point."""
     values = {
         "name": shape,
         "color": _rgba(color),
@@ -63,7 +65,7 @@ def _symbol(kind: str, name: str, layer: str, values: dict[str, str]) -> str:
     )
 
 
-def _rules(rules: Sequence[tuple[str, str, str]]) -> str:
+def write_rules(rules: Sequence[tuple[str, str, str]]) -> str:
     """Build a rule-based renderer from (filter, legend text, symbol) in drawing order."""
     found = "".join(
         f'<rule key="{{{index}}}" symbol="{index}" label={quoteattr(label)} filter={quoteattr(condition)}/>'
@@ -89,7 +91,8 @@ def _labels(field: str, size_pt: float, color: str, condition: str) -> str:
     )
 
 
-def _document(renderer: str, labels: str = "", note: str = "") -> str:
+def write_style(renderer: str, labels: str = "", note: str = "") -> str:
+    """Write a whole style around a renderer."""
     return (
         '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM">'
         f'<qgis version="3.34.0" styleCategories="Symbology|Labeling" labelsEnabled="{1 if labels else 0}">'
@@ -97,7 +100,7 @@ def _document(renderer: str, labels: str = "", note: str = "") -> str:
     )
 
 
-def _grade(column: str, classes: Sequence[tuple[float, float, str, str]], note: str) -> str:
+def grade_cells(column: str, classes: Sequence[tuple[float, float, str, str]], note: str) -> str:
     """Build a graduated style of polygons from (low, high, colour, legend text)."""
     ranges = "".join(
         f'<range symbol="{index}" lower="{low:.6f}" upper="{high:.6f}" render="true" '
@@ -105,7 +108,7 @@ def _grade(column: str, classes: Sequence[tuple[float, float, str, str]], note: 
         for index, (low, high, _, label) in enumerate(classes)
     )
     symbols = "".join(_fill(str(index), color) for index, (_, _, color, _) in enumerate(classes))
-    return _document(
+    return write_style(
         f'<renderer-v2 type="graduatedSymbol" attr="{column}" graduatedMethod="GraduatedColor" '
         'symbollevels="0" enableorderby="0" forceraster="0">'
         f"<ranges>{ranges}</ranges><symbols>{symbols}</symbols></renderer-v2>",
@@ -115,7 +118,7 @@ def _grade(column: str, classes: Sequence[tuple[float, float, str, str]], note: 
 
 def _style_cells() -> str:
     note = "Hours that the plan adds to the least time from the nearest front."
-    return _grade("gained_h", GAIN_CLASSES, note)
+    return grade_cells("gained_h", GAIN_CLASSES, note)
 
 
 SHARE_CLASSES = (
@@ -128,77 +131,79 @@ SHARE_CLASSES = (
 
 
 def _style_shares() -> str:
-    return _grade("share", SHARE_CLASSES, "Share of all shortest routes that pass the cell, before the plan.")
+    return grade_cells(
+        "share", SHARE_CLASSES, "Share of all shortest routes that pass the cell, before the plan."
+    )
 
 
 LAYER_STYLES = {
     "cells": _style_cells(),
-    "lines": _document(
+    "lines": write_style(
         f'<renderer-v2 type="singleSymbol" symbollevels="0" enableorderby="0" forceraster="0">'
-        f"<symbols>{_line('0', '#777777', 0.3)}</symbols></renderer-v2>",
+        f"<symbols>{make_line('0', '#777777', 0.3)}</symbols></renderer-v2>",
         note="Cheapest closing line of each echelon.",
     ),
-    "sites": _document(
-        _rules(
+    "sites": write_style(
+        write_rules(
             [
-                ('NOT "chosen"', "not chosen", _line("0", "#999999", 0.4)),
-                ('"chosen" AND "kind" = \'line\'', "chosen site", _line("1", "#d55e00", 1.1)),
-                ('"chosen" AND "kind" = \'crossing\'', "chosen crossing", _line("2", "#111111", 1.4)),
+                ('NOT "chosen"', "not chosen", make_line("0", "#999999", 0.4)),
+                ('"chosen" AND "kind" = \'line\'', "chosen site", make_line("1", "#d55e00", 1.1)),
+                ('"chosen" AND "kind" = \'crossing\'', "chosen crossing", make_line("2", "#111111", 1.4)),
             ]
         ),
         _labels("label", 8, "#7a2b00", '"chosen"'),
         "Sites of the study; chosen ones carry the label of the report.",
     ),
-    "routes": _document(
-        _rules(
+    "routes": write_style(
+        write_rules(
             [
-                ("\"state\" = 'before'", "fastest before", _line("0", "#0072b2", 0.9)),
-                ("\"state\" = 'after'", "fastest with the plan", _line("1", "#d55e00", 0.5)),
+                ("\"state\" = 'before'", "fastest before", make_line("0", "#0072b2", 0.9)),
+                ("\"state\" = 'after'", "fastest with the plan", make_line("1", "#d55e00", 0.5)),
             ]
         ),
         note="Fastest route of each approach.",
     ),
-    "places": _document(
-        _rules(
+    "places": write_style(
+        write_rules(
             [
-                ('NOT "objective"', "place", _marker("0", "circle", "#444444", 1.4)),
-                ('"objective"', "objective", _marker("1", "star", "#111111", 4.0)),
+                ('NOT "objective"', "place", make_marker("0", "circle", "#444444", 1.4)),
+                ('"objective"', "objective", make_marker("1", "star", "#111111", 4.0)),
             ]
         ),
         _labels("name", 8, "#222222", '"objective" OR "population" >= 10000'),
         "Places of the study.",
     ),
-    "facilities": _document(
-        _rules(
+    "facilities": write_style(
+        write_rules(
             [
-                ('NOT "protected_work"', "facility", _marker("0", "square", "#666666", 1.6)),
-                ('"protected_work"', "protected work", _marker("1", "triangle", "#b00000", 3.0)),
+                ('NOT "protected_work"', "facility", make_marker("0", "square", "#666666", 1.6)),
+                ('"protected_work"', "protected work", make_marker("1", "triangle", "#b00000", 3.0)),
             ]
         ),
         _labels("name", 7, "#444444", '"protected_work"'),
         "What must be spared or kept reachable; protected works: dams, dykes, nuclear power stations.",
     ),
     "needed_cells": _style_shares(),
-    "avenues": _document(
-        _rules(
+    "avenues": write_style(
+        write_rules(
             [
-                ('"state" = \'before\' AND "avenue" = 1', "best avenue", _line("0", "#08306b", 0.9)),
-                ('"state" = \'before\' AND "avenue" > 1', "other avenue", _line("1", "#6baed6", 0.7)),
-                ("\"state\" = 'after'", "avenue with the plan", _line("2", "#d55e00", 0.5)),
+                ('"state" = \'before\' AND "avenue" = 1', "best avenue", make_line("0", "#08306b", 0.9)),
+                ('"state" = \'before\' AND "avenue" > 1', "other avenue", make_line("1", "#6baed6", 0.7)),
+                ("\"state\" = 'after'", "avenue with the plan", make_line("2", "#d55e00", 0.5)),
             ]
         ),
         note="Fast routes of each approach that keep apart, before and with the plan.",
     ),
-    "shared_stretches": _document(
+    "shared_stretches": write_style(
         '<renderer-v2 type="singleSymbol" symbollevels="0" enableorderby="0" forceraster="0">'
-        f"<symbols>{_line('0', '#aa4499', 1.6)}</symbols></renderer-v2>",
+        f"<symbols>{make_line('0', '#aa4499', 1.6)}</symbols></renderer-v2>",
         note="Where avenues of one approach run together.",
     ),
-    "chokepoints": _document(
-        _rules(
+    "chokepoints": write_style(
+        write_rules(
             [
-                ("\"kind\" = 'cell'", "chokepoint", _marker("0", "circle", "#a3240f", 2.6)),
-                ("\"kind\" = 'bridge'", "bridge most needed", _marker("1", "square", "#111111", 2.6)),
+                ("\"kind\" = 'cell'", "chokepoint", make_marker("0", "circle", "#a3240f", 2.6)),
+                ("\"kind\" = 'bridge'", "bridge most needed", make_marker("1", "square", "#111111", 2.6)),
             ]
         ),
         _labels("label", 8, "#7a2b00", "TRUE"),

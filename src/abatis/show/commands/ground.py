@@ -98,10 +98,12 @@ def check_study(study: StudyFolder, as_json: AsJson = False) -> None:
     from abatis.ground.build import predict_size
     from abatis.model.study import read_study
     from abatis.show.clearance import check_civil_tables
+    from abatis.show.watch_answer import check_watch_tables
 
     try:
         found = read_study(study)
         check_civil_tables(found)
+        check_watch_tables(found)
         size = predict_size(found)
     except InputError as error:
         if as_json:

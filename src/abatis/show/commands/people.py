@@ -72,3 +72,41 @@ def clearance(
         print_json(describe_clearance(found))
         return
     show_tables(tabulate_clearance(found), as_json)
+
+
+@app.command("people")
+def people(
+    study: StudyFolder,
+    plan: Annotated[str, typer.Option(metavar="NAME", help="name of the plan")] = "base",
+    balance: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COST",
+            help="trace hours against people, land, liability, nature, weighted or all; may be repeated",
+        ),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="LIST", help="weights of the weighted cost, such as people=2,land=1")
+    ] = "",
+    points: Annotated[int, typer.Option(metavar="N", help="limits of the front")] = 10,
+    keep: Annotated[float, typer.Option(metavar="SHARE", help="share of the hours won to keep")] = 0.95,
+    gap: Annotated[float, typer.Option(help="share at which each search stops")] = 0.02,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="limit of all searches")] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show the civil account of a plan: who is cut off, leaving, land, nature, clearing, duties."""
+    from abatis.show.balance import BalanceSettings, read_weights, trace_study_balance
+    from abatis.show.people import compute_people, describe_people, tabulate_people
+
+    if balance:
+        settings = BalanceSettings(tuple(balance), read_weights(weights), points, keep, gap, time_limit)
+        with ShowProgress() as progress:
+            tables = trace_study_balance(study, plan, settings, progress)
+        show_tables(tables, as_json)
+        return
+    with ShowProgress() as progress:
+        found = compute_people(study, plan, progress)
+    if as_json:
+        print_json(describe_people(found))
+        return
+    show_tables(tabulate_people(found), as_json)

@@ -76,7 +76,11 @@ def risk(
         list[str] | None, typer.Option(metavar="NAME", help="another plan, same draws; may be repeated")
     ] = None,
     draws: Annotated[int, typer.Option(metavar="N", help="number of draws")] = 1000,
-    workers: Annotated[int, typer.Option(metavar="N", help="processes that draw")] = 1,
+    workers: Annotated[int, typer.Option(metavar="N", help="threads that draw, or workers of Dask")] = 1,
+    cluster: Annotated[bool, typer.Option("--cluster", help="draw on a Dask cluster, a local one")] = False,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="with --cluster: a scheduler that runs already")
+    ] = "",
     speeds: Annotated[bool, typer.Option("--speeds", help="draw speeds and soils too (slower)")] = False,
     shape: Annotated[str, typer.Option(help="pert or triangular")] = "pert",
     sensitivity: Annotated[
@@ -89,8 +93,62 @@ def risk(
     from abatis.show.beside import keep_beside
     from abatis.show.risk import RiskSettings, tabulate_risk
 
-    settings = RiskSettings((plan, *(against or ())), draws, workers, speeds, shape, sensitivity, seed)
+    plans = (plan, *(against or ()))
+    settings = RiskSettings(plans, draws, workers, speeds, shape, sensitivity, seed, cluster, scheduler)
     with ShowProgress() as progress:
         tables = tabulate_risk(study, settings, progress)
     keep_beside(study, plan, "risk", tables)
+    show_tables(tables, as_json)
+
+
+@app.command("split")
+def split(
+    study: StudyFolder,
+    plans: Annotated[
+        str, typer.Option(metavar="A,B,...", help="plans to compare; the splits of splits.csv when left out")
+    ] = "",
+    draws: Annotated[int, typer.Option(metavar="N", help="number of draws")] = 300,
+    workers: Annotated[int, typer.Option(metavar="N", help="threads that draw")] = 1,
+    gap: Annotated[float, typer.Option(help="gap to prove for the works of a split, a share")] = 0.02,
+    time_limit: Annotated[float, typer.Option(help="seconds for all splits together")] = 60.0,
+    seed: Annotated[int | None, typer.Option(help="seed of the draws; the study's when left out")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare splits of the money (mines, ditches, sensors), or plans, under the same draws."""
+    from abatis.show.report.split import write_split_page
+    from abatis.show.split import SplitSettings, compare_splits
+
+    named = tuple(one.strip() for one in plans.split(",") if one.strip())
+    settings = SplitSettings(named, draws, workers, gap, time_limit, seed)
+    with ShowProgress() as progress:
+        tables = compare_splits(study, settings, progress)
+        page = write_split_page(study, tables, settings)
+    show_tables(tables, as_json)
+    if not as_json:
+        print_message(f"page: {page}")
+
+
+@app.command("robust")
+def robust(
+    study: StudyFolder,
+    plan: Annotated[str, typer.Option(metavar="NAME", help="plan to compare with")] = "base",
+    budget: Annotated[
+        float | None, typer.Option(metavar="EUR", help="budget; the planned budget lines when left out")
+    ] = None,
+    scenarios: Annotated[int, typer.Option(metavar="N", help="scenarios to choose on, and to test on")] = 40,
+    worst_weight: Annotated[
+        float, typer.Option(help="weight of the worst share against the mean, 0 to 1")
+    ] = 0.5,
+    worst_share: Annotated[float, typer.Option(help="share of the scenarios that is the worst")] = 0.1,
+    gap: Annotated[float | None, typer.Option(help="gap to prove, a share; that of study.toml")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="seconds for all searches together")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of the scenarios; the study's when left out")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose works that are best on average and in the worst tenth of drawn scenarios, with a bound."""
+    from abatis.show.robust import RobustAsked, seek_robust
+
+    asked = RobustAsked(plan, budget, scenarios, worst_weight, worst_share, gap, time_limit, seed)
+    with ShowProgress() as progress:
+        tables = seek_robust(study, asked, progress)
     show_tables(tables, as_json)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from abatis.model.errors import Fault, InputError
-from abatis.show.commands.arguments import AsJson
+from abatis.show.commands.arguments import AsJson, StudyFolder
 from abatis.show.progress import ShowProgress
 from abatis.show.tables import print_message, show_tables
 
@@ -57,3 +57,57 @@ def show_sight(
         table = map_sight(raster, points, observer_height, view, cover, out, posts is not None, progress)
     show_tables({"sight": table}, as_json)
     print_message(f"Written to {out}.")
+
+
+@app.command("watch")
+def watch(
+    study: StudyFolder,
+    budget: Annotated[
+        float | None, typer.Option(metavar="EUR", help="money; the budget line surveillance when left out")
+    ] = None,
+    plan: Annotated[str, typer.Option(metavar="NAME", help="plan whose delays the warning counts")] = "",
+    target: Annotated[str, typer.Option(help="person, vehicle or low_air")] = "vehicle",
+    backup: Annotated[bool, typer.Option("--backup", help="a place counts when two sensors see it")] = False,
+    joint_budget: Annotated[
+        float | None, typer.Option(metavar="EUR", help="choose posts and barrier sites with this money too")
+    ] = None,
+    report: Annotated[bool, typer.Option("--report", help="write the page watch/report.html too")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Choose posts to build and renew, and show what they see, how early, and what stays hidden."""
+    from abatis.show.watch import WatchSettings
+    from abatis.show.watch_answer import answer_watch, list_outdated_plans, tabulate_all
+    from abatis.show.watch_export import write_watch
+    from abatis.show.workflow import load_study
+
+    found, mesh = load_study(study)
+    settings = WatchSettings(target, budget, 2 if backup else 1, plan)
+    with ShowProgress() as progress:
+        answer = answer_watch(found, mesh, settings, joint_budget, progress)
+        tables = tabulate_all(answer)
+        folder = write_watch(answer, tables, report, progress)
+    show_tables(tables, as_json)
+    print_message(f"Written to {folder}.")
+    for name in list_outdated_plans(found):
+        print_message(f"Plan {name} was made before this watch result: solve again (abatis solve).", "yellow")
+
+
+@app.command("notice")
+def show_notices(
+    study: StudyFolder,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="notices in a .csv or .geojson; tables/notices.csv when left out"),
+    ] = None,
+    notice: Annotated[str, typer.Option(metavar="KEY", help="show this notice only")] = "",
+    near: Annotated[
+        float, typer.Option(metavar="KM", min=0, max=500, help="list facilities this near to the area too")
+    ] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Say what civil life an emission notice touches: airports, ports, hospitals, farms, people; overlaps."""
+    from abatis.show.notices import describe_notices
+
+    with ShowProgress() as progress:
+        tables = describe_notices(study, progress, file, notice, near)
+    show_tables(tables, as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from abatis.show.civil import CivilAccount
 from abatis.show.results import Results
 from abatis.show.tables import format_value
 
@@ -39,13 +40,12 @@ class Answer:
         return f"{words} {self.unit}".rstrip()
 
 
-def list_answers(results: Results, placeholder_share: float) -> dict[str, Answer]:
-    """Return the first screen's numbers by key, in the order shown."""
-    plan, impact = results.plan, results.impact
+def list_answers(results: Results, account: CivilAccount, placeholder_share: float) -> dict[str, Answer]:
+    """Return the first screen's numbers by key: hours, euros, then the civil account."""
+    plan = results.plan
     spent = plan.cost_eur / plan.budget_eur if plan.budget_eur > 0 else 0.0
     cost_low_eur = sum(one.option.cost_low_eur for one in results.chosen)
     cost_high_eur = sum(one.option.cost_high_eur for one in results.chosen)
-    cut_off, longer = impact.places_cut_off, impact.places_longer
     answers = (
         Answer("hours_gained", plan.value_h - plan.before_h, "h", ",.2f", "hours bought"),
         Answer("value_before", plan.before_h, "h", ",.2f", "arrival time before"),
@@ -61,20 +61,9 @@ def list_answers(results: Results, placeholder_share: float) -> dict[str, Answer
         Answer("bound", plan.bound_h, "h", ",.2f", "no plan within the budget can give more than"),
         Answer("ceiling", results.ceiling_h, "h", ",.2f", "no plan at these sites can give more than"),
         Answer("gap", plan.gap, "%", ".1f", "gap"),
-        Answer("people_near", impact.people_near, "", ",.0f", "people live beside the sites"),
-        Answer("places_cut_off", len(cut_off), "", ",.0f", "places cut off by road"),
-        Answer("people_cut_off", sum(one.population for one in cut_off), "", ",.0f", "people in them"),
-        Answer("places_longer", len(longer), "", ",.0f", "places with a longer way to a city"),
-        Answer("people_longer", sum(one.population for one in longer), "", ",.0f", "people in them"),
-        Answer(
-            "longest_extra",
-            60.0 * max((one.after_h - one.before_h for one in longer), default=0.0),
-            "min",
-            ",.0f",
-            "longest extra way",
-        ),
-        Answer("land_take", impact.land_total_ha, "ha", ",.0f", "land taken"),
-        Answer("protected", impact.protected_ha, "ha", ",.1f", "of it protected nature"),
+        *(Answer(one.key, one.value, one.unit, one.style, one.name) for one in account.figures.values()),
+        Answer("near_m", account.land.near_m, "m", ",.0f", "near the works"),
+        Answer("duties", len(account.duties), "", ",.0f", "duties of the state"),
         Answer("placeholders", placeholder_share, "%", ".0f", "of the input rows are placeholders"),
     )
     return {answer.key: answer for answer in answers}

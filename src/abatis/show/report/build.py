@@ -6,13 +6,17 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from abatis.barrier.sites import Site
-from abatis.model.fields import fields_of
+from abatis.model.fields import fields_of, read_table, table_names
+from abatis.model.study import Study
 from abatis.model.words import COVER_WORDS, TAG_MEANINGS
 from abatis.show.avenue_tables import tabulate_findings
+from abatis.show.civil import compute_account
 from abatis.show.report.answers import describe_status, describe_value, is_money_left, list_answers
+from abatis.show.report.people import gather_civil
 from abatis.show.results import Results, SpeedRange
 from abatis.show.sheet import MapImage
 from abatis.show.tables import Column, Table, format_value
@@ -31,12 +35,14 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
     ranges : arrival times at pessimistic and optimistic speeds.
     """
     template = make_environment().get_template("report.html")
+    account = compute_account(results.study, results.mesh, results.siting, results.plan, results.impact)
     return template.render(
         plan=results.plan,
         study=results.study,
         mesh=results.mesh,
         impact=results.impact,
-        answers=list_answers(results, _count_placeholders(results)),
+        answers=list_answers(results, account, _count_placeholders(results)),
+        civil=gather_civil(results, account),
         money_left=is_money_left(results),
         knows_people=bool(results.mesh.population.any()),
         knows_protected=bool(len(results.study.source_rows("protected"))),
@@ -288,12 +294,18 @@ def _tabulate_ranges(results: Results, ranges: Sequence[SpeedRange]) -> Table:
     return Table("Arrival times at low and high speeds", columns, tuple(rows))
 
 
+def _list_tagged(study: Study) -> dict[str, pd.DataFrame]:
+    """Return every table of the study with tags, also those that only some commands read."""
+    tables = {**study.tables, "sources": study.sources}
+    for path in sorted((study.folder / "tables").glob("*.csv")):
+        if path.stem not in tables and path.stem in table_names():
+            tables[path.stem] = read_table(path, path.stem)[0]
+    return {name: frame for name, frame in tables.items() if "tag" in frame.columns and not frame.empty}
+
+
 def _tabulate_tags(results: Results) -> Table:
-    tables = {**results.study.tables, "sources": results.study.sources}
     rows = []
-    for name, frame in tables.items():
-        if "tag" not in frame.columns or frame.empty:
-            continue
+    for name, frame in _list_tagged(results.study).items():
         count = Counter(frame["tag"])
         rows.append({"table": name, "rows": len(frame), **{tag: count[tag] for tag in TAG_MEANINGS}})
     columns = (
@@ -305,12 +317,7 @@ def _tabulate_tags(results: Results) -> Table:
 
 
 def _count_placeholders(results: Results) -> float:
-    tags = [
-        tag
-        for frame in (*results.study.tables.values(), results.study.sources)
-        if "tag" in frame.columns
-        for tag in frame["tag"]
-    ]
+    tags = [tag for frame in _list_tagged(results.study).values() for tag in frame["tag"]]
     return tags.count("G") / len(tags) if tags else 0.0
 
 

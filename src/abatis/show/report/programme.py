@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import abatis
+from abatis.barrier.options import list_stocked
 from abatis.model.storage import write_text_whole, write_whole
 from abatis.model.words import TAG_MEANINGS
 from abatis.programme.book_checks import BookInput
 from abatis.programme.funding import list_readings
+from abatis.programme.terms import drop_stock
 from abatis.programme.workbook import build_workbook
 from abatis.show.beside import Rows, read_beside
-from abatis.show.programme import Programme, describe_programme, read_bands, tabulate_programme
+from abatis.show.programme import Programme, describe_programme, read_bands, read_risk, tabulate_programme
 from abatis.show.report.build import make_environment
+from abatis.show.report.figure import Chart
 from abatis.show.report.programme_charts import (
     MOST_BARS,
     Bar,
@@ -27,13 +28,30 @@ from abatis.show.report.programme_charts import (
     draw_s_curve,
     draw_works,
 )
+from abatis.show.report.programme_more import (
+    arrange_robust,
+    arrange_split,
+    arrange_stock,
+    chart_risk,
+    list_placeholders,
+)
+from abatis.show.report.split import make_chart
 from abatis.show.tables import Column, Table
 
 TABLES = (
     ("measures", "unit costs, delays and lead times of measures"),
+    ("options", "ways to close a site"),
+    ("speeds", "speeds of vehicles"),
+    ("soils", "speed on soils"),
+    ("crossings", "hours to cross rivers"),
+    ("rules", "rules of the plan"),
     ("budget", "budget lines in use"),
     ("budgets", "readings of the public figures"),
     ("budget_years", "money of a line by year"),
+    ("budget_measures", "which line pays what"),
+    ("fixed_works", "built or contracted already"),
+    ("order_rules", "order of works"),
+    ("regions", "work regions"),
     ("capacities", "crews and plant"),
     ("lots", "least orders and delivery"),
     ("effects", "effects that grow with the years"),
@@ -44,16 +62,12 @@ TABLES = (
     ("belts", "reserve sites"),
     ("stocks", "reserve stock"),
     ("depots", "parks and depots"),
+    ("clearance_terms", "figures of clearing"),
+    ("risks", "what is uncertain"),
+    ("risk_correlations", "what hangs together"),
+    ("splits", "splits of the money"),
+    ("split_options", "ways to close a site in splits"),
 )
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One chart of the page: PNG in base64, alternative text, caption."""
-
-    png: str
-    alt: str
-    caption: str
 
 
 def write_programme_files(programme: Programme) -> tuple[Path, Path]:
@@ -64,7 +78,7 @@ def write_programme_files(programme: Programme) -> tuple[Path, Path]:
     programme : a plan laid out over years.
     """
     place = programme.study.folder / "plans" / programme.plan.name
-    risk, risk_missing = read_beside(place, "risk", programme.plan)
+    risk, risk_missing = read_risk(programme)
     stock, stock_missing = read_beside(place, "stock", programme.plan)
     page = build_programme_page(programme, risk, stock, (risk_missing, stock_missing))
     write_text_whole(place / "programme.html", page)
@@ -104,7 +118,7 @@ def build_programme_page(
             plan=programme.plan,
             shown=shown,
             lead=_write_lead(programme, shown),
-            cards=_list_cards(programme, shown, risk),
+            cards=_list_cards(programme, shown, risk, stock),
             charts=_draw_charts(programme, bands),
             tables=tables,
             answer=_shorten_answer(tables["answer"]),
@@ -113,7 +127,12 @@ def build_programme_page(
             bands=_tabulate_bands(bands),
             bands_told=_tell_bands(programme, bands),
             risk=_tabulate_risk(risk),
-            reach=_tabulate_reach(stock),
+            risk_charts=chart_risk(risk, bands),
+            stock=arrange_stock(stock),
+            robust=arrange_robust(programme),
+            split=arrange_split(programme),
+            clearing=_tabulate_clearing(programme),
+            placeholders=list_placeholders(programme.study, TABLES, bool(bands)),
             missing=missing,
             works=_tabulate_works(programme),
             readings=_tabulate_readings(programme),
@@ -189,7 +208,9 @@ def _works_eur(programme: Programme) -> float:
     return float(programme.schedule.nominal_eur[served].sum())
 
 
-def _list_cards(programme: Programme, shown: dict[str, Any], risk: Rows | None) -> list[dict[str, str]]:
+def _list_cards(
+    programme: Programme, shown: dict[str, Any], risk: Rows | None, stock: Rows | None
+) -> list[dict[str, str]]:
     schedule, terms = programme.schedule, programme.terms
     locked = float(schedule.nominal_eur.sum()) - _works_eur(programme)
     left = float(terms.fund_eur.sum()) - _works_eur(programme)
@@ -235,6 +256,15 @@ def _list_cards(programme: Programme, shown: dict[str, Any], risk: Rows | None) 
                 "text": "of the draws of cost, delay and lateness.",
             }
         )
+    if stock and stock.get("reach"):
+        now, best = stock["reach"][0], stock["reach"][1]
+        cards.append(
+            {
+                "title": "Reserve sites not reached in time",
+                "figure": f"{now['late']:,.0f} of {len(stock['belts']):,.0f}",
+                "text": f"from the depots in use; {best['late']:,.0f} with {best['depots']:,.0f} depots.",
+            }
+        )
     return cards
 
 
@@ -250,34 +280,30 @@ def _draw_charts(programme: Programme, bands: list[dict[str, Any]]) -> dict[str,
     built = int((schedule.start_year != -1).sum())
     works_alt = f"Chart of {built} works from {span}" + (", grouped by kind and years" if grouped else "")
     return {
-        "cash": _make_chart(
+        "cash": make_chart(
             draw_cash_flow(years, names),
             f"Stacked bars of money by budget line and year, {span}; the table below holds the numbers",
             "Money by budget line and year in prices of each year.",
         ),
-        "s_curve": _make_chart(
+        "s_curve": make_chart(
             draw_s_curve(years, spent, terms.fund_eur.sum(axis=0)),
             f"Money spent on works since the start and money at hand, {span}; "
             f"{_million(float(spent.sum()))} spent of {_million(float(terms.fund_eur.sum()))}",
             "Money spent on works since the start beside the money of the lines that pay them.",
         ),
-        "hours": _make_chart(
+        "hours": make_chart(
             draw_hours(years, schedule.before_h, schedule.value_h, schedule.bound_h, band),
             f"Hours held at the end of each year, from {schedule.before_h:.2f} h before the programme to "
             f"{schedule.value_h[-1]:.2f} h at the end of {years[-1]}",
             f"Hours held at the end of each year: {_value_words(programme)}.",
         ),
-        "works": _make_chart(
+        "works": make_chart(
             draw_works(years, bars),
             works_alt,
             f"{built} works"
             + (", grouped by kind, start and end; the table below lists each." if grouped else "."),
         ),
     }
-
-
-def _make_chart(png: bytes, alt: str, caption: str) -> Chart:
-    return Chart(base64.b64encode(png).decode("ascii"), alt, caption)
 
 
 def list_bars(programme: Programme) -> tuple[list[Bar], bool]:
@@ -344,8 +370,8 @@ def _tell_bands(programme: Programme, bands: list[dict[str, Any]]) -> str:
     above = sum(bool(value > one["held_p90_h"] + 1e-9) for value, one in held)
     return (
         f"In {above} of {len(bands)} years the schedule above holds more than nine of ten draws: it "
-        "counts on likely values and no lateness, the draws do not. The draws follow a schedule of the "
-        "same plan that abatis risk found itself; single years may differ from the one above."
+        "counts on likely values and no lateness, the draws do not. The draws slip and re-cost this very "
+        "schedule."
     )
 
 
@@ -362,19 +388,31 @@ def _tabulate_risk(risk: Rows | None) -> Table | None:
     return Table("Which input makes the spread", columns, tuple(rows))
 
 
-def _tabulate_reach(stock: Rows | None) -> Table | None:
-    rows = (stock or {}).get("reach", [])
-    if not rows:
-        return None
+def _tabulate_clearing(programme: Programme) -> Table:
+    rows = [
+        {
+            "name": one.name,
+            "measure": one.measure or "laid already",
+            "low_eur": one.low_eur,
+            "amount_eur": one.amount_eur,
+            "high_eur": one.high_eur,
+            "source": one.source,
+            "tag": one.tag,
+        }
+        for one in programme.affordability.liabilities
+        if one.belt
+    ]
     columns = (
-        Column("case", "case"),
-        Column("depots", "depots", ".0f"),
-        Column("late", "reserve sites not reached in time", ".0f"),
-        Column("late_km", "their length [km]", ",.1f"),
-        Column("late_delay_h", "their delay [h]", ",.1f"),
-        Column("share", "share [%]", ".0%"),
+        Column("name", "duty"),
+        Column("measure", "measure"),
+        Column("low_eur", "low [EUR]", ",.0f"),
+        Column("amount_eur", "likely [EUR]", ",.0f"),
+        Column("high_eur", "high [EUR]", ",.0f"),
+        Column("source", "how it is counted"),
+        Column("tag", "tag"),
     )
-    return Table("Reserve sites by road within their notice", columns, tuple(rows))
+    title = f"Clearing of reserve belts if all of them were laid, prices of {programme.terms.base_year}"
+    return Table(title, columns, tuple(rows))
 
 
 def _tabulate_works(programme: Programme) -> Table:
@@ -390,7 +428,7 @@ def _tabulate_works(programme: Programme) -> Table:
                 "option": option.name,
                 "start": start if start != -1 else None,
                 "finish": finish if start != -1 else None,
-                "cost_eur": float(terms.cost_eur[row].sum()),
+                "cost_eur": float(terms.full_cost_eur[row].sum()),
             }
         )
     rows.sort(key=lambda one: (one["start"] is None, one["start"] or 0, str(one["site"])))
@@ -453,9 +491,10 @@ def _tell_trust(programme: Programme) -> str:
     tags = dict(zip(table["measure"], table["tag"], strict=True))
     unit = dict(zip(table["measure"], table["unit_cost_eur"], strict=True))
     eur: Counter[str] = Counter()
+    stocked = list_stocked(programme.study)
     rows = programme.terms.options[programme.schedule.start_year != -1]
     for row in rows.tolist():
-        for measure, units in programme.siting.options[row].quantities:
+        for measure, units in drop_stock(programme.siting.options[row], stocked).quantities:
             eur[tags[measure]] += unit[measure] * units
     total = sum(eur.values())
     share = 100 * eur["G"] / total if total else 0.0

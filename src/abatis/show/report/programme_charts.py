@@ -38,7 +38,7 @@ def draw_cash_flow(years: Sequence[int], lines: Mapping[str, np.ndarray]) -> byt
     years : calendar years.
     lines : name of each line -> EUR by year.
     """
-    figure, axes = _open_figure(3.6)
+    figure, axes = open_figure(3.6)
     below = np.zeros(len(years))
     for number, (name, eur) in enumerate(lines.items()):
         axes.bar(years, eur / 1e6, bottom=below, width=0.72, color=COLORS[number % len(COLORS)], label=name)
@@ -47,9 +47,9 @@ def draw_cash_flow(years: Sequence[int], lines: Mapping[str, np.ndarray]) -> byt
         axes.annotate(f"{total:,.1f}", (year, total), (0, 3), textcoords="offset points", ha="center", size=8)
     axes.set_ylabel("EUR million, nominal")
     axes.set_ylim(0, 1.1 * max(float(below.max()), 1e-9))
-    _finish_years(axes, years)
+    finish_years(axes, years)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    return _encode(figure)
+    return encode_figure(figure)
 
 
 def draw_s_curve(years: Sequence[int], spent_eur: np.ndarray, money_eur: np.ndarray) -> bytes:
@@ -60,7 +60,7 @@ def draw_s_curve(years: Sequence[int], spent_eur: np.ndarray, money_eur: np.ndar
     years : calendar years.
     spent_eur, money_eur : by year, of the lines that pay the works.
     """
-    figure, axes = _open_figure(3.2)
+    figure, axes = open_figure(3.2)
     at = [years[0] - 1, *years]
     money = np.append(0.0, np.cumsum(money_eur)) / 1e6
     spent = np.append(0.0, np.cumsum(spent_eur)) / 1e6
@@ -69,9 +69,9 @@ def draw_s_curve(years: Sequence[int], spent_eur: np.ndarray, money_eur: np.ndar
     axes.set_ylabel("EUR million since the start, nominal")
     axes.set_ylim(0, None)
     axes.set_xlabel("end of year")
-    _finish_years(axes, at)
+    finish_years(axes, at)
     axes.legend(fontsize=8, frameon=False, loc="upper left")
-    return _encode(figure)
+    return encode_figure(figure)
 
 
 def draw_hours(
@@ -86,7 +86,7 @@ def draw_hours(
     held_h, most_h : by year.
     bands : (P10, P50, P90) by year; empty without draws.
     """
-    figure, axes = _open_figure(3.4)
+    figure, axes = open_figure(3.4)
     at = [years[0] - 1, *years]
     axes.axhline(before_h, color=COLORS[5], lw=1, ls=":", label="before the programme")
     if bands:
@@ -97,9 +97,9 @@ def draw_hours(
     axes.plot(at, [before_h, *held_h], "-o", color=COLORS[0], ms=4, label="schedule")
     axes.set_ylabel("hours held")
     axes.set_xlabel("end of year")
-    _finish_years(axes, at)
+    finish_years(axes, at)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    return _encode(figure)
+    return encode_figure(figure)
 
 
 def draw_works(years: Sequence[int], bars: Sequence[Bar]) -> bytes:
@@ -110,7 +110,7 @@ def draw_works(years: Sequence[int], bars: Sequence[Bar]) -> bytes:
     years : calendar years.
     bars : rows from the top.
     """
-    figure, axes = _open_figure(max(2.2, 0.9 + 0.215 * len(bars)))
+    figure, axes = open_figure(max(2.2, 0.9 + 0.215 * len(bars)))
     for row, bar in enumerate(bars):
         color = FIXED if bar.is_fixed else WORK
         axes.barh(row, bar.work - bar.begin, left=bar.begin, height=0.62, color=WAIT)
@@ -128,10 +128,11 @@ def draw_works(years: Sequence[int], bars: Sequence[Bar]) -> bytes:
     axes.grid(axis="x", which="minor", color="#d9dee5", lw=0.6)
     axes.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    return _encode(figure)
+    return encode_figure(figure)
 
 
-def _open_figure(height_in: float) -> tuple[Figure, Axes]:
+def open_figure(height_in: float) -> tuple[Figure, Axes]:
+    """Open a figure of the page's width and a height in inches."""
     figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -140,7 +141,8 @@ def _open_figure(height_in: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _finish_years(axes: Axes, years: Sequence[int]) -> None:
+def finish_years(axes: Axes, years: Sequence[int]) -> None:
+    """Put years below and a light grid behind."""
     axes.set_xticks(list(years), [str(year) for year in years], fontsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.tick_params(axis="y", labelsize=8)
@@ -148,7 +150,8 @@ def _finish_years(axes: Axes, years: Sequence[int]) -> None:
     axes.set_axisbelow(True)
 
 
-def _encode(figure: Figure) -> bytes:
+def encode_figure(figure: Figure) -> bytes:
+    """Return a figure as PNG."""
     kept = io.BytesIO()
     figure.savefig(kept, format="png", metadata={"Software": None})
     return kept.getvalue()
