@@ -14,7 +14,7 @@ from abatis.barrier.sites import site_study
 from abatis.people.access import compute_access, find_causes, link_sites, list_cut_off, list_evacuation_states
 from abatis.people.access_ground import AMBULANCE, prepare_access
 from abatis.people.closing_order import order_closing
-from abatis.people.evacuation import measure_clearing
+from abatis.people.evacuation import measure_clearings
 from abatis.show.new import write_new_study
 from abatis.show.workflow import build_study, load_study
 
@@ -30,7 +30,7 @@ def run() -> list[dict[str, Any]]:
     ground = prepare_access(study, mesh)
     links = link_sites(study, mesh, siting, ground, None)
     ambulance = [ground.time_places(AMBULANCE, own) for own in links.values()]
-    clearing = [measure_clearing(ground, own) for own in links.values()]
+    clearing = measure_clearings(ground, list(links.values()))
     access = compute_access(study, mesh, siting, ground=ground)
     wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - used
     before = list_evacuation_states(access)[0]

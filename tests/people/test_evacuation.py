@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import maximum_flow
 from abatis.model.errors import InputError
 from abatis.people.access_ground import prepare_access
 from abatis.people.access_terms import read_access_terms
-from abatis.people.evacuation import clear_places, measure_clearing
+from abatis.people.evacuation import clear_places, measure_clearing, measure_clearings
 from abatis.people.streams import count_persons_in, end_of, join_streams, pass_queue, scale_stream
 
 STEPS_PER_HOUR = 8
@@ -79,6 +79,18 @@ def test_the_true_least_lies_between_bound_and_spread(tmp_path, monkeypatch, see
     # Nobody is lost on the way.
     assert found.persons == sum(group.persons for group in found.groups)
     assert found.clear_h == pytest.approx(max(group.clear_h for group in found.groups))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_closings_give_what_each_gives_alone(tmp_path, monkeypatch, seed):
+    ground, study, mesh, *_ = make_net(tmp_path, monkeypatch, seed)
+    closings = [np.array([link], np.int32) for link in range(ground.graph.link_count)]
+    slower = 0
+    for closed, answer in zip(closings, measure_clearings(ground, closings), strict=True):
+        whole = clear_places(study, mesh, ground, closed)
+        assert answer == (pytest.approx(whole.clear_h), whole.stranded)
+        slower += answer != measure_clearing(ground, np.empty(0, np.int32))
+    assert slower >= 1
 
 
 def test_bound_and_spread_are_close_on_average(tmp_path, monkeypatch):

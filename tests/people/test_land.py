@@ -415,9 +415,9 @@ def test_lithuania(lithuania_built):
     picked = [site for site in sites if site.kind == "line"][::8]
     siting, plan = choose(study, mesh, picked, "ditch")
     account_land(study, mesh, siting, plan)
-    start = time.perf_counter()
+    start = time.process_time()
     account = account_land(study, mesh, siting, plan)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
     assert account.land_ha > 100.0
     for parts in (account.by_cover, account.by_owner):
         assert sum(parts.values()) == pytest.approx(account.land_ha)

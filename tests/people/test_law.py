@@ -197,6 +197,9 @@ def test_unlawful_measures_are_named_with_their_rule_and_only_where_options_use_
     options = folder / "tables" / "options.csv"
     options.write_text(options.read_text("utf-8").replace("belts,Belts,belt", "belts,Belts,ditch"), "utf-8")
     assert check_programme_measures(read_study(folder)) == []
+    stock = {"measure": "belt", "line": "sites", "source": "test", "tag": "G"}
+    write_table(folder, "stocks", [stock])
+    assert len(check_programme_measures(read_study(folder))) == 1, "what is bought as stock counts too"
 
 
 def test_a_rule_that_begins_during_the_programme_binds_too(folder):

@@ -1,6 +1,5 @@
 """Reserve belts of a plan are paid once: by the locked line that holds their stock, not the planned one."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.programme.book_reader import Book
 
 from abatis.barrier.sites import site_study
 from abatis.barrier.stocked import count_stock_km
 from abatis.model.plan import read_plan
 from abatis.model.study import hash_study, read_study
 from abatis.programme.drawn_works import date_schedule
-from abatis.programme.kept import read_schedule
 from abatis.programme.risk import prepare_case, run_draws
 from abatis.programme.terms import read_terms
-from abatis.show.cli import main
+from abatis.show.programme import ProgrammeSettings, make_programme
+from abatis.show.report.programme import write_programme_files
 from abatis.show.stock import compute_stock
-from abatis.show.workflow import load_study
 
 
 @pytest.fixture(scope="module")
@@ -87,65 +86,45 @@ def test_a_changed_stock_makes_such_a_plan_stale_and_no_other(stock_folder, tmp_
 
 
 @pytest.fixture(scope="module")
-def sure(stock_folder, tmp_path_factory):
-    """The study without any spread but for the price of belts, its plan scheduled."""
-    own = Path(shutil.copytree(stock_folder, tmp_path_factory.mktemp("sure") / "own"))
-    table = own / "tables" / "measures.csv"
-    frame = pd.read_csv(table, dtype=str, keep_default_na=False)
-    for figure in ("unit_cost_{}eur", "delay_{}h"):
-        for side in ("low_", "high_"):
-            sure = frame["measure"] != ("reserve" if "cost" in figure else "")
-            frame.loc[sure, figure.format(side)] = frame.loc[sure, figure.format("")]
-    frame.to_csv(table, index=False)
-    rows = ("price_level,1,1,1", "slip_years,0,0,0", "land_years,0,0,0", "failure,0,0,0", "left_share,1,1,1")
-    text = "risk,low,mode,high,source,tag\n" + "".join(f"{row},test,G\n" for row in rows)
-    (own / "tables" / "risks.csv").write_text(text, "utf-8")
-    assert main(["solve", str(own), "--time-limit", "5"]) == 0
-    assert main(["programme", str(own), "--time-limit", "2"]) == 0
-    return own
+def programme(stock_folder):
+    return make_programme(stock_folder, ProgrammeSettings(time_limit_s=2.0), lambda *_: None)
 
 
-def test_draws_pay_no_belt_either(sure, capsys):
-    """Belts may cost half or twice as much: without other spread every draw pays the schedule to the cent."""
-    plan = read_plan(sure / "plans" / "base")
-    assert sum(dict(one.quantities).get("reserve", 0.0) for one in plan.options) > 0
-    capsys.readouterr()
-    assert main(["programme", str(sure), "--time-limit", "2", "--json"]) == 0
-    shown = [year["total_eur"] for year in json.loads(capsys.readouterr().out)["years"]]
-    assert main(["risk", str(sure), "--draws", "9", "--workers", "1", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    drawn = told["years_base"]
-    for part in ("p10", "p50", "p90"):
-        assert [round(row[f"spent_{part}_eur"], 6) for row in drawn] == shown
-    total = round(sum(shown), 2)
-    assert total > 0
-    row = told["plans"][0]
-    assert round(row["cost_p10_eur"], 4) == round(row["cost_p90_eur"], 4) == total
+def fix_inputs(study, but=""):
+    """The study with every drawn input at its likely value, but the unit cost of one measure."""
+    measures = study.tables["measures"].copy()
+    for side in ("low", "high"):
+        measures[f"delay_{side}_h"] = measures["delay_h"]
+        sure = measures["measure"] != but
+        measures.loc[sure, f"unit_cost_{side}_eur"] = measures.loc[sure, "unit_cost_eur"]
+    likely = {"price_level": 1, "slip_years": 0, "land_years": 0, "failure": 0, "left_share": 1}
+    rows = [{"risk": k, "low": v, "mode": v, "high": v, "source": "t", "tag": "G"} for k, v in likely.items()]
+    risks = pd.DataFrame(rows, index=range(2, 2 + len(rows))).astype({"low": float, "mode": float})
+    return replace(
+        study, tables={**study.tables, "measures": measures, "risks": risks.astype({"high": float})}
+    )
 
 
-def test_draws_that_pay_the_belts_themselves_spread(sure):
-    """The same draws on a study without stock pay the belts, so the test above can fail."""
-    study, mesh = load_study(sure)
-    siting = site_study(study, mesh)
-    plan = read_plan(sure / "plans" / "base")
-    schedule = read_schedule(sure / "plans" / "base").schedule
-    dated = date_schedule("base", read_terms(study, plan, siting), schedule)
-    bare = replace(study, tables={**study.tables, "stocks": study.tables["stocks"].iloc[:0]})
-    spread = [
-        np.ptp(run_draws(prepare_case(one, mesh, siting, [dated], schedule.years), 1, 9).cost_eur)
-        for one in (study, bare)
-    ]
-    assert spread[0] == pytest.approx(0, abs=1e-6)
-    assert spread[1] > 1e5
+def test_draws_pay_no_belt_either(programme, sited):
+    """Belts may cost half or twice as much: with no other spread every draw pays the schedule to the cent."""
+    terms, schedule, siting = programme.terms, programme.schedule, programme.siting
+    dated = date_schedule("base", terms, schedule)
+    study = fix_inputs(programme.study, "reserve")
+    case = prepare_case(study, sited[1], siting, [dated], terms.years, index=terms.index)
+    assert "reserve" in case.works.measures
+    outcome = run_draws(case, 1, 9)
+    planned = study.tables["budget"].set_index("line")["planned"].astype(bool)
+    paid = schedule.nominal_eur[planned.loc[list(schedule.lines)].to_numpy()].sum(axis=0)
+    assert paid.sum() > 1e5
+    assert np.array_equal(np.round(outcome.spend_eur[0, :, :-1] - paid, 4), np.zeros((9, len(paid))))
+    assert not outcome.spend_eur[0, :, -1].any()
+    np.testing.assert_allclose(outcome.hours[0], np.broadcast_to(schedule.held_h.T, outcome.hours[0].shape))
+    without = {**study.tables, "stocks": study.tables["stocks"].iloc[:0]}
+    charged = prepare_case(replace(study, tables=without), sited[1], siting, [dated], terms.years)
+    assert np.ptp(run_draws(charged, 1, 9).cost_eur) > 1e5
 
 
-def test_workbook_and_schedule_agree_when_a_plan_holds_belts(stock_folder):
-    from tests.programme.book_reader import Book
-
-    from abatis.show.programme import ProgrammeSettings, make_programme
-    from abatis.show.report.programme import write_programme_files
-
-    found = make_programme(stock_folder, ProgrammeSettings(time_limit_s=2.0), lambda *_: None)
-    _, workbook = write_programme_files(found)
+def test_workbook_and_schedule_agree_when_a_plan_holds_belts(programme):
+    _, workbook = write_programme_files(programme)
     book = Book(workbook.read_bytes())
     assert book.value("Checks", 2, book.depth["Checks"]) == "all agree"

@@ -175,6 +175,14 @@ def test_people_command_keeps_its_contract(baltic, chain, capsys):
     assert [row["place"] for row in found["cut_off"]] and found["evacuation"]
     assert {"persons", "lost", "name"} <= set(found["cut_off"][0])
     assert {"state", "persons", "clear_h"} <= set(found["evacuation"][0])
+    order = [row["persons"] for row in found["closing_order"]]
+    assert sum(order) == sum(row["persons"] for row in found["cut_off"] if "safe" in row["lost"])
+    alone = {(row["site"], row["aim"]): row["alone"] for row in found["causes"]}
+    causes = compute_account(study, mesh, siting, plan).causes
+    for (site, aim), persons in alone.items():
+        cut = [one.persons for one in causes if (one.site, one.aim) == (site, aim) and one.alone]
+        assert persons == sum(cut)
+    assert len(alone) == len(found["causes"])
     assert main(["people", str(baltic)]) == 0
     text = capsys.readouterr().out
     assert "number by number" in text and "Duties that come with the plan" in text

@@ -56,7 +56,9 @@ def watched(solved_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def test_answer_and_files_agree(watched: Path, capsys):
     tables = run_json(capsys, "watch", str(watched), "--budget", "6000000", "--plan", "base")
-    assert set(tables) == {"watch", "posts", "border", "approaches", "warning"}
+    assert set(tables) == {
+        "watch", "posts", "border", "approaches", "warning", "low_air", "corridors", "closing",
+    }  # fmt: skip
     answer = {row["what"]: row["value"] for row in tables["watch"]}
     folder = watched / "watch"
     with (folder / "posts.csv").open(encoding="utf-8") as file:
@@ -86,11 +88,10 @@ def test_answer_and_files_agree(watched: Path, capsys):
     with sqlite3.connect(folder / "watch.gpkg") as base:
         assert base.execute("select count(*) from border_km").fetchone()[0] == len(border)
         assert base.execute("select count(*) from posts").fetchone()[0] == len(posts)
-        assert {row[0] for row in base.execute("select f_table_name from layer_styles")} == {
-            "seen_cells",
-            "border_km",
-            "posts",
-        }
+        styled = {row[0] for row in base.execute("select f_table_name from layer_styles")}
+        assert styled == {"seen_cells", "border_km", "posts", "air_ways"}
+        ways = base.execute("select count(*) from air_ways").fetchone()[0]
+        assert ways == len(tables["corridors"])
     assert (folder / "coverage.png").read_bytes()[:4] == b"\x89PNG"
     assert [row["approach"] for row in tables["warning"]] == ["west_capital"]
 

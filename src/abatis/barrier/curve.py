@@ -106,17 +106,12 @@ def trace_front(
     -------
     One point per different limit, the smallest first; see `trace_curve`.
     """
-    used = np.flatnonzero(amounts > 0).astype(np.int32)
-    scale = max(1.0, float(amounts.max(initial=0.0)))
     every = sorted({float(one) for one in limits})
     needed = math.inf
     if free is not None and free.chosen is not None:
         needed = math.fsum(amounts[free.chosen]) * (1 - ROUNDING)
     ladder = [limit for limit in every if limit < needed]
-    tasks = [
-        (add_limit(problem, "civil limit", used, amounts[used] / scale, limit / scale), budget_eur)
-        for limit in ladder
-    ]
+    tasks = [(limit_amount(problem, amounts, limit), budget_eur) for limit in ladder]
     network = build_network(problem) if network is None else network
     stage = "searching along the civil limits"
     points = _trace(tasks, ladder, network, gap, time_limit_s, seed, stage, progress)
@@ -129,6 +124,27 @@ def trace_front(
         *(replace(one, bound_h=min(one.bound_h, bound_h)) for one in points),
         *(replace(free, limit=limit) for limit in every if limit >= needed),
     )
+
+
+def limit_amount(problem: Problem, amounts: np.ndarray, limit: float) -> Problem:
+    """Return the problem with a limit on what the chosen options use together.
+
+    Parameters
+    ----------
+    problem : the problem.
+    amounts : what each option uses, float64[O], at least 0.
+    limit : the most that the chosen options may use together.
+
+    In words: an option that alone uses more than the limit is ruled out by a rule of its own, so that no
+    share of it enters a bound.
+    """
+    used = np.flatnonzero(amounts > 0).astype(np.int32)
+    scale = max(1.0, float(amounts.max(initial=0.0)))
+    limited = add_limit(problem, "civil limit", used, amounts[used] / scale, limit / scale)
+    over = np.flatnonzero(amounts > limit * (1 + ROUNDING)).astype(np.int32)
+    if not len(over):
+        return limited
+    return add_limit(limited, "more than the civil limit alone", over, np.ones(len(over)), 0.0)
 
 
 def _trace(

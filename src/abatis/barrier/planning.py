@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from abatis.barrier.certificate import check_certificate
 from abatis.barrier.sites import Siting, site_study
 from abatis.barrier.solve import Solution
 from abatis.model.errors import Fault, InputError
-from abatis.model.mesh import read_mesh
+from abatis.model.mesh import Mesh, read_mesh
 from abatis.model.plan import ApproachResult, ChosenOption, Plan, read_plan
 from abatis.model.study import Study, hash_study, read_study
 from abatis.model.watched import check_watch_result, hash_watched
 
 CLOSE = 1e-9
+# Returns the siting with rules of a room above in its problem, and every reason why they do not hold.
+StateRules = Callable[[Study, Mesh, Siting, Plan], tuple[Siting, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,13 @@ def find_study_folder(plan_folder: Path) -> Path:
     return folder
 
 
-def verify_plan(plan_folder: Path) -> Verdict:
+def verify_plan(plan_folder: Path, state_rules: StateRules | None = None) -> Verdict:
     """Re-check a kept plan from the study's own files, without the solver.
 
     Parameters
     ----------
     plan_folder : STUDY/plans/NAME with plan.json and certificate.json.
+    state_rules : adds the rules that a room above put into the problem; none when left out.
 
     Returns
     -------
@@ -130,7 +133,13 @@ def verify_plan(plan_folder: Path) -> Verdict:
     if other_watch is not None:
         # Its certificate was written for other delays; what it says of these means nothing.
         return Verdict(plan_folder, (*reasons, other_watch), *count_parts(certificate))
-    siting = site_study(study, read_mesh(study.folder))
+    mesh = read_mesh(study.folder)
+    siting = site_study(study, mesh)
+    if state_rules is not None:
+        siting, broken = state_rules(study, mesh, siting, plan)
+        if broken:
+            # Without these rules the problem is another one; what the certificate says of it means nothing.
+            return Verdict(plan_folder, (*reasons, *broken), *count_parts(certificate))
     reasons += check_certificate(siting.problem, certificate)
     if not reasons:
         reasons += _compare_plan(plan, siting, certificate)

@@ -175,8 +175,8 @@ class Plan:
     """What abatis proposes: the options chosen, what they buy, and how far from the best possible that is.
 
     `gap` = (bound_h - value_h) / value_h; `status` is optimal, gap, time_limit, interrupted or
-    rounding (a part of the search could not be settled within rounding errors). `watch_hash` is the fingerprint
-    of the cells that posts were known to see, '' when every barrier counted as watched.
+    rounding (a part of the search could not be settled within rounding errors). `watch_hash` is the
+    fingerprint of the cells that posts were known to see, '' when every barrier counted as watched.
     """
 
     name: str

@@ -58,6 +58,8 @@ PROGRAMME_TABLES = (
     "splits",
     "split_options",
 )
+# Rules that a plan obeys, read and checked by the room of people.
+OBEYED_TABLES = ("access_rules",)
 # Law and duties: what is bound, what lies in the ground. A plan's hours do not rest on them.
 CIVIL_TABLES = (
     "treaties",
@@ -230,7 +232,7 @@ def hash_study(study: Study) -> str:
     options = study.tables["options"]
     used = {one for column in ("open_measure", "road_measure", "bridge_measure") for one in options[column]}
     stocked = used & set(study.tables["stocks"]["measure"])
-    _add_files(digest, study, REQUIRED_TABLES + OPTIONAL_TABLES + (STOCK_TABLES if stocked else ()))
+    _add_files(digest, study, REQUIRED_TABLES + OPTIONAL_TABLES + OBEYED_TABLES + (STOCK_TABLES if stocked else ()))
     return digest.hexdigest()
 
 

@@ -353,8 +353,8 @@ def read_access_rows(folder: Path) -> tuple[tuple[AccessRule, ...], tuple[Access
         )
         rows = tuple(
             AccessRow(
-                one["rule"], one["name"], one["place"], tuple(one["sites"]),
-                tuple(tuple(keys) for keys in one["options"]),
+                one["rule"], one["name"], one["place"], tuple(map(str, one["sites"])),
+                tuple(tuple(map(str, keys)) for keys in one["options"]),
             )
             for one in values["rows"]
         )  # fmt: skip

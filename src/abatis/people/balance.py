@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.barrier.curve import CurvePoint, trace_front
-from abatis.barrier.explain import add_limit
+from abatis.barrier.curve import CurvePoint, limit_amount, trace_front
 from abatis.barrier.explain_rules import find_broken, search_plan
 from abatis.barrier.network import Network, build_network
 from abatis.barrier.sites import Siting
@@ -306,15 +305,13 @@ def find_least(
 
     for point in known:
         learn(point.limit, point.chosen, point.value_h, point.bound_h)
-    used = np.flatnonzero(part.amounts > 0).astype(np.int32)
-    scale = max(1.0, float(part.amounts.max(initial=0.0)))
     while (limit := search.choose_limit(sharp)) is not None:
         left_s = time_limit_s - (time.monotonic() - started)
         if left_s <= 0.01 * time_limit_s:
             break
         if progress is not None:
             progress("searching for the least civil cost", 1.0 - left_s / time_limit_s)
-        capped = add_limit(problem, "civil limit", used, part.amounts[used] / scale, limit / scale)
+        capped = limit_amount(problem, part.amounts, limit)
         answer = search_plan(
             capped, budget_eur, 0.0, max(left_s / 5, min(left_s, 1.0)), seed,
             lambda value_h, bound_h: value_h >= aim_h or bound_h < aim_h,

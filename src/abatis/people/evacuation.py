@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,10 +115,33 @@ def measure_clearing(ground: AccessGround, closed: np.ndarray) -> tuple[float, f
     ----------
     closed : int32[], rows of closed stretches of road.
     """
+    return measure_clearings(ground, [closed])[0]
+
+
+def measure_clearings(ground: AccessGround, closings: Sequence[np.ndarray]) -> list[tuple[float, float]]:
+    """Return the hours to clear by fastest ways and the persons without a way, for several closings.
+
+    Parameters
+    ----------
+    closings : rows of closed stretches int32[], one list for each question.
+
+    In words: where nobody's fastest way runs over a closed stretch, nothing changes and nothing is computed.
+    """
+    open_answer, used = _measure_one(ground, np.empty(0, np.int32))
+    answers = []
+    for closed in closings:
+        touched = bool(used[np.asarray(closed, np.int32)].any())
+        answers.append(_measure_one(ground, closed)[0] if touched else open_answer)
+    return answers
+
+
+def _measure_one(ground: AccessGround, closed: np.ndarray) -> tuple[tuple[float, float], np.ndarray]:
+    """Return hours and stranded persons, and bool[L], the stretches that somebody drives on."""
     hours, onward, link = ground.graph.compute_forest(ground.aims[SAFE], closed)
     supply, stranded = _collect_supply(ground, hours)
     drive = _drive(ground, supply, _list_fastest(supply, onward, link))
-    return drive.clear_h, float(sum(ground.places[row].persons for row in stranded))
+    lost = float(sum(ground.places[row].persons for row in stranded))
+    return (drive.clear_h, lost), drive.passed_h > 0
 
 
 def _collect_supply(ground: AccessGround, hours: np.ndarray) -> tuple[dict[int, float], list[int]]:

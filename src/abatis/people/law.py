@@ -269,14 +269,16 @@ def _name_fault(study: Study, measure: MeasureLaw, ruling: Ruling, day: date) ->
     line = int(str(measures.index[measures["measure"] == measure.measure][0]))
     text = f"'{measure.measure}' is unlawful in {measure.state} on {day.isoformat()}"
     text += f" by the rule {ruling.rule} ({ruling.instrument}, art. {ruling.article}): {ruling.wording}"
-    remedy = "leave it out of tables/options.csv"
+    remedy = "leave it out of tables/options.csv, stocks.csv and belts.csv"
     return Fault(text, "tables/measures.csv", line, "measure", remedy)
 
 
 def _find_used(study: Study) -> set[str]:
+    """Measures that an option, a stock or a reserve belt names."""
     options = study.tables["options"]
-    columns = ("open_measure", "road_measure", "bridge_measure")
-    return {str(one) for column in columns for one in options[column] if one}
+    columns = [options[name] for name in ("open_measure", "road_measure", "bridge_measure")]
+    columns += [study.tables[name]["measure"] for name in ("stocks", "belts")]
+    return {str(one) for column in columns for one in column if one}
 
 
 def check_programme_measures(study: Study) -> list[Fault]:

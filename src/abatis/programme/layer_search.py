@@ -23,6 +23,9 @@ FIRST_MOVES = 200
 NODE_MOVES = 32
 MOVE_EVERY = 32
 FIRST_NEARBY = 100
+PAIRS_EACH = 4
+STEP_SHARE = 0.6
+LEAST_RANGE_H = 1e-300
 ROUNDING = 1e-9
 TOLERANCE = 2e-7
 NO_LIMIT = 2**60
@@ -99,9 +102,22 @@ class LayerSearch:
         self.tree.run(deadline, lambda point, node: self._improve(point, node, deadline), lambda *_: None)
 
     def prove(self, deadline: float) -> None:
-        """Lower the bound until the gap is proven or the deadline has passed; seek no other choices."""
-        if time.monotonic() < deadline:
-            self.tree.run(deadline, lambda *_: None, lambda *_: None)
+        """Lower the bound until the gap is proven or the deadline has passed; seek no other choices.
+
+        In words: the goal comes nearer by steps, so that no box is proven much better than the worst one.
+        """
+        goal, asked, bound_h = self.tree.goal, self.tree.goal.gap, np.inf
+        while time.monotonic() < deadline and not self.is_settled:
+            value_h, before_h, bound_h = abs(self.value_h), bound_h, self.bound_h
+            if 0 < value_h < np.inf and bound_h < before_h:
+                goal.gap = max(asked, STEP_SHARE * (bound_h - self.value_h) / value_h)
+            is_last = goal.gap <= asked
+            try:
+                status = self.tree.run(deadline, lambda *_: None, lambda *_: None)
+            finally:
+                goal.gap = asked
+            if status != "gap" or is_last:
+                return
 
     def solve_programme(self, seconds: float) -> float:
         """Solve the whole mixed-integer programme over arrival times, for small cases; returns its bound.
@@ -148,7 +164,8 @@ def make_layer_levels(network: Network, weights: Sequence[float]) -> Levels:
     slowest = np.maximum([graph.slowest_h for graph in network.graphs], before)
     if problem.objective != "minimum":
         members = tuple((k,) for k in range(len(before)))
-        return Levels(members, problem.approach_weight.astype(float), before, slowest)
+        onward = list_onward(network)
+        return Levels(members, problem.approach_weight.astype(float), before, slowest, onward)
     layers = len(weights)
     each = len(before) // layers
     return Levels(
@@ -157,3 +174,18 @@ def make_layer_levels(network: Network, weights: Sequence[float]) -> Levels:
         before.reshape(layers, each).min(axis=1),
         slowest.reshape(layers, each).min(axis=1),
     )
+
+
+def list_onward(network: Network) -> tuple[tuple[int, int, float], ...]:
+    """Pairs of levels that bind each other, within a year or between years, see `Levels.onward`.
+
+    Up to `PAIRS_EACH` per level, by slack: the share of j's range that j could gain before it
+    has to wait for k.
+    """
+    before = np.array([graph.before_h for graph in network.graphs])
+    slowest = np.maximum([graph.slowest_h for graph in network.graphs], before)
+    onward_h = np.array([graph.onward_h for graph in network.graphs]) * (1 + ROUNDING) + ROUNDING
+    slack = (before[:, None] + onward_h - before) / np.maximum(slowest - before, LEAST_RANGE_H)
+    found = [(int(k), int(j)) for k, j in zip(*np.nonzero(slack < 1.0), strict=True)]
+    found = sorted(found, key=lambda pair: (slack[pair], pair))[: PAIRS_EACH * len(before)]
+    return tuple((k, j, float(onward_h[k, j])) for k, j in found)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from abatis.barrier._paths import measure_all
-from abatis.barrier.network import ApproachGraph, Network
+from abatis.barrier.network import ApproachGraph, Network, sum_longest_delays
 from abatis.model.plan import Problem, Rule
 from abatis.programme.timeline import Timeline
 
 ROUNDING = 1e-9
+LEAST_DELAY_H = 1e-13
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def join_layers(
     network = timeline.network
     size = len(network.candidate_edge)
     starts, entries, delays, graphs = [np.zeros(1, np.int64)], [], [], []
+    most_h = sum_longest_delays(network) * (1 + ROUNDING) + ROUNDING
     columns_of = [np.flatnonzero(options == one) for one in range(network.problem.option_count)]
     for number, layer in enumerate(layers):
         owner, column, delay_h = _list_entries(timeline, layer, columns_of)
@@ -60,10 +63,12 @@ def join_layers(
         entries.append(column)
         delays.append(delay_h)
         longest_h = _sum_longest(owner, options[column], delay_h, size)
-        graphs += [
-            _shift_graph(graph, layer.base_h, longest_h, counts > 0, number * size)
-            for graph in network.graphs
-        ]
+        # Beyond the longest delays of the study the hours from one objective to the next are not known.
+        are_known = bool((layer.base_h + longest_h <= most_h).all())
+        for graph in network.graphs:
+            one = _shift_graph(graph, layer.base_h, longest_h, counts > 0, number * size)
+            graphs.append(one if are_known else replace(one, onward_h=np.full_like(one.onward_h, np.inf)))
+    graphs = _join_onward(graphs, [rises(timeline, *pair, options) for pair in pairwise(layers)])
     problem = _make_problem(timeline, layers, options, cost, rules, np.concatenate(delays))
     return problem, replace(
         network,
@@ -75,6 +80,37 @@ def join_layers(
         candidate_option=np.concatenate(entries),
         candidate_delay_h=np.concatenate(delays),
     )
+
+
+def rises(timeline: Timeline, earlier: Layer, later: Layer, options: np.ndarray) -> bool:
+    """Say whether no choice of columns delays any candidate less in the later layer than in the earlier.
+
+    In words: of every option the column that loses most between the layers is taken; what holds anyway has to
+    make up for it on every candidate.
+    """
+    network = timeline.network
+    lost = np.zeros((network.problem.option_count, 2))
+    np.minimum.at(lost, options, later.added - earlier.added)
+    lost_h = network.candidate_delay_h * lost[network.candidate_option, timeline.mode]
+    gained_h = later.base_h - earlier.base_h + np.bincount(timeline.owner, lost_h, len(later.base_h))
+    return bool((gained_h >= -LEAST_DELAY_H).all())
+
+
+def _join_onward(graphs: Sequence[ApproachGraph], rising: Sequence[bool]) -> list[ApproachGraph]:
+    """Hours onward between the approaches of all layers: as in the study within a layer, 0 h a layer back.
+
+    In words: where effects only grow, an approach never arrives later in a layer than in the layer after it.
+    """
+    each = len(graphs) // (len(rising) + 1)
+    joined = []
+    for place, graph in enumerate(graphs):
+        layer = place // each
+        onward_h = np.full(len(graphs), np.inf)
+        onward_h[layer * each : (layer + 1) * each] = graph.onward_h
+        if layer and rising[layer - 1]:
+            onward_h[place - each] = 0.0
+        joined.append(replace(graph, onward_h=onward_h))
+    return joined
 
 
 def _list_entries(

@@ -22,9 +22,10 @@ Progress = Callable[[str, float], None]
 SMALL_COLUMNS = 120
 FIRST_S = 2.0
 SET_SHARE = 0.1
-NEST_SHARE = 0.25
+NEST_SHARE = 0.2
 WINDOW_S = 1.0
-WINDOW_SHARE = 0.2
+WINDOW_SHARE = 0.15
+PROVE_S = 5.0
 YEAR_GAP_SHARE = 0.25
 EXACT = 1e-6
 
@@ -213,7 +214,7 @@ class _Search:
                 return
             room = [self.terms.weight[one.year] * (one.bound_h - value_h[one.year]) for one in left]
             worst = left[int(np.argmax(room))]
-            worst.prove(self.yearly, min(WINDOW_S, max(0.0, self.deadline - time.monotonic())))
+            worst.prove(self.yearly, min(PROVE_S, max(0.0, self.deadline - time.monotonic())))
             self._order_bounds(worst)
 
     def _order_bounds(self, proven: YearBound) -> None:

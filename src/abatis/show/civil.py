@@ -12,12 +12,16 @@ from abatis.model.plan import Plan
 from abatis.model.study import Study
 from abatis.people.access import (
     Access,
+    Cause,
     compute_access,
+    find_causes,
     list_corridors,
     list_cut_off,
     list_evacuation_states,
 )
+from abatis.people.access_ground import prepare_access
 from abatis.people.clearance import Liability
+from abatis.people.closing_order import ClosingOrder, order_closing
 from abatis.people.impact import Impact, assess_impact
 from abatis.people.land import LandAccount, account_land, list_land
 from abatis.people.law import (
@@ -84,6 +88,8 @@ class CivilAccount:
 
     impact: Impact
     access: Access
+    causes: tuple[Cause, ...]
+    closing: ClosingOrder
     land: LandAccount
     shelter: Shelter
     clearance: Clearance
@@ -111,7 +117,8 @@ def compute_account(
     InputError : every fault of register, terms or own rows.
     """
     impact = impact or assess_impact(study, mesh, siting, plan)
-    access = compute_access(study, mesh, siting, plan)
+    ground = prepare_access(study, mesh)
+    access = compute_access(study, mesh, siting, plan, ground)
     land = account_land(study, mesh, siting, plan)
     clearance = assess_clearance(study, mesh, siting, plan)
     liability = clearance.liability
@@ -124,6 +131,8 @@ def compute_account(
     return CivilAccount(
         impact=impact,
         access=access,
+        causes=find_causes(study, mesh, siting, plan, ground=ground),
+        closing=order_closing(study, mesh, siting, plan, ground=ground),
         land=land,
         shelter=account_shelter(study, mesh),
         clearance=clearance,
@@ -231,6 +240,63 @@ def tabulate_cut_off(account: CivilAccount) -> Table:
         Column("also_in_peace", "also in peace"),
     )
     return Table("Places cut off with all sites closed", columns, rows)
+
+
+def list_causes(account: CivilAccount) -> list[dict[str, object]]:
+    """List the sites that matter for a way by themselves, by people: who is cut off or has one again."""
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for one in account.causes:
+        key = one.site, one.aim
+        row = rows.setdefault(
+            key,
+            {
+                "site": one.site,
+                "name": one.name,
+                "aim": one.aim,
+                "alone": 0.0,
+                "restores": 0.0,
+                "shorter": 0.0,
+            },
+        )
+        for word, counts in (
+            ("alone", one.alone),
+            ("restores", one.restores),
+            ("shorter", not one.restores and one.gain_h > 0),
+        ):
+            row[word] = float(str(row[word])) + (one.persons if counts else 0.0)
+    return sorted(
+        rows.values(),
+        key=lambda row: (-float(str(row["restores"])), -float(str(row["alone"])), row["site"], row["aim"]),
+    )
+
+
+def tabulate_causes(account: CivilAccount) -> Table:
+    """Tabulate which sites cut people off, and what opening one of them gives back."""
+    rows = tuple({**row, "way": AIM_WORDS[str(row["aim"])]} for row in list_causes(account))
+    columns = (
+        Column("name", "site"),
+        Column("way", "way to"),
+        Column("alone", "people it cuts off alone", ",.0f"),
+        Column("restores", "people with a way again when it alone opens", ",.0f"),
+        Column("shorter", "people with a shorter way then", ",.0f"),
+    )
+    note = "Where two sites stand on the only road, neither gives a way back alone."
+    return Table("Sites that cause it, with all sites closed", columns, rows, note)
+
+
+def tabulate_closing(account: CivilAccount) -> Table:
+    """Tabulate the order of closing that lets people out first: the sites that somebody's last way needs."""
+    free = set(account.closing.first)
+    rows = tuple(asdict(one) for one in account.closing.steps if one.site not in free)
+    columns = (
+        Column("step", "step", ".0f"),
+        Column("name", "site"),
+        Column("passed_h", "last to leave has passed after [h]", ",.1f"),
+        Column("persons", "people who lose their last way then", ",.0f"),
+    )
+    word = "no order is better" if account.closing.method == "exact" else "a good order, not proven best"
+    note = f"{len(free)} other sites may close first: nobody's last way needs them. {word.capitalize()}."
+    return Table("Order of closing that lets people out first", columns, rows, note)
 
 
 def tabulate_evacuation(account: CivilAccount) -> Table:

@@ -23,6 +23,8 @@ from abatis.model.plan import Plan, read_plan
 from abatis.model.storage import write_text_whole
 from abatis.model.study import Study
 from abatis.people.impact import count_people_beside
+from abatis.people.access_plan import keeps_rules, rule_siting
+from abatis.people.access_rules import AccessJudge, list_access_rules
 from abatis.people.law import require_lawful
 from abatis.show.results import Progress, check_same_study, find_option_rows, label_sites
 from abatis.show.tables import Column, Table
@@ -87,7 +89,7 @@ def explain_plan(folder: Path, settings: WhySettings, progress: Progress) -> dic
     plan = read_plan(folder)
     study, mesh = load_study(find_study_folder(folder))
     check_same_study(study, plan)
-    siting = site_study(study, mesh, progress)
+    siting, judge = rule_siting(study, mesh, site_study(study, mesh, progress), folder)
     chosen = np.array(find_option_rows(siting, plan), np.int32)
     network = build_network(siting.problem)
     key = _find_site(siting, settings.site)
@@ -113,10 +115,10 @@ def explain_plan(folder: Path, settings: WhySettings, progress: Progress) -> dic
         }
         for one in ratings
     )
-    tables = {"sites": _tabulate_sites(plan, rows)}
+    tables = {"sites": _tabulate_sites(plan, rows, judge)}
     if both:
         tables["alternatives"] = _tabulate_alternatives(
-            siting, network, plan, chosen, settings, limit_s, progress
+            siting, network, plan, chosen, settings, limit_s, progress, judge
         )
     return tables
 
@@ -127,7 +129,7 @@ def _find_site(siting: Siting, word: str) -> str:
     return by_label.get(word, word)
 
 
-def _tabulate_sites(plan: Plan, rows: tuple[dict[str, Any], ...]) -> Table:
+def _tabulate_sites(plan: Plan, rows: tuple[dict[str, Any], ...], judge: AccessJudge | None) -> Table:
     columns = (
         Column("label", "site"),
         Column("name", "place"),
@@ -141,6 +143,7 @@ def _tabulate_sites(plan: Plan, rows: tuple[dict[str, Any], ...]) -> Table:
         "Lost without it: the site alone is left out. After replacing: its money may be spent anywhere else "
         f"within budget and rules. The losses of two sites do not add up. {_say_sharpness(rows)}"
     )
+    note += REPLACEMENT_NOTE if judge is not None else ""
     return Table(f"Why the sites of plan {plan.name}", columns, rows, note)
 
 
@@ -167,11 +170,13 @@ def _tabulate_alternatives(
     settings: WhySettings,
     limit_s: float,
     progress: Progress,
+    judge: AccessJudge | None,
 ) -> Table:
-    others = find_alternatives(
+    found = find_alternatives(
         siting.problem, chosen, plan.budget_eur, settings.alternatives, settings.loss_share, limit_s,
         plan.seed, progress, network,
     )  # fmt: skip
+    others = [one for one in found if judge is None or keeps_rules(judge, one.chosen.tolist())]
     labels = label_sites(siting)
     rows = tuple(
         {
@@ -206,6 +211,8 @@ def _tabulate_alternatives(
         f"Plans that lose at most {share:g} % of the value and share as few sites as possible with the plan "
         "and with each other. --json lists their sites."
     )
+    if judge is not None:
+        note += f" Left out because they break rules of access: {len(found) - len(others)}."
     return Table("Other plans nearly as good", columns, rows, note)
 
 
@@ -283,19 +290,20 @@ def trace_study(folder: Path, settings: CurveSettings, progress: Progress) -> di
     limit_s = settings.time_limit_s / (1 + settings.land + settings.people)
     points = trace_curve(siting.problem, budgets, chosen.gap, limit_s, chosen.seed, progress, network)
     rows = _describe_curve(siting, points)
-    tables = {"curve": Table("Hours against budget", CURVE_COLUMNS, rows, _say_next_million(rows))}
+    unruled = CURVE_NOTE if list_access_rules(study) else ""
+    tables = {"curve": Table("Hours against budget", CURVE_COLUMNS, rows, _say_next_million(rows) + unruled)}
     _write_table(study, "curve.csv", CURVE_COLUMNS, rows)
     front = _Front(siting, network, points[-1], max(budgets), chosen.gap, limit_s, chosen.seed, progress)
     with_budget = f"with a budget of EUR {max(budgets):,.0f}"
     if settings.land:
         land_m2 = np.array([option.land_take_m2 for option in siting.options])
         rows = front.trace(land_m2, "land_limit_m2")
-        tables["land"] = Table(f"Hours against land take {with_budget}", LAND_COLUMNS, rows)
+        tables["land"] = Table(f"Hours against land take {with_budget}", LAND_COLUMNS, rows, unruled)
         _write_table(study, "land.csv", LAND_COLUMNS, rows)
     if settings.people:
         rows = front.trace(count_people(mesh, study, siting), "people_limit", "people_near")
         title = f"Hours against people near sites {with_budget}"
-        tables["people"] = Table(title, PEOPLE_COLUMNS, rows, PEOPLE_NOTE)
+        tables["people"] = Table(title, PEOPLE_COLUMNS, rows, PEOPLE_NOTE + unruled)
         _write_table(study, "people.csv", PEOPLE_COLUMNS, rows)
     return tables
 

@@ -21,6 +21,9 @@ from abatis.people.shelter import describe_shelter
 from abatis.show.civil import (
     CivilAccount,
     compute_account,
+    list_causes,
+    tabulate_causes,
+    tabulate_closing,
     tabulate_corridors,
     tabulate_cut_off,
     tabulate_duties,
@@ -75,6 +78,8 @@ def describe_people(people: People) -> dict[str, Any]:
         "cut_off": list_cut_off(access),
         "cut_off_in_peace": list_cut_off(access, PEACE),
         "longer_to_hospital": list_longer(access, AMBULANCE),
+        "causes": list_causes(account),
+        "closing_order": [asdict(one) for one in account.closing.steps],
         "evacuation": list_evacuation(access),
         "evacuation_states": list_evacuation_states(access),
         "corridors": list_corridors(access),
@@ -96,7 +101,9 @@ def tabulate_people(people: People) -> dict[str, Table]:
     return {
         "figures": tabulate_figures(account),
         "cut_off": tabulate_cut_off(account),
+        "causes": tabulate_causes(account),
         "evacuation": tabulate_evacuation(account),
+        "closing": tabulate_closing(account),
         "corridors": tabulate_corridors(account),
         "land": tabulate_land(account),
         "shelter": tabulate_shelter(account),

@@ -46,8 +46,8 @@ def draw_share_map(answer: WatchAnswer, base: BaseMap) -> MapImage:
     sheet.place_towns(named=_list_objectives(sheet))
     return sheet.finish(
         "share",
-        "Share of each hexagon's land that at least one post sees at the end of the programme. Sight lines over "
-        "ground, trees and houses where the study has elevation, ranges elsewhere.",
+        "Share of each hexagon's land that at least one post sees at the end of the programme. Sight lines "
+        "over ground, trees and houses where the study has elevation, ranges elsewhere.",
     )
 
 
@@ -91,9 +91,9 @@ def draw_air_map(answer: WatchAnswer, base: BaseMap) -> MapImage | None:
     sheet.place_towns(named=_list_objectives(sheet))
     return sheet.finish(
         "low_air",
-        f"Chance that a flight at {least.height_m:g} m is noticed over each hexagon in one look, and the way from "
-        f"{_name(answer, 'fronts', least.front)} to {_name(answer, 'places', least.objective)} on which it is "
-        "noticed least, at every height. Ranges and stated chances, no emitters.",
+        f"Chance that a flight at {least.height_m:g} m is noticed over each hexagon in one look, and the way "
+        f"from {_name(answer, 'fronts', least.front)} to {_name(answer, 'places', least.objective)} on which "
+        "it is noticed least, at every height. Ranges and stated chances, no emitters.",
     )
 
 

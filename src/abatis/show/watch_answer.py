@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from abatis.barrier.sites import Siting, site_study
-from abatis.model.errors import InputError
+from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, read_plan
 from abatis.model.study import Study
@@ -68,6 +68,9 @@ def answer_watch(
     ------
     InputError : see `compute_watch` and `read_notices`.
     """
+    if joint_budget_eur is not None and settings.target == "low_air":
+        remedy = "give --target vehicle or person: barriers do not stop flights"
+        raise InputError([Fault("needs a target on the ground", column="--joint-budget", remedy=remedy)])
     notices = read_notices(study)
     results = compute_watch(study, mesh, settings, progress)
     planned = list_planned(results)
@@ -168,7 +171,7 @@ def check_watch_tables(study: Study) -> None:
     ------
     InputError : every fault of all of them at once.
     """
-    faults = []
+    faults: list[Fault] = []
     known = any((study.folder / name).exists() for name in (SENSORS, POSTS, TERMS))
     for read in (*((read_catalogue,) if known else ()), read_notices):
         try:

@@ -34,6 +34,11 @@ SEEN_CLASSES = (
     (1.5, 2.5, "#41b6c4", "seen by two"),
     (2.5, 1e6, "#225ea8", "seen by three or more"),
 )
+TREE_CLASSES = (
+    (0.0, 1.0, "#fee6ce", "under 1 ha"),
+    (1.0, 10.0, "#fdae6b", "1 to 10 ha"),
+    (10.0, 1e6, "#e6550d", "over 10 ha"),
+)
 STYLES = {
     "seen_cells": grade_cells("seen_by", SEEN_CLASSES, "Cells by how many posts see them with the plan."),
     "border_km": write_style(
@@ -56,18 +61,35 @@ STYLES = {
         ),
         note="Posts that stand and posts of the plan.",
     ),
+    "air_ways": write_style(
+        write_rules(
+            [
+                ('"height_m" <= 50', "least-seen way up to 50 m", make_line("0", "#7f0000", 0.5)),
+                ('"height_m" > 50', "least-seen way above 50 m", make_line("1", "#fc8d59", 0.9)),
+            ]
+        ),
+        note="Ways of low flights on which they are noticed least, by front, objective and height.",
+    ),
+    "trees": grade_cells("clearing_ha", TREE_CLASSES, "Kept trees in sight lines by cell, hectares."),
 }
+KINDS = {
+    "seen_cells": "Polygon", "border_km": "LineString", "posts": "Point", "air_ways": "LineString",
+    "trees": "Polygon",
+}  # fmt: skip
+MAIN_LAYERS = ("seen_cells", "border_km", "posts")
 
 
 def write_watch(answer: WatchAnswer, tables: dict[str, Table], report: bool, progress: Progress) -> Path:
-    """Write STUDY/watch whole or not at all; returns the folder.
+    """Write STUDY/watch (STUDY/watch_low_air for that target) whole or not at all; returns the folder.
 
     Files: `watch.json` (all tables and the study's fingerprint), `posts.csv`, `border.csv`, `seen.parquet`
     (seen by how many, and detection, by cell with the plan), `watch.gpkg`, `coverage.png`, and with `report`
-    the page `report.html`.
+    the page `report.html`. The solver reads `seen.parquet` to know which barriers are watched, so it is
+    written for targets on the ground only.
     """
     results = answer.results
-    folder = results.study.folder / WATCH_FOLDER
+    on_ground = results.settings.target != "low_air"
+    folder = results.study.folder / (WATCH_FOLDER if on_ground else f"{WATCH_FOLDER}_low_air")
     planned = results.plan.planned
     with write_folder_whole(folder) as part:
         progress("writing the watch", 0.0)
@@ -83,8 +105,9 @@ def write_watch(answer: WatchAnswer, tables: dict[str, Table], report: bool, pro
         write_text_whole(part / "watch.json", text)
         write_text_whole(part / "posts.csv", _format_rows(list(tables["posts"].rows)))
         write_text_whole(part / "border.csv", _format_rows(list_border_rows(results)))
-        write_watched(part, results.mesh, Watched(planned.seen_by, planned.detection))
-        write_watch_geopackage(part / "watch.gpkg", results, tables["posts"])
+        if on_ground:
+            write_watched(part, results.mesh, Watched(planned.seen_by, planned.detection))
+        write_watch_geopackage(part / "watch.gpkg", answer, tables["posts"])
         progress("map of the watch", 0.5)
         base = prepare_base_map(results.study, results.mesh)
         coverage = draw_watch_map(results, base)
@@ -117,23 +140,30 @@ def list_border_rows(results: WatchResults) -> list[dict[str, object]]:
     ]
 
 
-def write_watch_geopackage(path: Path, results: WatchResults, posts: Table) -> None:
-    """Write layers `seen_cells`, `border_km` and `posts` with their QGIS styles; same results, same bytes."""
+def write_watch_geopackage(path: Path, answer: WatchAnswer, posts: Table) -> None:
+    """Write the layers of the watch with their QGIS styles; same results, same bytes.
+
+    In words: `seen_cells`, `border_km` and `posts`; `air_ways`, the least-seen ways of low flights; `trees`,
+    cells with kept trees in sight lines. The last two are left out when there are none.
+    """
+    results = answer.results
     layers = {
         "seen_cells": _list_cells(results),
         "border_km": _list_border(results),
         "posts": _list_posts(posts),
+        "air_ways": _list_air_ways(answer),
+        "trees": _list_trees(answer),
     }
+    layers = {name: frame for name, frame in layers.items() if len(frame) or name in MAIN_LAYERS}
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
     try:
-        kinds = {"seen_cells": "Polygon", "border_km": "LineString", "posts": "Point"}
         for name, frame in layers.items():
             pyogrio.write_dataframe(
-                frame, path, layer=name, driver="GPKG", geometry_type=kinds[name], append=path.exists(),
+                frame, path, layer=name, driver="GPKG", geometry_type=KINDS[name], append=path.exists(),
                 use_arrow=True,
             )  # fmt: skip
-        _write_styles(path)
+        _write_styles(path, layers)
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
@@ -156,6 +186,44 @@ def _list_cells(results: WatchResults) -> gpd.GeoDataFrame:
     )
 
 
+def _list_air_ways(answer: WatchAnswer) -> gpd.GeoDataFrame:
+    """Least-seen ways by front, objective and height."""
+    mesh, rows, lines = answer.results.mesh, [], []
+    for one in answer.picture.corridors:
+        if one.corridor is None or len(one.corridor.cells) < 2:
+            continue
+        cells = one.corridor.cells
+        lines.append(shapely.LineString(np.column_stack([mesh.lon[cells], mesh.lat[cells]])))
+        rows.append(
+            {
+                "front": one.front,
+                "objective": one.objective,
+                "height_m": one.height_m,
+                "chance": round(one.corridor.chance, 6),
+                "single_chance": round(one.corridor.single_chance, 6),
+                "length_km": round(one.corridor.length_m / 1000, 3),
+            }
+        )
+    return gpd.GeoDataFrame(_stack(rows), geometry=lines, crs=4326)
+
+
+def _list_trees(answer: WatchAnswer) -> gpd.GeoDataFrame:
+    """Cells with kept trees in sight lines."""
+    mesh = answer.results.mesh
+    found = answer.conflict.cells if answer.conflict is not None else ()
+    corners, cell_corner = find_corners(build_hexgrid(np.asarray(mesh.cells)), np.asarray(mesh.neighbor))
+    rows = [
+        {
+            "h3": f"{int(mesh.cells[one.cell]):x}",
+            "clearing_ha": round(one.clearing_ha, 4),
+            "reasons": ", ".join(one.reasons),
+        }
+        for one in found
+    ]
+    shapes = [shapely.Polygon(corners[cell_corner[one.cell]]) for one in found]
+    return gpd.GeoDataFrame(_stack(rows), geometry=shapes, crs=4326)
+
+
 def _list_border(results: WatchResults) -> gpd.GeoDataFrame:
     lines = gpd.GeoSeries(list(results.pieces.shapes), crs=results.ground.grid.crs).to_crs(4326)
     return gpd.GeoDataFrame(_stack(list_border_rows(results)), geometry=lines.to_numpy(), crs=4326)
@@ -173,7 +241,7 @@ def _stack(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
     return {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
 
 
-def _write_styles(path: Path) -> None:
+def _write_styles(path: Path, layers: Mapping[str, gpd.GeoDataFrame]) -> None:
     connection = sqlite3.connect(path)
     try:
         connection.execute(
@@ -186,7 +254,7 @@ def _write_styles(path: Path) -> None:
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
             "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui, update_time) "
             "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL, ?)",
-            [(name, f"abatis {name}", text, f"abatis: {name}", FIXED_TIME) for name, text in STYLES.items()],
+            [(name, f"abatis {name}", STYLES[name], f"abatis: {name}", FIXED_TIME) for name in layers],
         )
         connection.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change) "

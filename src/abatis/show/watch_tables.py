@@ -14,7 +14,7 @@ STATE_MEANINGS = {
     "stands": "stands to the end of the programme",
     "renewed": "stands, renewed by this plan",
     "lost": "stands, lost from its renewal year",
-    "new": "new",
+    "new": "built by this plan",
 }
 
 

@@ -11,15 +11,17 @@ from abatis.barrier.explain_rules import explain_conflict
 from abatis.barrier.planning import find_study_folder, make_plan
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.sites import site_study
-from abatis.barrier.solve import solve_problem
+from abatis.barrier.solve import Solution, solve_problem
 from abatis.ground.build import build_mesh
 from abatis.ground.tiling.crew import Crew, Single
 from abatis.ground.tiling.store import TileStore
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.mesh import Mesh, read_mesh, write_mesh
-from abatis.model.plan import Plan, read_plan, write_plan
+from abatis.model.plan import Plan, Problem, read_plan, write_plan
 from abatis.model.storage import write_folder_whole, write_text_whole
 from abatis.model.study import Study, hash_mesh_inputs, read_study
+from abatis.people.access_rules import FILE as ACCESS_FILE
+from abatis.people.access_rules import list_access_rules, write_access_rows
 from abatis.people.law import require_lawful
 from abatis.show.avenue_maps import draw_avenue_maps
 from abatis.show.basemap import prepare_base_map
@@ -27,6 +29,7 @@ from abatis.show.export import write_geopackage
 from abatis.show.maps import draw_maps
 from abatis.show.report import build_report
 from abatis.show.results import Progress, Results, compute_ranges, compute_results
+from abatis.show.ruled import solve_ruled
 
 PLAN_FILES = ("plan.json", "certificate.json", "plan.gpkg", "report.html")
 Note = Callable[[str], None]
@@ -130,39 +133,28 @@ def solve_study(
 ) -> tuple[Path, Results]:
     """Find sites, solve, and write plan.json, options.csv, certificate.json, plan.gpkg and report.html.
 
+    With tables/access_rules.csv the plan keeps these rules, and access_rows.json stands beside it.
+
     Raises
     ------
     InputError : an option uses a measure that is unlawful in a year of the programme; the rule is named.
     InfeasibleError : no plan keeps the rules; it names the smallest set to relax.
-    KeyboardInterrupt : when the search was interrupted; the best plan so far is then in NAME-interrupted, and
-        an earlier plan of that name is untouched.
+    KeyboardInterrupt : when the search was interrupted; the best plan so far is then in NAME-interrupted (none
+        under rules of access), and an earlier plan of that name is untouched.
     """
     require_lawful(study)
+    rules = list_access_rules(study)
     siting = site_study(study, mesh, progress)
 
-    search = "search (at most the time limit)"
+    def solve(problem: Problem, limit_s: float) -> Solution:
+        return _solve_or_explain(problem, settings, limit_s, progress, note)
 
-    def report_search(value_h: float, bound_h: float, seconds: float) -> None:
-        limit_s = settings.time_limit_s
-        progress(search, min(seconds / limit_s, 1.0) if limit_s > 0 else 1.0)
-        if note is not None:
-            note(f"value {value_h:.2f} h, at most {bound_h:.2f} h")
-
-    progress(search, 0.0)
-    try:
-        solution = solve_problem(
-            siting.problem,
-            settings.budget_eur,
-            settings.gap,
-            settings.time_limit_s,
-            settings.seed,
-            report_search,
-        )
-    except InfeasibleError:
-        progress("which rules stand in the way", 0.0)
-        raise explain_conflict(
-            siting.problem, settings.budget_eur, max(settings.time_limit_s, 1.0), settings.seed
-        ) from None
+    rows = None
+    if rules:
+        ruled = solve_ruled(study, mesh, siting, rules, solve, settings.time_limit_s, progress)
+        solution, rows = ruled.solution, ruled.rows
+    else:
+        solution = solve(siting.problem, settings.time_limit_s)
     plan = make_plan(study, siting, solution, settings.name, settings.seed)
     folder = study.folder / "plans" / settings.name
     if solution.status == "interrupted":
@@ -173,8 +165,33 @@ def solve_study(
     results = compute_results(study, mesh, siting, plan, progress)
     with write_folder_whole(folder) as temporary:
         write_plan(plan, temporary, make_certificate(solution))
+        if rows is not None:
+            write_access_rows(rows, rules, temporary)
         show_plan(temporary, results, progress)
     return folder, results
+
+
+def _solve_or_explain(
+    problem: Problem, settings: SolveSettings, limit_s: float, progress: Progress, note: Note | None
+) -> Solution:
+    """Solve within some seconds; where no plan exists, find the smallest set of rules to relax."""
+    search = "search (at most the time limit)"
+
+    def report_search(value_h: float, bound_h: float, seconds: float) -> None:
+        progress(search, min(seconds / limit_s, 1.0) if limit_s > 0 else 1.0)
+        if note is not None:
+            note(f"value {value_h:.2f} h, at most {bound_h:.2f} h")
+
+    progress(search, 0.0)
+    try:
+        return solve_problem(
+            problem, settings.budget_eur, settings.gap, limit_s, settings.seed, report_search
+        )  # fmt: skip
+    except InfeasibleError:
+        progress("which rules stand in the way", 0.0)
+        raise explain_conflict(
+            problem, settings.budget_eur, max(settings.time_limit_s, 1.0), settings.seed
+        ) from None
 
 
 def report_plan(folder: Path, progress: Progress) -> Results:
@@ -195,6 +212,13 @@ def show_plan(folder: Path, results: Results, progress: Progress) -> None:
     maps = (*draw_maps(results, base, progress), *draw_avenue_maps(results, base, progress))
     html = build_report(results, maps, compute_ranges(results, progress))
     write_text_whole(folder / "report.html", html)
+
+
+def list_plan_files(folder: Path) -> tuple[Path, ...]:
+    """List the files of a plan folder; the rows of access only where the plan obeys such rules."""
+    files = tuple(folder / name for name in PLAN_FILES)
+    rows = folder / ACCESS_FILE
+    return (*files, rows) if rows.is_file() else files
 
 
 def describe_plan(plan: Plan) -> list[dict[str, object]]:

@@ -13,12 +13,13 @@ FAR = np.iinfo(np.int64).max
 @njit(cache=True)
 def search_ways(
     neighbor: np.ndarray, step_m: np.ndarray, weight: np.ndarray, look_m: float, units: tuple[float, float],
-    sources: np.ndarray, barred: np.ndarray, target: int, cost: np.ndarray, run: np.ndarray, before: np.ndarray,
+    sources: np.ndarray, barred: np.ndarray, target: int, cost: np.ndarray, run: np.ndarray,
+    before: np.ndarray,
 ) -> None:  # fmt: skip
     """Fill cost, run (length) int64[N] and before int32[N] of the least way from the sources to every cell.
 
-    Least in cost, then in length, then in the row of the cell left first. `step_m` float64[N, 6] metres to each
-    neighbour, `weight` float64[N] cost of one look, `units` of cost and of length that a whole number counts;
+    Least in cost, then in length, then in the row of the cell left first. `step_m` float64[N, 6] metres to
+    each neighbour, `weight` float64[N] cost of one look, `units` of cost and length in one;
     `barred` bool[N] may not be entered; the search ends at `target` (-1: at the last cell).
     """
     cost[:], run[:], before[:] = FAR, FAR, -1

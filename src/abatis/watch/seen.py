@@ -134,8 +134,8 @@ def measure_shares(
     ground, outlooks, target, terms : as for `find_seen`.
 
     Formula: share = pixels of the cell's land that any outlook sees / pixels of its land.
-    In words: unlike the choice of posts, which asks every sensor for half of a cell on its own, this joins what
-    all of them see. Cells without land have 0.
+    In words: unlike the choice of posts, which asks every sensor for half of a cell on its own, this joins
+    what all of them see. Cells without land have 0.
 
     Raises
     ------

@@ -91,14 +91,14 @@ def solve(
 
 
 def _show_plan(folder: Path, plan: Any, as_json: bool) -> None:
-    from abatis.show.workflow import PLAN_FILES, describe_plan
+    from abatis.show.workflow import describe_plan, list_plan_files
 
     answer = Table(
         f"Plan {plan.name}: {plan.title}",
         (Column("what", "what"), Column("value", "value", ",.12g"), Column("unit", "unit")),
         tuple(describe_plan(plan)),
     )
-    files = Table("Files", (Column("file", ""),), tuple({"file": str(folder / name)} for name in PLAN_FILES))
+    files = Table("Files", (Column("file", ""),), tuple({"file": str(one)} for one in list_plan_files(folder)))
     if as_json:
         show_tables({"answer": answer, "files": files}, as_json)
         return
@@ -175,11 +175,11 @@ def report(plan: PlanFolder, as_json: AsJson = False) -> None:
 @app.command("verify")
 def verify(plan: PlanFolder, as_json: AsJson = False) -> None:
     """Check a plan and its bound again, without the solver."""
-    from abatis.barrier.planning import verify_plan
+    from abatis.people.access_plan import verify_ruled_plan
 
     with ShowProgress() as progress:
         progress("checking the certificate", 0.0)
-        verdict = verify_plan(plan)
+        verdict = verify_ruled_plan(plan)
         progress("checking the certificate", 1.0)
     row = {
         "plan": str(plan),

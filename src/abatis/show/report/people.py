@@ -12,6 +12,8 @@ from abatis.show.balance_tables import read_balance, tabulate_kept
 from abatis.show.civil import (
     DUTY_WORDS,
     CivilAccount,
+    tabulate_causes,
+    tabulate_closing,
     tabulate_cut_off,
     tabulate_duties,
     tabulate_evacuation,
@@ -59,7 +61,9 @@ def gather_civil(results: Results, account: CivilAccount) -> CivilPage:
         tables={
             "figures": tabulate_figures(account),
             "cut_off": _cut(tabulate_cut_off(account)),
+            "causes": _cut(tabulate_causes(account)),
             "evacuation": tabulate_evacuation(account),
+            "closing": tabulate_closing(account),
             "exits": _tabulate_exits(account),
             "corridors": _tabulate_changed_corridors(account),
             "land": tabulate_land(account),
@@ -154,10 +158,10 @@ def _draw_front(table: Table) -> Chart:
     rows: Sequence[Mapping[str, Any]] = [row for row in table.rows if row["won_h"] is not None]
     limit = [row["limit"] for row in rows]
     won, most = [row["won_h"] for row in rows], [row["bound_won_h"] for row in rows]
-    axes.fill_between(
-        limit, won, most, color=COLORS[1], alpha=0.35, lw=0, label="no plan wins more than this"
-    )
-    axes.plot(limit, won, "-o", color=COLORS[0], ms=4, label="best plan found")
+    # Between two limits only the plan of the lower and the bound of the upper are proven: steps, no slopes.
+    axes.step(limit, most, where="pre", color=COLORS[1], label="no plan wins more than this")
+    axes.step(limit, won, where="post", color=COLORS[0], label="best plan found")
+    axes.plot(limit, won, "o", color=COLORS[0], ms=4)
     axes.set_xlabel(table.columns[0].caption)
     axes.set_ylabel("hours won")
     axes.set_ylim(0, None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,23 @@ from abatis.show.watch import assign_fronts
 from abatis.show.watch_air_maps import pick_least
 from abatis.show.watch_answer import WatchAnswer
 from abatis.show.watch_tables import list_notes, list_states
+from abatis.watch.clearing import find_kept_cells, mask_wood
 from abatis.watch.warning import FAST_TOLERANCE
 
 MOST_CELLS = 15
+MOST_ROWS = 30
+POSTS = (
+    "state",
+    "sensor",
+    "lon",
+    "lat",
+    "cost_eur",
+    "upkeep_eur_per_year",
+    "renewal_year",
+    "area_km2",
+    "border_km",
+)
+UNIT_STYLES = {"share": (100.0, ",.1f", "%"), "km": (1.0, ",.1f", "km"), "EUR": (1.0, ",.0f", "EUR")}
 PATIENT = ("warning_today_h", "warning_posts_h", "warning_plan_h", "posts_won_h", "plan_won_h", "total_h")
 FAST = ("fast_today_h", "fast_posts_h", "fast_plan_h", "fast_total_h")
 BESIDE = ("delay_h", "unseen_today_h", "unseen_plan_h")
@@ -41,6 +56,8 @@ def build_watch_page(answer: WatchAnswer, tables: dict[str, Table], maps: Sequen
     """
     results = answer.results
     shown = dict(tables)
+    # What its note says stands in the text of the page.
+    warning = replace(tables["warning"], note="")
     for name in ("clearing_cells", "joint_warning"):
         if name in shown:
             shown[name] = _cut_table(shown[name])
@@ -56,8 +73,18 @@ def build_watch_page(answer: WatchAnswer, tables: dict[str, Table], maps: Sequen
             answers=list_watch_answers(answer),
             maps={one.key: (one, base64.b64encode(one.png).decode("ascii")) for one in maps},
             charts=_draw_charts(answer),
-            patient=_take_columns(tables["warning"], "Patient mover: warning by approach", PATIENT),
-            fast=_take_columns(tables["warning"], "Fast ways: warning by approach", (*FAST, *BESIDE)),
+            posts=_take_columns(tables["posts"], "Posts", POSTS),
+            kinds=tabulate_kinds(tables["posts"]),
+            most_rows=MOST_ROWS,
+            closing_kept=_pick_rows(tables.get("closing"), lambda row: row["kept"], "What closes it"),
+            clearing=_pick_rows(tables.get("clearing"), lambda row: not _is_site(row)),
+            clearing_sites=_pick_rows(
+                tables.get("clearing"), _is_site, "Trees kept beside sites of the plan"
+            ),
+            watch=_write_units(tables["watch"]),
+            knows_trees=knows_trees(answer),
+            patient=_take_columns(warning, "Patient mover: warning by approach", PATIENT),
+            fast=_take_columns(warning, "Fast ways: warning by approach", (*FAST, *BESIDE)),
             fast_percent=100.0 * FAST_TOLERANCE,
             by_height=tabulate_heights(answer),
             notes=list_notes(results),
@@ -104,14 +131,14 @@ def list_watch_answers(answer: WatchAnswer) -> dict[str, Answer]:
     if least is not None and least.corridor is not None:
         found.append(Answer("air_least", least.corridor.chance, "%", ".0f", "chance to be noticed"))
         found.append(Answer("air_height", least.height_m, "m", ",.0f", "above ground"))
-    if picture.closing is not None:
+    if picture.closing is not None and picture.closing.kept:
         found += [
             Answer("closing_cost", picture.closing.cost_eur, "EUR", ",.0f", "to close it"),
             Answer("closing_kept", len(picture.closing.kept), "", ",.0f", "sensors"),
             Answer("closing_chance", picture.closing.chance, "%", ".0f", "then"),
         ]
     if conflict is not None:
-        found.append(Answer("clearing", conflict.clearing_ha, "ha", ",.1f", "kept trees in sight lines"))
+        found.append(Answer("clearing", conflict.clearing_ha, "ha", ",.0f", "kept trees in sight lines"))
     return {one.key: one for one in found}
 
 
@@ -162,7 +189,65 @@ def _make_chart(png: bytes, alt: str, caption: str) -> Chart:
 def _take_columns(table: Table, title: str, keys: Sequence[str]) -> Table:
     """The same rows with the name and some columns only."""
     columns = {one.key: one for one in table.columns}
-    return Table(title, (columns["name"], *(columns[key] for key in keys)), table.rows)
+    return Table(title, (columns["name"], *(columns[key] for key in keys)), table.rows, table.note)
+
+
+def _write_units(table: Table) -> Table:
+    """Write every value of a table of what, value, unit in the way of its unit."""
+    rows = []
+    for row in table.rows:
+        factor, style, unit = UNIT_STYLES.get(row["unit"], (1.0, ",.0f", row["unit"]))
+        rows.append({**row, "value": format(factor * row["value"], style), "unit": unit})
+    columns = (table.columns[0], Column("value", "value", "s"), table.columns[2])
+    return Table(table.title, columns, tuple(rows))
+
+
+def knows_trees(answer: WatchAnswer) -> bool:
+    """Whether the study shows forest that a rule keeps; without it no conflict can be found."""
+    results, mesh = answer.results, answer.results.mesh
+    kept = np.flatnonzero(find_kept_cells(mesh, {})["protected"])
+    wood = mask_wood(results.ground, results.catalogue.terms)
+    under = np.unique(results.ground.cell[wood & (results.ground.cell >= 0)])
+    return bool(len(np.intersect1d(under, kept))) or (
+        answer.conflict is not None and answer.conflict.clearing_ha > 0
+    )
+
+
+def _pick_rows(table: Table | None, wanted: Callable[[Mapping[str, Any]], bool], title: str = "") -> Table:
+    """Some rows of a table; without a new title it keeps its note."""
+    if table is None:
+        return Table(title, (), ())
+    rows = tuple(row for row in table.rows if wanted(row))
+    return Table(title or table.title, table.columns, rows, "" if title else table.note)
+
+
+def _is_site(row: Mapping[str, Any]) -> bool:
+    return bool(row["by"] == "reason" and str(row["what"]).startswith("site "))
+
+
+def tabulate_kinds(posts: Table) -> Table:
+    """Sum posts by state and sensor: number, cost, upkeep."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in posts.rows:
+        groups.setdefault((row["state"], row["sensor"]), []).append(row)
+    rows = [
+        {
+            "state": state,
+            "sensor": sensor,
+            "count": len(some),
+            "cost_eur": sum(row["cost_eur"] for row in some),
+            "upkeep_eur_per_year": sum(row["upkeep_eur_per_year"] for row in some),
+        }
+        for (state, sensor), some in sorted(groups.items())
+    ]
+    columns = (
+        Column("state", "state"),
+        Column("sensor", "sensor"),
+        Column("count", "posts", ",.0f"),
+        Column("cost_eur", "cost [EUR]", ",.0f"),
+        Column("upkeep_eur_per_year", "upkeep [EUR/year]", ",.0f"),
+    )
+    return Table("Posts by what becomes of them", columns, tuple(rows), posts.note)
 
 
 def _cut_table(table: Table) -> Table:
@@ -215,7 +300,8 @@ def tabulate_sensors(answer: WatchAnswer) -> Table:
     rows = [
         {
             "name": one.name, "mast_height_m": one.mast_height_m, "cost_eur": one.cost_eur,
-            "cost_low_eur": one.cost_low_eur, "cost_high_eur": one.cost_high_eur, "life_years": one.life_years,
+            "cost_low_eur": one.cost_low_eur, "cost_high_eur": one.cost_high_eur,
+            "life_years": one.life_years,
             **{target: one.range_m.get(target) for target in ("person", "vehicle", "low_air")},
             "detection": one.detection_probability, "weather": one.weather_factor,
             "false_alarms": one.false_alarms_per_day, "tag": one.tag, "source": one.source,

@@ -42,9 +42,10 @@ def draw_border_strips(strips: Sequence[BorderStrip]) -> bytes:
                 facecolors=[SEEN_COLORS[one] for one in shown], linewidth=0,
             )  # fmt: skip
             marks.append(level)
-            names.append(f"{strip.front}: {STATES[row]}")
+            names.append(STATES[row])
+        axes.text(0.0, 4.0 * number - 0.6, strip.front, fontsize=8.5, weight="bold", va="bottom")
     axes.set_yticks(marks, names, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(4.0 * len(strips) - 1.4, -1.6)
     axes.set_xlim(0, None)
     axes.set_xlabel("km along the border", fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
