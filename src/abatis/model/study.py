@@ -232,7 +232,8 @@ def hash_study(study: Study) -> str:
     options = study.tables["options"]
     used = {one for column in ("open_measure", "road_measure", "bridge_measure") for one in options[column]}
     stocked = used & set(study.tables["stocks"]["measure"])
-    _add_files(digest, study, REQUIRED_TABLES + OPTIONAL_TABLES + OBEYED_TABLES + (STOCK_TABLES if stocked else ()))
+    tables = REQUIRED_TABLES + OPTIONAL_TABLES + OBEYED_TABLES
+    _add_files(digest, study, tables + (STOCK_TABLES if stocked else ()))
     return digest.hexdigest()
 
 

@@ -93,7 +93,7 @@ def _add_rows(siting: Siting, rows: Sequence[AccessRow]) -> Siting:
 def _read_judged_rows(
     study: Study, mesh: Mesh, siting: Siting, plan_folder: Path
 ) -> tuple[AccessJudge | None, tuple[AccessRow, ...], list[str]]:
-    """Return the judge of the study's rules (None without rules), the rows of a plan, and what speaks against."""
+    """Return the judge of the study's rules or None, the rows of a plan, and what speaks against them."""
     rules = list_access_rules(study)
     there = (plan_folder / FILE).is_file()
     written, rows = read_access_rows(plan_folder)

@@ -22,11 +22,12 @@ from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, read_plan
 from abatis.model.storage import write_text_whole
 from abatis.model.study import Study
-from abatis.people.impact import count_people_beside
 from abatis.people.access_plan import keeps_rules, rule_siting
-from abatis.people.access_rules import AccessJudge, list_access_rules
+from abatis.people.access_rules import AccessJudge
+from abatis.people.impact import count_people_beside
 from abatis.people.law import require_lawful
 from abatis.show.results import Progress, check_same_study, find_option_rows, label_sites
+from abatis.show.ruled import RuledTracer, prepare_tracer
 from abatis.show.tables import Column, Table
 from abatis.show.workflow import choose_settings, load_study
 
@@ -57,6 +58,7 @@ PEOPLE_NOTE = (
     "People near a site are those of the home cells on both sides of its closed edges, within about one cell "
     "of the work. Who lives near two sites counts twice."
 )
+REPLACEMENT_NOTE = " Rules of access: replacements keep the rows found for this plan; a replacement may break a rule elsewhere."
 
 
 @dataclass(frozen=True)
@@ -288,22 +290,27 @@ def trace_study(folder: Path, settings: CurveSettings, progress: Progress) -> di
     siting = site_study(study, mesh, progress)
     network = build_network(siting.problem)
     limit_s = settings.time_limit_s / (1 + settings.land + settings.people)
-    points = trace_curve(siting.problem, budgets, chosen.gap, limit_s, chosen.seed, progress, network)
+    tracer = prepare_tracer(study, mesh, siting)
+    points = tracer.trace(
+        lambda problem, seconds: trace_curve(
+            problem, budgets, chosen.gap, seconds, chosen.seed, progress, network
+        ),
+        limit_s,
+    )
     rows = _describe_curve(siting, points)
-    unruled = CURVE_NOTE if list_access_rules(study) else ""
-    tables = {"curve": Table("Hours against budget", CURVE_COLUMNS, rows, _say_next_million(rows) + unruled)}
+    tables = {"curve": Table("Hours against budget", CURVE_COLUMNS, rows, _say_next_million(rows))}
     _write_table(study, "curve.csv", CURVE_COLUMNS, rows)
-    front = _Front(siting, network, points[-1], max(budgets), chosen.gap, limit_s, chosen.seed, progress)
+    front = _Front(tracer, network, points[-1], max(budgets), chosen.gap, limit_s, chosen.seed, progress)
     with_budget = f"with a budget of EUR {max(budgets):,.0f}"
     if settings.land:
         land_m2 = np.array([option.land_take_m2 for option in siting.options])
         rows = front.trace(land_m2, "land_limit_m2")
-        tables["land"] = Table(f"Hours against land take {with_budget}", LAND_COLUMNS, rows, unruled)
+        tables["land"] = Table(f"Hours against land take {with_budget}", LAND_COLUMNS, rows)
         _write_table(study, "land.csv", LAND_COLUMNS, rows)
     if settings.people:
         rows = front.trace(count_people(mesh, study, siting), "people_limit", "people_near")
         title = f"Hours against people near sites {with_budget}"
-        tables["people"] = Table(title, PEOPLE_COLUMNS, rows, PEOPLE_NOTE + unruled)
+        tables["people"] = Table(title, PEOPLE_COLUMNS, rows, PEOPLE_NOTE)
         _write_table(study, "people.csv", PEOPLE_COLUMNS, rows)
     return tables
 
@@ -389,7 +396,7 @@ def _say_next_million(rows: Sequence[dict[str, Any]]) -> str:
 class _Front:
     """Traces hours against something else that plans of one budget use; `free` is the plan without limit."""
 
-    siting: Siting
+    tracer: RuledTracer
     network: Network
     free: CurvePoint
     budget_eur: float
@@ -402,16 +409,20 @@ class _Front:
         """Trace from none of the amounts float64[O] to what the free plan uses."""
         free = self.free.chosen
         most = math.fsum(amounts if free is None else amounts[free])
-        points = trace_front(
-            self.siting.problem, self.budget_eur, amounts, [share * most for share in FRONT_SHARES], self.gap,
-            self.limit_s, self.seed, self.progress, self.network, self.free,
+        limits = [share * most for share in FRONT_SHARES]
+        points = self.tracer.trace(
+            lambda problem, seconds: trace_front(
+                problem, self.budget_eur, amounts, limits, self.gap, seconds, self.seed, self.progress,
+                self.network, self.free,
+            ),
+            self.limit_s,
         )  # fmt: skip
         rows = []
         for point in points:
             row = {
                 limit_key: point.limit,
                 "budget_eur": self.budget_eur,
-                **_describe_point(self.siting, point),
+                **_describe_point(self.tracer.siting, point),
             }
             if amount_key and point.chosen is not None:
                 row[amount_key] = math.fsum(amounts[point.chosen])

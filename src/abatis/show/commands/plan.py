@@ -98,7 +98,9 @@ def _show_plan(folder: Path, plan: Any, as_json: bool) -> None:
         (Column("what", "what"), Column("value", "value", ",.12g"), Column("unit", "unit")),
         tuple(describe_plan(plan)),
     )
-    files = Table("Files", (Column("file", ""),), tuple({"file": str(one)} for one in list_plan_files(folder)))
+    files = Table(
+        "Files", (Column("file", ""),), tuple({"file": str(one)} for one in list_plan_files(folder))
+    )
     if as_json:
         show_tables({"answer": answer, "files": files}, as_json)
         return
