@@ -130,7 +130,7 @@ class TestRegister:
         )
         found = list_faults(path)
         assert [(row, column) for row, column, _ in found] == [
-            (1, "colour"), (7, "area"), (2, "ends"), (3, "notice"), (3, "area"), (4, "starts"), (4, "area"),
+            (1, "colour"), (7, "area"), (3, "notice"), (2, "ends"), (3, "area"), (4, "starts"), (4, "area"),
             (5, "author"), (5, "area"), (6, "area"),
         ]  # fmt: skip
         assert "Self-intersection" in found[4][2]

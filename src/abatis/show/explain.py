@@ -58,7 +58,10 @@ PEOPLE_NOTE = (
     "People near a site are those of the home cells on both sides of its closed edges, within about one cell "
     "of the work. Who lives near two sites counts twice."
 )
-REPLACEMENT_NOTE = " Rules of access: replacements keep the rows found for this plan; a replacement may break a rule elsewhere."
+REPLACEMENT_NOTE = (
+    " Rules of access: replacements keep the rows found for this plan; a replacement may break a rule "
+    "elsewhere, and then more is lost."
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from abatis.barrier.curve import CurvePoint
 from abatis.barrier.sites import Siting
 from abatis.barrier.solve import Solution
-from abatis.model.errors import Fault, InputError
+from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Problem
 from abatis.model.study import Study
@@ -50,7 +50,7 @@ def solve_ruled(
 
     Raises
     ------
-    InfeasibleError : no plan keeps all rules.
+    InfeasibleError : no plan keeps all rules; the rules of access are named too, since their rows bind.
     KeyboardInterrupt : the search was interrupted; no plan is kept, since it may break rules.
     """
     started = time.monotonic()
@@ -61,7 +61,12 @@ def solve_ruled(
             raise KeyboardInterrupt("no plan is kept: it could break rules of access not looked at yet")
         return solution
 
-    ruled = solve_with_access(study, mesh, siting, rules, solve_round)
+    try:
+        ruled = solve_with_access(study, mesh, siting, rules, solve_round)
+    except InfeasibleError as error:
+        names = "; ".join(rule.name for rule in rules)
+        text = f"{error} The rules of access were to be kept too: {names}."
+        raise InfeasibleError(text, error.rules, error.proven) from None
     progress(f"rules of access: rounds {ruled.rounds}, rows {len(ruled.rows)}", 1.0)
     if ruled.exempt:
         shown = ", ".join(f"{place} ({rule})" for rule, place in ruled.exempt[:SHOWN])

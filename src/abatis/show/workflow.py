@@ -139,8 +139,8 @@ def solve_study(
     ------
     InputError : an option uses a measure that is unlawful in a year of the programme; the rule is named.
     InfeasibleError : no plan keeps the rules; it names the smallest set to relax.
-    KeyboardInterrupt : when the search was interrupted; the best plan so far is then in NAME-interrupted (none
-        under rules of access), and an earlier plan of that name is untouched.
+    KeyboardInterrupt : when the search was interrupted; the best plan so far is then in NAME-interrupted, and
+        an earlier plan of that name is untouched. Under rules of access no plan is kept.
     """
     require_lawful(study)
     rules = list_access_rules(study)
