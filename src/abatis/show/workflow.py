@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abatis.barrier.explain_rules import explain_conflict
+from abatis.barrier.network import Network, build_network
 from abatis.barrier.planning import find_study_folder, make_plan
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.sites import site_study
@@ -146,8 +147,11 @@ def solve_study(
     rules = list_access_rules(study)
     siting = site_study(study, mesh, progress)
 
+    # Rows of rules change neither graph nor options, so one compressed network serves every round.
+    network = build_network(siting.problem) if rules else None
+
     def solve(problem: Problem, limit_s: float) -> Solution:
-        return _solve_or_explain(problem, settings, limit_s, progress, note)
+        return _solve_or_explain(problem, settings, limit_s, network, progress, note)
 
     rows = None
     if rules:
@@ -172,7 +176,12 @@ def solve_study(
 
 
 def _solve_or_explain(
-    problem: Problem, settings: SolveSettings, limit_s: float, progress: Progress, note: Note | None
+    problem: Problem,
+    settings: SolveSettings,
+    limit_s: float,
+    network: Network | None,
+    progress: Progress,
+    note: Note | None,
 ) -> Solution:
     """Solve within some seconds; where no plan exists, find the smallest set of rules to relax."""
     search = "search (at most the time limit)"
@@ -185,7 +194,7 @@ def _solve_or_explain(
     progress(search, 0.0)
     try:
         return solve_problem(
-            problem, settings.budget_eur, settings.gap, limit_s, settings.seed, report_search
+            problem, settings.budget_eur, settings.gap, limit_s, settings.seed, report_search, network
         )  # fmt: skip
     except InfeasibleError:
         progress("which rules stand in the way", 0.0)
