@@ -28,7 +28,7 @@ AIR_NOTE = (
 )
 CLEARING_NOTE = (
     "Kept trees in sight lines that no other post makes up for; where several posts would gain the same "
-    "ground all their lines count. Owners are not in the study: ask the land register."
+    "ground all their lines count. Owners are shares of owners.csv or a stated share, not a land register."
 )
 
 

@@ -13,6 +13,8 @@ from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, read_plan
 from abatis.model.study import Study
 from abatis.model.watched import check_watch_result
+from abatis.model.words import COVER_WORDS
+from abatis.people.land_terms import OWNER_KINDS, read_land_terms, read_owners
 from abatis.show.low_air import (
     find_forest_sites,
     list_air_candidates,
@@ -26,7 +28,7 @@ from abatis.show.watch import Progress, WatchResults, WatchSettings, compute_wat
 from abatis.show.watch_joint import JointWatch, plan_jointly, show_joint
 from abatis.show.watch_tables import tabulate_watch
 from abatis.watch.catalogue import POSTS, SENSORS, TERMS, read_catalogue
-from abatis.watch.clearing import ClearingConflict, find_conflict, find_kept_cells
+from abatis.watch.clearing import WOODS, ClearingConflict, find_conflict, find_kept_cells
 from abatis.watch.low_air_study import AirCandidates, AirPicture
 from abatis.watch.notice_effects import NoticeEffect
 from abatis.watch.notices import Notice, read_notices
@@ -128,10 +130,20 @@ def find_watch_conflict(
         edges = find_forest_sites(study, siting, read_watch_plan(results))
     found = find_conflict(
         mesh, results.ground, planned, results.settings.target, results.catalogue.terms,
-        results.cell_weight > 0, find_kept_cells(mesh, edges),
+        results.cell_weight > 0, find_kept_cells(mesh, edges), share_forest(study, mesh),
     )  # fmt: skip
     progress("trees in sight lines", 1.0)
     return found
+
+
+def share_forest(study: Study, mesh: Mesh) -> dict[str, np.ndarray]:
+    """Shares of every cell's forest by kind of owner, float64[N], as the land account reads them.
+
+    In words: from owners.csv by region and cover, else the stated private share, the rest public.
+    """
+    owners = read_owners(study, mesh.lon, mesh.lat, read_land_terms(study)["private"])
+    forest = owners.shares[:, [COVER_WORDS.index(word) for word in WOODS]].mean(axis=1)
+    return {kind: forest[:, place] for place, kind in enumerate(OWNER_KINDS)}
 
 
 def read_watch_plan(results: WatchResults) -> Plan:

@@ -112,7 +112,7 @@ def find_conflict(
     target : person, vehicle or low_air.
     demand : bool[N], cells that should be seen.
     kept : bool[N] by reason, cells whose forest must stay, see `find_kept_cells`.
-    owners : bool[N] by kind of owner, when known.
+    owners : float64[N] by kind of owner, their shares of each cell's forest, when known.
 
     In words: what the posts see is counted twice, with all trees and without the trees of kept cells. For
     every pixel of a demand cell that no post sees with trees, but one would without, the kept trees that
@@ -178,7 +178,7 @@ def _sum_up(
     cell_ha = np.bincount(ground.cell[marks], minlength=mesh.cell_count) * (pixel_m2 / M2_PER_HA)
 
     def split(groups: Mapping[str, np.ndarray]) -> dict[str, float]:
-        sums = {word: float(cell_ha[np.asarray(mask)].sum()) for word, mask in groups.items()}
+        sums = {word: float(cell_ha @ np.asarray(part, float)) for word, part in groups.items()}
         return {word: area for word, area in sums.items() if area > 0}
 
     countries = {code: mesh.mask_countries((code,)) for code in mesh.country_codes}
