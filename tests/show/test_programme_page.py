@@ -5,10 +5,8 @@ import io
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
-import openpyxl
 import pytest
 from PIL import Image
 from tests.programme.book_reader import Book
@@ -134,25 +132,3 @@ def test_bands_of_risk_reach_page_and_json_until_the_study_changes(programme, fo
     found, why = read_beside(place, "risk", programme.plan)
     assert found is None
     assert "another state" in why
-
-
-@pytest.mark.skipif(
-    shutil.which("soffice") is None,
-    reason="soffice is not installed: the workbook is computed by the formula reader of the tests only",
-)
-def test_libreoffice_computes_the_workbook_to_the_same_cents(programme, folder, tmp_path):
-    place = folder / "plans" / "base" / "programme.xlsx"
-    profile = f"-env:UserInstallation=file://{tmp_path}/profile"
-    words = ["soffice", "--headless", profile, "--convert-to", "xlsx", "--outdir", str(tmp_path), str(place)]
-    subprocess.run(words, check=True, timeout=180)
-    book = openpyxl.load_workbook(tmp_path / "programme.xlsx", data_only=True)
-    checks = {row[0].value: row for row in book["Checks"].iter_rows(min_row=3)}
-    assert checks["all"][1].value == "all agree"
-    assert len(checks) > 20
-    schedule = programme.schedule
-    for what, figure in (
-        ("all lines, all years, nominal [EUR]", schedule.nominal_eur.sum()),
-        ("all lines, base-year prices [EUR]", schedule.spend_eur.sum()),
-        ("plan, base-year prices [EUR]", programme.plan.cost_eur),
-    ):
-        assert round(checks[what][1].value * 100) == round(float(figure) * 100), what

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 from abatis.barrier.sites import Siting
@@ -19,7 +19,8 @@ from abatis.people.access import (
     list_cut_off,
     list_evacuation_states,
 )
-from abatis.people.access_ground import prepare_access
+from abatis.people.access_ground import AccessGround, prepare_access
+from abatis.people.access_terms import read_access_terms
 from abatis.people.clearance import Liability
 from abatis.people.closing_order import ClosingOrder, order_closing
 from abatis.people.impact import Impact, assess_impact
@@ -102,6 +103,24 @@ class CivilAccount:
     figures: dict[str, CivilFigure]
 
 
+def prepare_civil_access(study: Study, mesh: Mesh) -> AccessGround:
+    """Collect roads, places and aims for the account of a plan.
+
+    In words: where no ground of the study lies as far from hostile ground as the safe distance asks, half the
+    farthest distance is taken instead, and every figure names the kilometres used. So a small study has an
+    account, too.
+
+    Raises
+    ------
+    InputError : see `prepare_access`.
+    """
+    terms = read_access_terms(study)
+    farthest_km = float(mesh.border_km[~mesh.mask_countries(study.hostile)].max(initial=0.0))
+    if 0.0 < farthest_km <= terms.safe_km:
+        terms = replace(terms, safe_km=round(0.5 * farthest_km, 1))
+    return prepare_access(study, mesh, terms)
+
+
 def compute_account(
     study: Study, mesh: Mesh, siting: Siting, plan: Plan, impact: Impact | None = None
 ) -> CivilAccount:
@@ -117,7 +136,7 @@ def compute_account(
     InputError : every fault of register, terms or own rows.
     """
     impact = impact or assess_impact(study, mesh, siting, plan)
-    ground = prepare_access(study, mesh)
+    ground = prepare_civil_access(study, mesh)
     access = compute_access(study, mesh, siting, plan, ground)
     land = account_land(study, mesh, siting, plan)
     clearance = assess_clearance(study, mesh, siting, plan)
