@@ -11,6 +11,9 @@ from abatis.model.plan import Problem
 
 TOLERANCE_SHARE = 2e-8
 LEAST_SPAN = 1e-7
+PAIRS_EACH = 4
+LEAST_RANGE_H = 1e-300
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -97,3 +100,29 @@ class Box:
             else:
                 upper[option] = 0.0
         return lower, upper
+
+
+def list_onward(
+    onward_h: np.ndarray, before_h: np.ndarray, slowest_h: np.ndarray
+) -> tuple[tuple[int, int, float], ...]:
+    """List the pairs of levels that bind each other most, see `Levels.onward`: up to `PAIRS_EACH` per level.
+
+    Parameters
+    ----------
+    onward_h : float64[K, K], hours from the objective of k to that of j under any plan (inf: not comparable).
+    before_h, slowest_h : float64[K], arrival times without barriers and with all of them.
+
+    In words: the slack of (k, j) is the share of j's range that j could gain before it has to wait for k;
+    pairs with the least slack come first, and hours are rounded up.
+
+    Examples
+    --------
+    >>> hours = np.array([[np.inf, 2.0], [np.inf, np.inf]])
+    >>> [(k, j, round(h, 6)) for k, j, h in list_onward(hours, np.array([1.0, 3.0]), np.array([4.0, 9.0]))]
+    [(0, 1, 2.0)]
+    """
+    hours = onward_h * (1 + ROUNDING) + ROUNDING
+    slack = (before_h[:, None] + hours - before_h) / np.maximum(slowest_h - before_h, LEAST_RANGE_H)
+    pairs = [(int(k), int(j)) for k, j in zip(*np.nonzero(slack < 1.0), strict=True)]
+    pairs = sorted(pairs, key=lambda pair: (slack[pair], pair))[: PAIRS_EACH * len(before_h)]
+    return tuple((k, j, float(hours[k, j])) for k, j in pairs)

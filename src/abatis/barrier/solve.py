@@ -13,7 +13,7 @@ import numpy as np
 from abatis.barrier.boxes import Node
 from abatis.barrier.crew import Crew, Job, count_threads
 from abatis.barrier.incumbent import Incumbent
-from abatis.barrier.levels import Levels
+from abatis.barrier.levels import Levels, list_onward
 from abatis.barrier.neighbourhood import LevelNeighbourhood
 from abatis.barrier.network import Network, RouteFinder, build_network
 from abatis.barrier.paths import PathPool
@@ -28,7 +28,6 @@ MORE_MOVES = 900
 NODE_MOVES = 32
 MOVE_EVERY = 32
 FIRST_NEARBY = 100
-PAIRS_EACH = 4
 ROUNDING = 1e-9
 Progress = Callable[[float, float, float], None]
 
@@ -247,7 +246,7 @@ def make_levels(network: Network, before_h: np.ndarray) -> Levels:
         weight, low, high = [1.0], [float(before_h.min())], [float(slowest.min())]
     else:
         members = [(k,) for k in range(count)]
-        onward = _list_onward(network, before_h, slowest)
+        onward = list_onward(np.array([graph.onward_h for graph in network.graphs]), before_h, slowest)
         weight = problem.approach_weight.tolist()
         low, high = before_h.tolist(), slowest.tolist()
     for approach, hours in problem.least_hours.items():
@@ -259,21 +258,6 @@ def make_levels(network: Network, before_h: np.ndarray) -> Levels:
         else:
             low[approach] = max(low[approach], hours)
     return Levels(tuple(members), np.array(weight), np.array(low), np.maximum(high, low), onward)
-
-
-def _list_onward(
-    network: Network, before_h: np.ndarray, slowest_h: np.ndarray
-) -> tuple[tuple[int, int, float], ...]:
-    """Pairs of approaches whose arrivals bind each other most: up to `PAIRS_EACH` per approach, by slack.
-
-    The slack of (k, j) is the share of j's range that j could gain before it has to wait for k.
-    """
-    onward_h = np.array([graph.onward_h for graph in network.graphs]) * (1 + ROUNDING) + ROUNDING
-    range_h = np.maximum(slowest_h - before_h, 1e-300)
-    slack = (before_h[:, None] + onward_h - before_h) / range_h
-    pairs = [(int(k), int(j)) for k, j in zip(*np.nonzero(slack < 1.0), strict=True)]
-    pairs = sorted(pairs, key=lambda pair: (slack[pair], pair))[: PAIRS_EACH * len(before_h)]
-    return tuple((k, j, float(onward_h[k, j])) for k, j in pairs)
 
 
 def _check_reachable(problem: Problem, before_h: np.ndarray) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import Incumbent
-from abatis.barrier.levels import Levels
+from abatis.barrier.levels import Levels, list_onward
 from abatis.barrier.neighbourhood import LevelNeighbourhood
 from abatis.barrier.network import Network
 from abatis.barrier.potentials import Potentials
@@ -23,9 +23,7 @@ FIRST_MOVES = 200
 NODE_MOVES = 32
 MOVE_EVERY = 32
 FIRST_NEARBY = 100
-PAIRS_EACH = 4
 STEP_SHARE = 0.6
-LEAST_RANGE_H = 1e-300
 ROUNDING = 1e-9
 TOLERANCE = 2e-7
 NO_LIMIT = 2**60
@@ -164,7 +162,7 @@ def make_layer_levels(network: Network, weights: Sequence[float]) -> Levels:
     slowest = np.maximum([graph.slowest_h for graph in network.graphs], before)
     if problem.objective != "minimum":
         members = tuple((k,) for k in range(len(before)))
-        onward = list_onward(network)
+        onward = list_onward(np.array([graph.onward_h for graph in network.graphs]), before, slowest)
         return Levels(members, problem.approach_weight.astype(float), before, slowest, onward)
     layers = len(weights)
     each = len(before) // layers
@@ -174,18 +172,3 @@ def make_layer_levels(network: Network, weights: Sequence[float]) -> Levels:
         before.reshape(layers, each).min(axis=1),
         slowest.reshape(layers, each).min(axis=1),
     )
-
-
-def list_onward(network: Network) -> tuple[tuple[int, int, float], ...]:
-    """Pairs of levels that bind each other, within a year or between years, see `Levels.onward`.
-
-    Up to `PAIRS_EACH` per level, by slack: the share of j's range that j could gain before it
-    has to wait for k.
-    """
-    before = np.array([graph.before_h for graph in network.graphs])
-    slowest = np.maximum([graph.slowest_h for graph in network.graphs], before)
-    onward_h = np.array([graph.onward_h for graph in network.graphs]) * (1 + ROUNDING) + ROUNDING
-    slack = (before[:, None] + onward_h - before) / np.maximum(slowest - before, LEAST_RANGE_H)
-    found = [(int(k), int(j)) for k, j in zip(*np.nonzero(slack < 1.0), strict=True)]
-    found = sorted(found, key=lambda pair: (slack[pair], pair))[: PAIRS_EACH * len(before)]
-    return tuple((k, j, float(onward_h[k, j])) for k, j in found)
