@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from abatis.show.workflow import load_study
 from abatis.watch.candidates import list_candidates
 from abatis.watch.catalogue import read_catalogue
 from abatis.watch.ground_raster import lay_ground, read_watch_sources
-from abatis.watch.low_air_study import AirSettings, find_border_gap
+from abatis.watch.low_air_study import choose_air_settings, find_border_gap
 from abatis.watch.masts import TallPoints
 
 SENSORS = """\
@@ -36,7 +38,7 @@ def scene(study_copy):
 
 def test_open_air_is_closed_by_sensors(scene):
     study, mesh, ground, catalogue, places = scene
-    settings = AirSettings(heights_m=(30.0, 100.0), least_chance=0.6)
+    settings = replace(choose_air_settings(catalogue.terms), heights_m=(30.0, 100.0), least_chance=0.6)
     picture = picture_study(study, mesh, ground, catalogue, places, [], settings=settings)
     assert [one.mean_detection for one in picture.covers] == [0.0, 0.0]
     assert [one.open_share for one in picture.covers] == [1.0, 1.0]

@@ -18,7 +18,7 @@ from abatis.model.mesh import Mesh
 from abatis.model.plan import ChosenOption, Plan, read_plan
 from abatis.model.study import Study
 from abatis.people.access import compute_access
-from abatis.people.access_ground import AccessGround, prepare_access
+from abatis.people.access_ground import AccessGround
 from abatis.people.balance import (
     KEEP_SHARE,
     POINTS,
@@ -31,6 +31,7 @@ from abatis.people.balance import (
 )
 from abatis.people.law import require_lawful
 from abatis.show.balance_tables import LEAST, PLAN_COLUMNS, keep_balance, lay_out_front, lay_out_least
+from abatis.show.civil import prepare_civil_access
 from abatis.show.results import Progress, check_same_study, find_option_rows
 from abatis.show.tables import Table
 from abatis.show.workflow import load_study
@@ -110,7 +111,7 @@ def trace_study_balance(
         )
         for part in parts
     ]  # fmt: skip
-    measure = _Measure(study, mesh, siting, plan, prepare_access(study, mesh))
+    measure = _Measure(study, mesh, siting, plan, prepare_civil_access(study, mesh))
     tables = {one.part.key: measure.tabulate_front(one) for one in found}
     tables[LEAST] = measure.tabulate_least(found)
     keep_balance(folder / "plans" / plan_name, plan, tables)

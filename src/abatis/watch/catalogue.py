@@ -320,4 +320,6 @@ def _bound(key: str, unit: str) -> tuple[float, float]:
         return 0.01, 1.0
     if unit in ("share", "yes or no"):
         return 0.0, 1.0
+    if key == "air_look_m":
+        return 1.0, math.inf
     return (0.1 if unit == "km" else 0.0), math.inf

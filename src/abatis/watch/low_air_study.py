@@ -16,8 +16,6 @@ from abatis.watch.catalogue import WatchTerms
 from abatis.watch.ground_raster import WatchGround
 from abatis.watch.low_air import (
     HEIGHTS_M,
-    LOOK_M,
-    OPEN_BELOW,
     AirGraph,
     Corridor,
     Looks,
@@ -33,20 +31,31 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class AirSettings:
-    """Stated figures of the low air picture; all are placeholders (tag G) of the study's author.
+    """Stated figures of the low air picture; `choose_air_settings` takes them from the terms of the watch.
 
     `heights_m` above ground; `look_m` metres of way that one look takes; a cell is open with less detection
     than `open_below` and watched from `watched_from` on; `border_km` depth of the strip that is told apart;
     `least_chance` to be noticed that closing asks for; `budget_eur` for closing.
     """
 
+    look_m: float
+    open_below: float
+    watched_from: float
+    border_km: float
+    least_chance: float
     heights_m: tuple[float, ...] = HEIGHTS_M
-    look_m: float = LOOK_M
-    open_below: float = OPEN_BELOW
-    watched_from: float = 0.5
-    border_km: float = 5.0
-    least_chance: float = 0.9
     budget_eur: float = math.inf
+
+
+def choose_air_settings(terms: WatchTerms) -> AirSettings:
+    """Take the stated figures of the low air picture from the terms of the watch (all tag G as packaged)."""
+    return AirSettings(
+        look_m=terms["air_look_m"].value,
+        open_below=terms["air_open_below"].value,
+        watched_from=terms["air_watched_from"].value,
+        border_km=terms["air_border_km"].value,
+        least_chance=terms["air_least_chance"].value,
+    )
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ def picture_low_air(
     study, mesh : fronts and objectives of the approaches, home ground.
     ground, terms : pixels that sensors look over, refraction.
     outlooks : standing and planned posts; those without a range for low air are passed over.
-    settings : stated figures.
+    settings : stated figures; those of `terms` when left out.
     candidates : what could be added; when given, the least-seen way of all is closed with them.
     progress : callback (stage, share done).
 
@@ -136,7 +145,7 @@ def picture_low_air(
     ------
     InputError : fronts or objectives outside the mesh; bad settings.
     """
-    settings = settings or AirSettings()
+    settings = settings or choose_air_settings(terms)
     tell = progress or (lambda _stage, _share: None)
     used = [one for one in outlooks if "low_air" in one.sensor.range_m]
     pairs = list(
