@@ -19,6 +19,7 @@ import shapely
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
+from abatis.ground.sources.polygons import read_polygon
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.study import Study
 from abatis.people.dates import parse_span
@@ -83,19 +84,7 @@ def parse_outline(text: str) -> BaseGeometry:
     ------
     ValueError : it is no polygon in degrees, crosses itself, or is too small to be an area.
     """
-    try:
-        # A coordinate that is no number is told by the check below, not by a warning.
-        with np.errstate(invalid="ignore"):
-            outline = shapely.from_wkt(text)
-    except shapely.errors.ShapelyError as error:
-        raise ValueError("is no WKT polygon") from error
-    if outline.geom_type not in ("Polygon", "MultiPolygon") or outline.is_empty:
-        raise ValueError(f"is {'an empty' if outline.is_empty else 'a'} {outline.geom_type}, not a polygon")
-    if not outline.is_valid:
-        raise ValueError(f"crosses itself or touches itself: {shapely.is_valid_reason(outline)}")
-    west, south, east, north = outline.bounds
-    if west < -180 or east > 180 or south < -90 or north > 90:
-        raise ValueError("is not in degrees (longitude, latitude)")
+    outline = read_polygon(text)
     if measure_area(outline) < SMALLEST_M2:
         raise ValueError(f"is smaller than {SMALLEST_M2:g} m2: {SCOPE}")
     return outline

@@ -207,15 +207,18 @@ _COVER = (
     Column("mean_detection", "mean detection", ".3f"),
     Column("border_share", "watched near the border", ".1%"),
 )
-_WAYS = (
-    Column("front_name", "front"),
-    Column("objective_name", "objective"),
-    Column("height_m", "height [m]", ".0f"),
+AIR_WAY_COLUMNS = (
     Column("chance", "chance to be noticed", ".3f"),
     Column("single_chance", "one look each", ".3f"),
     Column("length_km", "length [km]", ",.0f"),
     Column("gap_km", "longest open stretch [km]", ",.0f"),
     Column("border_gap_km", "widest gap at the border [km]", ",.0f"),
+)
+_WAYS = (
+    Column("front_name", "front"),
+    Column("objective_name", "objective"),
+    Column("height_m", "height [m]", ".0f"),
+    *AIR_WAY_COLUMNS,
 )
 _CLOSING = (
     Column("step", "step", ".0f"),

@@ -268,25 +268,12 @@ def tabulate_years(results: StockResults) -> Table:
         for plan in results.stocks
         for place, year in enumerate(plan.terms.years)
     )
-    columns = (
-        Column("measure", "measure"),
-        Column("line", "line"),
-        Column("year", "year", ".0f"),
-        Column("need_km", "need [km]", ",.1f"),
-        Column("ordered_km", "ordered [km]", ",.3f"),
-        Column("expired_km", "out of life [km]", ",.1f"),
-        Column("stock_km", "in stock [km]", ",.3f"),
-        Column("short_km", "missing [km]", ",.3f"),
-        Column("money_eur", "money [EUR]", ",.2f"),
-        Column("spent_eur", "spent [EUR]", ",.2f"),
-        Column("left_eur", "left [EUR]", ",.2f"),
-    )
     note = "; ".join(
         f"{one.terms.name}: {math.fsum(one.spent_eur):,.2f} EUR nominal, {one.terms.unit_cost_eur:,.0f} EUR "
         f"per km at base-year prices, good for {one.terms.life_years} years [{one.terms.tag}]"
         for one in results.stocks
     )
-    return Table("Stock by year", columns, rows, note)
+    return Table("Stock by year", STOCK_COLUMNS, rows, note)
 
 
 def tabulate_renewal(results: StockResults) -> Table:
@@ -297,12 +284,27 @@ def tabulate_renewal(results: StockResults) -> Table:
         for year, km, eur in zip(plan.renewal_years, plan.renewal_km, plan.renewal_eur, strict=True)
         if km > 0
     )
-    columns = (
-        Column("measure", "measure"),
-        Column("year", "year", ".0f"),
-        Column("renewal_km", "out of life [km]", ",.3f"),
-        Column("renewal_eur", "renewal [EUR]", ",.2f"),
-    )
     total = math.fsum(float(plan.renewal_eur.sum()) for plan in results.stocks)
     note = f"{total:,.2f} EUR nominal that no line of the programme holds"
-    return Table("Renewal after the programme", columns, rows, note)
+    return Table("Renewal after the programme", RENEWAL_COLUMNS, rows, note)
+
+
+STOCK_COLUMNS = (
+    Column("measure", "measure"),
+    Column("line", "line"),
+    Column("year", "year", ".0f"),
+    Column("need_km", "need [km]", ",.1f"),
+    Column("ordered_km", "ordered [km]", ",.3f"),
+    Column("expired_km", "out of life [km]", ",.1f"),
+    Column("stock_km", "in stock [km]", ",.3f"),
+    Column("short_km", "missing [km]", ",.3f"),
+    Column("money_eur", "its share of the line [EUR, nominal]", ",.2f"),
+    Column("spent_eur", "spent [EUR, nominal]", ",.2f"),
+    Column("left_eur", "left of its share of the line [EUR]", ",.2f"),
+)
+RENEWAL_COLUMNS = (
+    Column("measure", "measure"),
+    Column("year", "year", ".0f"),
+    Column("renewal_km", "out of life [km]", ",.3f"),
+    Column("renewal_eur", "replacement [EUR, nominal]", ",.2f"),
+)

@@ -17,12 +17,12 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import shapely
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
+from abatis.ground.sources.polygons import check_polygon, read_polygon
 from abatis.model.errors import Fault, InputError
 from abatis.model.fields import empty_table, fields_of, read_table
 from abatis.model.study import Study
@@ -132,7 +132,9 @@ def check_notices(frame: pd.DataFrame, file: str, folder: Path) -> tuple[tuple[N
             try:
                 outline = read_outline(str(row["area"]), folder)
             except ValueError as error:
-                remedy = "draw it anew as simple outlines in EPSG:4326 (longitude, latitude)"
+                remedy = (
+                    "give simple outlines (WKT or a .geojson file) in EPSG:4326"
+                )
                 wrong.append(("area", str(error), remedy))
         faults += [Fault(problem, file, line, column, remedy) for column, problem, remedy in wrong]
         if not wrong and outline is not None and starts and ends:
@@ -181,24 +183,13 @@ def read_outline(text: str, folder: Path) -> BaseGeometry:
     0.5
     >>> read_outline("POLYGON ((25 55, 26 56, 26 55, 25 56, 25 55))", Path())
     Traceback (most recent call last):
-    ValueError: crosses or touches itself: Self-intersection[25.5 55.5]
+    ValueError: crosses itself or touches itself: Self-intersection[25.5 55.5]
     """
     if text.endswith((".geojson", ".json")):
         outline = _read_file_outline(folder / text)
+        check_polygon(outline)
     else:
-        try:
-            # A coordinate that is no number is told by the check below, not by a warning.
-            with np.errstate(invalid="ignore"):
-                outline = shapely.from_wkt(text)
-        except shapely.errors.ShapelyError as error:
-            raise ValueError("is neither a WKT polygon nor the name of a .geojson file") from error
-    if outline.geom_type not in ("Polygon", "MultiPolygon") or outline.is_empty:
-        raise ValueError(f"is {'an empty' if outline.is_empty else 'a'} {outline.geom_type}, not a polygon")
-    if not outline.is_valid:
-        raise ValueError(f"crosses or touches itself: {shapely.is_valid_reason(outline)}")
-    west, south, east, north = outline.bounds
-    if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
-        raise ValueError("is not in degrees (longitude, latitude)")
+        outline = read_polygon(text)
     if outline.area <= 0:
         raise ValueError("has no area")
     return shapely.force_2d(outline)

@@ -38,6 +38,7 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
     account = compute_account(results.study, results.mesh, results.siting, results.plan, results.impact)
     return template.render(
         plan=results.plan,
+        schematic=results.study.schematic,
         study=results.study,
         mesh=results.mesh,
         impact=results.impact,

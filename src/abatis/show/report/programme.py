@@ -114,6 +114,7 @@ def build_programme_page(
         .get_template("programme.html")
         .render(
             version=abatis.__version__,
+            schematic=programme.study.schematic,
             study=programme.study,
             plan=programme.plan,
             shown=shown,

@@ -23,6 +23,7 @@ from abatis.show.report.compare_charts import (
 )
 from abatis.show.report.figure import Chart
 from abatis.show.report.split import chart_splits, make_chart
+from abatis.show.stock import RENEWAL_COLUMNS, STOCK_COLUMNS
 from abatis.show.tables import Column, Table
 
 PLACEHOLDER = "G"
@@ -142,18 +143,7 @@ def _chart_years(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 
 def _table_years(rows: Sequence[Mapping[str, Any]]) -> Table:
-    columns = (
-        Column("measure", "measure"),
-        Column("line", "line"),
-        Column("year", "year", ".0f"),
-        Column("need_km", "need [km]", ",.1f"),
-        Column("ordered_km", "ordered [km]", ",.3f"),
-        Column("expired_km", "out of life [km]", ",.1f"),
-        Column("stock_km", "in stock [km]", ",.3f"),
-        Column("short_km", "missing [km]", ",.3f"),
-        Column("spent_eur", "spent [EUR, nominal]", ",.2f"),
-        Column("left_eur", "left of its share of the line [EUR]", ",.2f"),
-    )
+    columns = tuple(one for one in STOCK_COLUMNS if one.key != "money_eur")
     note = "Stock is bought within its locked line; what goes out of life is bought again."
     return Table("Belt-kilometres by year", columns, tuple(rows), note)
 
@@ -161,13 +151,8 @@ def _table_years(rows: Sequence[Mapping[str, Any]]) -> Table:
 def _table_renewal(rows: Sequence[Mapping[str, Any]]) -> Table | None:
     if not rows:
         return None
-    columns = (
-        Column("measure", "measure"),
-        Column("year", "year", ".0f"),
-        Column("renewal_km", "out of life [km]", ",.3f"),
-        Column("renewal_eur", "replacement [EUR, nominal]", ",.2f"),
-    )
-    return Table("Replacement after the last year; no line holds this money", columns, tuple(rows))
+    title = "Replacement after the last year; no line holds this money"
+    return Table(title, RENEWAL_COLUMNS, tuple(rows))
 
 
 def _table_depots(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -48,6 +48,7 @@ def build_split_page(study: Study, tables: Mapping[str, Table], settings: SplitS
         .get_template("split.html")
         .render(
             version=abatis.__version__,
+            schematic=study.schematic,
             study=study,
             of_plans=bool(settings.plans),
             draws=settings.draws,

@@ -13,6 +13,7 @@ import abatis
 from abatis.barrier.observed import LEFT_WHEN_UNWATCHED
 from abatis.model.watched import LEAST_DETECTION
 from abatis.model.words import TAG_MEANINGS
+from abatis.show.low_air import AIR_WAY_COLUMNS
 from abatis.show.report.answers import Answer
 from abatis.show.report.build import make_environment
 from abatis.show.report.figure import Chart
@@ -66,6 +67,7 @@ def build_watch_page(answer: WatchAnswer, tables: dict[str, Table], maps: Sequen
         .get_template("watch.html")
         .render(
             version=abatis.__version__,
+            schematic=results.study.schematic,
             study=results.study,
             settings=results.settings,
             last_year=results.last_year,
@@ -286,10 +288,7 @@ def tabulate_heights(answer: WatchAnswer) -> Table:
         Column("height_m", "height [m]", ".0f"),
         Column("front", "front"),
         Column("objective", "objective"),
-        Column("chance", "chance to be noticed", ".3f"),
-        Column("single_chance", "one look each", ".3f"),
-        Column("length_km", "length [km]", ",.0f"),
-        Column("gap_km", "longest open stretch [km]", ",.0f"),
+        *AIR_WAY_COLUMNS,
         Column("border_gap_km", "widest gap at the border [km]", ",.0f"),
     )
     return Table("The least-seen way at each height", columns, tuple(rows))
