@@ -16,7 +16,7 @@ from abatis.barrier.crew import Crew, count_threads
 from abatis.barrier.network import RouteFinder, build_network
 from abatis.barrier.paths import PathPool
 from abatis.barrier.proof import make_certificate
-from abatis.barrier.solve import solve_problem
+from abatis.barrier.solve import Search, solve_problem
 from abatis.model.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -79,14 +79,20 @@ def test_a_time_limit_with_two_threads_leaves_a_plan_a_bound_and_no_thread(time_
 
 
 @pytest.mark.parametrize("delay_s", [0.005, 0.02, 0.1, 0.3, 0.7, 1.5])
-def test_an_interruption_at_any_moment_leaves_a_plan_a_bound_and_no_thread(delay_s):
+def test_an_interruption_at_any_moment_leaves_a_plan_a_bound_and_no_thread(monkeypatch, delay_s):
     """A real signal while two threads are at work, wherever it finds the search."""
+    run = Search.run
+
+    def run_with_alarm(search, *limits):
+        signal.setitimer(signal.ITIMER_REAL, delay_s)
+        return run(search, *limits)
+
+    monkeypatch.setattr(Search, "run", run_with_alarm)
     instance = make_geographic(50, 100, 0.3, 0)
     problem = instance.problem
     network = build_network(problem)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, delay_s)
         started = time.monotonic()
         solution = solve_problem(
             problem, instance.budget, gap=0.0, time_limit_s=100.0, threads=2, network=network

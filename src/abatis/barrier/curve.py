@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from abatis.barrier.crew import Crew, count_threads
 from abatis.barrier.explain import add_limit
-from abatis.barrier.explain_rules import search_plan
 from abatis.barrier.network import Network, build_network
+from abatis.barrier.solve import Search, gap_of
 from abatis.model.plan import Problem
 
 ROUNDING = 1e-9
+LATER_SHARE = 0.4
+SLICES = 40
 Progress = Callable[[str, float], None]
 
 
@@ -70,7 +73,7 @@ def trace_curve(
 
     Formula: v_i = max(v_1 .. v_i), u_i = min(u_i .. u_n). In words: a plan for less money is a plan for more,
     and what no plan can beat with more money it cannot beat with less. Each search starts from the plan of
-    the budget below; time that it leaves over goes to the budgets above.
+    the budget below; time that it leaves over goes to the budgets above, then in turns to the widest gap.
     """
     budgets = sorted({float(one) for one in budgets_eur})
     tasks = [(problem, budget) for budget in budgets]
@@ -159,17 +162,83 @@ def _trace(
 ) -> tuple[CurvePoint, ...]:
     """Solve problems of which each allows all that the ones before allow, and carry plans and bounds over."""
     deadline = time.monotonic() + time_limit_s
-    points: list[CurvePoint] = []
-    for place, ((problem, budget_eur), limit) in enumerate(zip(tasks, limits, strict=True)):
+
+    def report(points: Sequence[CurvePoint]) -> None:
         if progress is not None:
-            progress(stage, place / len(tasks))
-        left_s = max(0.0, deadline - time.monotonic()) / (len(tasks) - place)
-        start = points[-1].chosen if points else None
-        answer = search_plan(problem, budget_eur, gap, left_s, seed, network=network, start=start)
-        solution = answer.solution
-        point = CurvePoint(limit, None, math.nan, -math.inf, -math.inf if answer.proven else math.inf)
-        if solution is not None:
-            point = CurvePoint(limit, solution.chosen, solution.cost_eur, solution.value_h, solution.bound_h)
+            progress(stage, sum(_is_close(one, gap) for one in points) / len(tasks))
+
+    with Crew(count_threads()) as crew:
+        ladder = [
+            _Rung(Search(problem, budget_eur, gap, seed, network, crew), limit)
+            for (problem, budget_eur), limit in zip(tasks, limits, strict=True)
+        ]
+        points: tuple[CurvePoint, ...] = ()
+        report(points)
+        first_until = deadline - LATER_SHARE * time_limit_s
+        for place, rung in enumerate(ladder):
+            left_s = max(0.0, first_until - time.monotonic()) / (len(ladder) - place)
+            rung.run(time.monotonic() + left_s, ladder[place - 1].find_plan() if place else None)
+            points = _carry([one.look() for one in ladder[: place + 1]])
+            report(points)
+        while time.monotonic() < deadline:
+            open_ones = [
+                at for at, one in enumerate(points) if ladder[at].is_open and not _is_close(one, gap)
+            ]
+            if not open_ones:
+                break
+            place = max(open_ones, key=lambda at: (_gap_of(points[at]), at))
+            ladder[place].run(min(deadline, time.monotonic() + time_limit_s / SLICES), points[place].chosen)
+            points = _carry([one.look() for one in ladder])
+            report(points)
+        points = _carry([one.look(trim=True) for one in ladder])
+    if progress is not None:
+        progress(stage, 1.0)
+    return points
+
+
+class _Rung:
+    """The search at one limit of a curve."""
+
+    def __init__(self, search: Search, limit: float) -> None:
+        self.search, self.limit = search, limit
+
+    @property
+    def is_open(self) -> bool:
+        """True while more time may help."""
+        return self.search.status == "time_limit"
+
+    def run(self, deadline: float, start: np.ndarray | None) -> None:
+        """Search on until a deadline, with a plan that is allowed here to begin with."""
+        if start is not None:
+            self.search.offer(start)
+        if self.search.run(deadline, _ignore) == "interrupted":
+            raise KeyboardInterrupt
+
+    def find_plan(self) -> np.ndarray | None:
+        """The best plan so far, int32[n]."""
+        choice = self.search.incumbent.choice
+        return None if choice is None else np.flatnonzero(choice > 0.5).astype(np.int32)
+
+    def look(self, trim: bool = False) -> CurvePoint:
+        """What is known at this limit alone; `trim` gives back options that cost money and buy no time."""
+        if trim and self.find_plan() is not None:
+            self.search.describe()
+        chosen = self.find_plan()
+        if chosen is None:
+            bound_h = -math.inf if self.search.status == "gap" else math.inf
+            return CurvePoint(self.limit, None, math.nan, -math.inf, bound_h)
+        cost_eur = float(self.search.network.problem.option_cost_eur[chosen].sum())
+        return CurvePoint(self.limit, chosen, cost_eur, self.search.value_h, self.search.bound_h)
+
+
+def _ignore(_value_h: float, _bound_h: float) -> None:
+    """Progress of one search inside a curve is not told."""
+
+
+def _carry(found: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
+    """Carry plans up the ladder and bounds down."""
+    points: list[CurvePoint] = []
+    for point in found:
         if points and points[-1].value_h > point.value_h:
             before = points[-1]
             point = replace(point, chosen=before.chosen, cost_eur=before.cost_eur, value_h=before.value_h)
@@ -177,9 +246,16 @@ def _trace(
     for place in range(len(points) - 2, -1, -1):
         bound_h = min(points[place].bound_h, points[place + 1].bound_h)
         points[place] = replace(points[place], bound_h=bound_h)
-    if progress is not None:
-        progress(stage, 1.0)
     return tuple(points)
+
+
+def _gap_of(point: CurvePoint) -> float:
+    return math.inf if point.chosen is None else gap_of(point.value_h, point.bound_h)
+
+
+def _is_close(point: CurvePoint, gap: float) -> bool:
+    """Say whether a point is proven to a gap, or proven to have no plan."""
+    return point.bound_h == -math.inf or _gap_of(point) <= gap
 
 
 def measure_slopes(points: Sequence[CurvePoint], unit: float = 1e6) -> tuple[Slope, ...]:

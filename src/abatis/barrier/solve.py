@@ -115,88 +115,131 @@ def solve_problem(
     one option per site, cost within budget, rules. In words: every approach takes its fastest way under the
     plan; the plan makes the fastest ways as slow as money allows. Source: Israeli and Wood (2002).
     """
-    if budget_eur < 0:
-        raise InputError([Fault(f"is {budget_eur:g}", column="budget", remedy="give EUR, at least 0")])
     started = time.monotonic()
-    deadline = started + time_limit_s
     with Crew(count_threads(threads)) as crew:
-        network = build_network(problem, crew) if network is None else replace(network, problem=problem)
-        before_h = np.array([graph.before_h for graph in network.graphs])
-        _check_reachable(problem, before_h)
-        levels = make_levels(network, before_h)
-        static = make_static_rows(problem, budget_eur)
-        incumbent = Incumbent(network, levels, static)
-        tree = TreeSearch(network, levels, static, incumbent, gap, find_grain(problem), crew)
-        search = PlanSearch(Incumbent(network, levels, static), seed, crew)
-        nearby = LevelNeighbourhood(incumbent, seed, crew)
-        status = _search(tree, search, nearby, start, started, deadline, progress)
-    PlanSearch(incumbent, seed).trim()
-    if incumbent.choice is None:
-        raise explain_infeasible(problem, status)
-    proven_h = tree.bound_h if tree.nodes else float(levels.weight @ levels.high_h)
-    bound_h = max(proven_h + ROUNDING * abs(proven_h), incumbent.value_h)
-    return Solution(
-        problem=problem,
-        network=network,
-        levels=levels,
-        static=static,
-        budget_eur=budget_eur,
-        chosen=np.flatnonzero(incumbent.choice > 0.5).astype(np.int32),
-        before_h=before_h,
-        after_h=measure_times(network, incumbent.choice),
-        value_h=incumbent.value_h,
-        bound_h=bound_h,
-        status="optimal" if bound_h - incumbent.value_h <= _spare_h(levels, bound_h) else status,
-        seconds=time.monotonic() - started,
-        nodes=tuple(tree.nodes),
-        pool=tree.pool,
-        grid=tree.grid,
-    )
+        network = build_network(problem, crew) if network is None else network
+        search = Search(problem, budget_eur, gap, seed, network, crew)
+        if start is not None:
+            search.offer(start)
+
+        def report(value_h: float, bound_h: float) -> None:
+            if progress is not None:
+                progress(value_h, bound_h, time.monotonic() - started)
+
+        search.run(started + time_limit_s, report)
+    return search.describe()
 
 
-def _search(
-    tree: TreeSearch,
-    search: PlanSearch,
-    nearby: LevelNeighbourhood,
-    start: np.ndarray | None,
-    started: float,
-    deadline: float,
-    progress: Progress | None,
-) -> str:
-    """Search for plans and bounds until the gap is proven, the time is up, or the user ends it."""
-    best, problem, crew = tree.incumbent, tree.network.problem, tree.crew
-    first: list[Job[np.ndarray | None]] = []
+class Search:
+    """A search for plans and their bound that can be stopped and gone on with; see `solve_problem`.
 
-    def improve(point: Relaxation, node: int) -> Seek | None:
-        while first:
-            _offer(best, first.pop().get())
+    Searches may share a crew when they run in turn. `value_h` and `bound_h` are what is known by now.
+    """
+
+    def __init__(
+        self, problem: Problem, budget_eur: float, gap: float, seed: int, network: Network, crew: Crew
+    ) -> None:
+        if budget_eur < 0:
+            raise InputError([Fault(f"is {budget_eur:g}", column="budget", remedy="give EUR, at least 0")])
+        self.network = replace(network, problem=problem)
+        self.budget_eur, self.seed, self.crew = budget_eur, seed, crew
+        self.before_h = np.array([graph.before_h for graph in network.graphs])
+        _check_reachable(problem, self.before_h)
+        self.levels = make_levels(self.network, self.before_h)
+        self.static = make_static_rows(problem, budget_eur)
+        self.incumbent = Incumbent(self.network, self.levels, self.static)
+        grain_h = find_grain(problem)
+        self.tree = TreeSearch(self.network, self.levels, self.static, self.incumbent, gap, grain_h, crew)
+        self.status = ""
+        self.seconds = 0.0
+        self._moves = PlanSearch(Incumbent(self.network, self.levels, self.static), seed, crew)
+        self._nearby = LevelNeighbourhood(self.incumbent, seed, crew)
+        self._first: list[Job[np.ndarray | None]] = []
+
+    @property
+    def value_h(self) -> float:
+        """Value of the best plan found; -inf before there is one."""
+        return self.incumbent.value_h
+
+    @property
+    def bound_h(self) -> float:
+        """What no plan can be worth more than, rounding allowed for."""
+        proven_h = self.tree.bound_h if self.tree.nodes else float(self.levels.weight @ self.levels.high_h)
+        return max(proven_h + ROUNDING * abs(proven_h), self.incumbent.value_h)
+
+    def offer(self, options: np.ndarray) -> None:
+        """Offer a plan from elsewhere, options int[n]; it is ignored when it breaks budget or rules."""
+        choice = np.isin(np.arange(self.network.problem.option_count), options).astype(float)
+        self._moves.incumbent.offer(choice)
+        if self.tree.nodes:
+            self.incumbent.offer(choice)
+
+    def run(self, deadline: float, report: Callable[[float, float], None]) -> str:
+        """Search until the gap is proven, the deadline (monotonic seconds) passes, or the user ends it.
+
+        Called again after the deadline, it goes on where it stopped. `report` gets (value_h, bound_h) now and
+        then. Returns the status: `gap`, `rounding`, `time_limit` or `interrupted`.
+        """
+        begun = time.monotonic()
+        best, moves = self.incumbent, self._moves
+        self.status = "interrupted"
+        with _until_interrupted():
+            if not self.tree.nodes:
+                moves.start(FIRST_MOVES, deadline)
+                _offer(best, moves.incumbent.choice)
+                self._first.append(self.crew.start(partial(moves.go_on, MORE_MOVES, deadline)))
+            self.status = self.tree.run(deadline, partial(self._improve, deadline), report)
+            if self._first and self.tree.bound_h - best.value_h > _spare_h(self.levels, self.tree.bound_h):
+                _offer(best, self._first.pop().get())
+            if self.status == "time_limit":
+                self._nearby.take()
+        if self.status in ("time_limit", "interrupted"):
+            if moves.incumbent.choice is None:
+                moves.start(0, deadline)
+            _offer(best, moves.incumbent.choice)
+        self.seconds += time.monotonic() - begun
+        return self.status
+
+    def _improve(self, deadline: float, point: Relaxation, node: int) -> Seek | None:
+        """Search for plans at a node of the tree; may return a job for the crew."""
+        while self._first:
+            _offer(self.incumbent, self._first.pop().get())
         if node >= FIRST_NEARBY:
-            nearby.improve(tree.steps, deadline)
+            self._nearby.improve(self.tree.steps, deadline)
         if node % MOVE_EVERY == 0 or node & (node - 1) == 0:
-            return partial(search.seek, best.choice, point.choice, NODE_MOVES, deadline)
+            return partial(self._moves.seek, self.incumbent.choice, point.choice, NODE_MOVES, deadline)
         return None
 
-    def report(value: float, bound: float) -> None:
-        if progress is not None:
-            progress(value, bound, time.monotonic() - started)
+    def describe(self) -> Solution:
+        """Return what is known by now.
 
-    status = "interrupted"
-    with _until_interrupted():
-        if start is not None:
-            search.incumbent.offer(np.isin(np.arange(problem.option_count), start).astype(float))
-        search.start(FIRST_MOVES, deadline)
-        _offer(best, search.incumbent.choice)
-        first.append(crew.start(partial(search.go_on, MORE_MOVES, deadline)))
-        status = tree.run(deadline, improve, report)
-        if first and tree.bound_h - best.value_h > _spare_h(tree.levels, tree.bound_h):
-            _offer(best, first.pop().get())
-        if status == "time_limit":
-            nearby.take()
-    if status in ("time_limit", "interrupted"):
-        if search.incumbent.choice is None:
-            search.start(0, deadline)
-        _offer(best, search.incumbent.choice)
-    return status
+        Raises
+        ------
+        InfeasibleError : no plan keeps the rules, or none was found in the time given.
+        """
+        PlanSearch(self.incumbent, self.seed).trim()
+        choice = self.incumbent.choice
+        if choice is None:
+            raise explain_infeasible(self.network.problem, self.status)
+        bound_h = self.bound_h
+        is_closed = bound_h - self.incumbent.value_h <= _spare_h(self.levels, bound_h)
+        return Solution(
+            problem=self.network.problem,
+            network=self.network,
+            levels=self.levels,
+            static=self.static,
+            budget_eur=self.budget_eur,
+            chosen=np.flatnonzero(choice > 0.5).astype(np.int32),
+            before_h=self.before_h,
+            after_h=measure_times(self.network, choice),
+            value_h=self.incumbent.value_h,
+            bound_h=bound_h,
+            status="optimal" if is_closed else self.status,
+            seconds=self.seconds,
+            nodes=tuple(self.tree.nodes),
+            pool=self.tree.pool,
+            grid=self.tree.grid,
+        )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,128 @@
+"""Status of a ledger of 100,000 records: read from its file, assessed, and both together."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from abatis.programme.ledger.records import Draft
+from abatis.programme.ledger.status import assess_ledger
+from abatis.programme.ledger.store import open_ledger
+
+COUNT = 100_000
+REPEATS = 5
+DAY = date(2024, 6, 30)
+COUNTRIES = ("LT", "LV", "EE", "PL")
+LINES = ("counter_mobility", "engineering", "surveillance", "parks", "depots", "bridges")
+CAUSES = ("land", "law", "design", "tender", "supply", "money", "weather")
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure one made-up programme of ten years; writing the ledger is not counted."""
+    drafts = make_drafts(COUNT, seed=1)
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "ledger.sqlite"
+        with open_ledger(str(path)) as ledger:
+            begun = time.perf_counter()
+            ledger.append(drafts, "benchmark")
+            written_s = time.perf_counter() - begun
+            read_s, records = _measure(lambda: ledger.read(current=False))
+            assess_s, status = _measure(lambda: assess_ledger(records, DAY))
+            both_s, _ = _measure(lambda: assess_ledger(ledger.read(current=False), DAY))
+            public_s, _ = _measure(lambda: assess_ledger(ledger.read(current=False), DAY, public=True))
+    works = sum(one.level == "work" for one in status.earned)
+    note = (
+        f"{len(records):,} records of {works:,} works in {len(COUNTRIES)} countries, {len(status.alerts):,} alerts, "
+        f"{len(status.delays):,} delays; written in {written_s:.1f} s; median of {REPEATS}"
+    )
+    return [
+        _row("ledger: read and status", both_s, "ours <= 1", note),
+        _row("ledger: public status", public_s, "ours <= 1", "the same, for the public"),
+        _row("ledger: reading alone", read_s, "", "all records from the file"),
+        _row("ledger: status alone", assess_s, "", "records in memory"),
+    ]
+
+
+def make_drafts(count: int, seed: int) -> list[Draft]:
+    """Make records of a programme: works told about every quarter, contracts, deliveries, milestones, and more."""
+    draw = random.Random(seed)
+    drafts: list[Draft] = []
+    number = 0
+    while len(drafts) < count:
+        drafts += _make_work(draw, number)
+        number += 1
+    return drafts[:count]
+
+
+def _make_work(draw: random.Random, number: int) -> list[Draft]:
+    """Everything about one work: its plan, reports, contract, deliveries, milestone and what is said of it."""
+    country, line = draw.choice(COUNTRIES), draw.choice(LINES)
+    key, where = f"w{number}", {"country": country, "line": line}
+    start = date(2015, 1, 1) + timedelta(days=draw.randrange(3400))
+    length = draw.randrange(120, 900)
+    finish = start + timedelta(days=length)
+    amount = float(draw.randrange(50_000, 5_000_000))
+    access = "public" if draw.random() < 0.7 else "restricted"
+    plan = where | {
+        "stage": "planned", "name": f"Work {number}", "measure": draw.choice(("M04", "M07", "M18")),
+        "planned_start": start.isoformat(), "planned_finish": finish.isoformat(), "planned_eur": amount,
+    }  # fmt: skip
+    found = [_draft("work", key, start - timedelta(days=60), plan, access)]
+    pace = draw.uniform(0.6, 1.2)
+    for report in range(1, 9):
+        day = start + timedelta(days=report * length // 8)
+        done = min(1.0, round(pace * report / 8, 4))
+        spent: float | str = round(amount * done * draw.uniform(0.8, 1.5), 2)
+        if draw.random() < 0.1:
+            spent = "not disclosed"
+        body = where | {"stage": "finished" if done == 1.0 else "started", "done": done, "spent_eur": spent}
+        if pace < 0.9:
+            body["delay_cause"] = draw.choice(CAUSES)
+        found.append(_draft("work", key, day, body, access))
+    contract = where | {
+        "stage": "signed", "work": key, "amount_eur": round(amount * 0.9, 2), "due": finish.isoformat(),
+    }  # fmt: skip
+    found.append(_draft("contract", f"c{number}", start, contract, access))
+    for part in range(2):
+        body = where | {
+            "contract": f"c{number}", "work": key, "measure": "M18", "unit": "pieces",
+            "quantity": float(draw.randrange(1, 40)), "ordered": 40.0, "due": finish.isoformat(),
+        }  # fmt: skip
+        found.append(_draft("delivery", f"d{number}", finish + timedelta(days=30 * part), body, access))
+    body = where | {"name": f"Land of work {number}", "stage": "planned", "category": "land", "work": key}
+    found.append(_draft("milestone", f"m{number}", start, body | {"due": start.isoformat()}, access))
+    if number % 40 == 0:
+        body = where | {"stage": "approved", "amount_eur": 1e7, "first_year": 2015, "last_year": 2024}
+        found.append(_draft("budget", f"b{number}", start, body, access))
+    return [one for one in found if one.on <= DAY.isoformat()]
+
+
+def _draft(kind: str, key: str, day: date, body: dict[str, Any], access: str) -> Draft:
+    return Draft(kind, key, day.isoformat(), body, "made up for the benchmark", "D", access)
+
+
+def _measure(work: Callable[[], Any]) -> tuple[float, Any]:
+    found, times = work(), []
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        found = work()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times), found
+
+
+def _row(name: str, ours: float, goal: str, note: str) -> dict[str, Any]:
+    return {
+        "name": name, "ours": ours, "peer": None, "ratio": None, "goal": goal, "unit": "s", "note": note,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(json.dumps(row))
