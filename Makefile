@@ -6,17 +6,20 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors tests bench bench-solver setup setup-dev lock clean
+.PHONY: help demo serve test lint types floors page tests bench bench-solver setup setup-dev lock clean
 
 # Locked packages come as wheels whose hash is known; nothing is compiled on the user's machine.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --require-hashes --no-deps --only-binary :all:
+# What the page is built from; a change builds it again.
+PAGE := $(shell find web -name node_modules -prune -o -type f -print)
 # A name of one's own for the interpreter: make demo PYTHON=/opt/python3.12/bin/python3
 PYTHON ?=
 
 help:
 	@echo "make demo           the whole chain for Lithuania, left in demo/lithuania"
-	@echo "make test           lint, types, floors and tests"
+	@echo "make serve          the page of that study in a browser (made first where it is missing)"
+	@echo "make test           lint, types, floors, the page and tests"
 	@echo "make bench [NAME=x] every benchmark, or those whose name holds x"
 	@echo "make bench-solver   the solver on published families beside HiGHS"
 	@echo "make lock           new versions and hashes in requirements/*.txt"
@@ -25,7 +28,11 @@ help:
 demo: setup
 	$(BIN)/abatis demo demo/lithuania
 
-test: lint types floors tests
+serve: setup
+	@test -d demo/lithuania || $(BIN)/abatis demo demo/lithuania
+	$(BIN)/abatis serve demo/lithuania
+
+test: lint types floors page tests
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -36,6 +43,10 @@ types: setup-dev
 
 floors: setup-dev
 	$(BIN)/lint-imports
+
+# Types of the page and its words; the package build above has installed what web/ needs.
+page: setup-dev
+	$(BIN)/python hatch_build.py
 
 # PYTEST adds arguments: make tests PYTEST="tests/test_house.py -x"
 tests: setup-dev
@@ -78,7 +89,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@touch $@
 
 # The project itself, by reference to src: a change in the code needs no new set-up.
-$(VENV)/.abatis: pyproject.toml src/abatis/__init__.py $(VENV)/.run
+$(VENV)/.abatis: pyproject.toml hatch_build.py src/abatis/__init__.py $(PAGE) $(VENV)/.run
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

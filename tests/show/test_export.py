@@ -118,7 +118,7 @@ def test_failed_writing_keeps_the_earlier_file_and_leaves_nothing(results, tmp_p
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("abatis.show.export._write_styles", refuse)
+    monkeypatch.setattr("abatis.show.export.write_layer_styles", refuse)
     with pytest.raises(InputError, match="no space left"):
         write_geopackage(path, results)
     assert [one.name for one in tmp_path.iterdir()] == ["plan.gpkg"]

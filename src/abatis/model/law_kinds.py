@@ -31,6 +31,17 @@ _NEVER = re.compile(
 _MINE = re.compile(r"\b(?:land)?mine(?:s|field|fields|belt|belts)?\b|\breserve[\W_]belts?\b", re.IGNORECASE)
 
 
+def speaks_of_banned(text: str) -> bool:
+    """True when words speak of anti-personnel mines or cluster munitions, which are never a measure.
+
+    Examples
+    --------
+    >>> speaks_of_banned("AP mines"), speaks_of_banned("anti-tank ditch")
+    (True, False)
+    """
+    return bool(_NEVER.search(text))
+
+
 def check_law_kinds(measures: pd.DataFrame) -> list[Fault]:
     """List the measures that can never be one, and those whose kind the law would miss.
 

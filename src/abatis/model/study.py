@@ -127,6 +127,7 @@ class Study:
     haul_vehicle: str | None = None
     haul_season: str = "dry"
     access_km: float = 2.0
+    ledger: str = "ledger.sqlite"
 
     def source_rows(self, layer: str) -> pd.DataFrame:
         """Return the rows of `sources.csv` for one layer; the file column holds absolute paths."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from abatis.model.plan import Plan, read_plan
 from abatis.model.storage import write_text_whole
-from abatis.show.tables import Table, clean_json
+from abatis.show.tables import Column, Table, clean_json
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -30,11 +31,7 @@ def keep_beside(folder: Path, plan_name: str, word: str, tables: Mapping[str, Ta
 
 def keep_rows(place: Path, word: str, state: str, tables: Mapping[str, Table]) -> None:
     """Write tables as `WORD.json` into a folder, with the state of the study they were computed from."""
-    kept = {
-        "study_hash": state,
-        "tables": {key: list(table.rows) for key, table in tables.items()},
-        "notes": {key: table.note for key, table in tables.items() if table.note},
-    }
+    kept = {"study_hash": state, **pack_tables(tables)}
     write_text_whole(
         place / f"{word}.json", json.dumps(clean_json(kept), indent=1, ensure_ascii=False) + "\n"
     )
@@ -67,3 +64,31 @@ def read_rows(place: Path, word: str, wanted: str) -> tuple[Rows | None, str]:
     if state != wanted:
         return None, f"{word}.json is of another state of the study: run abatis {word} again"
     return tables, ""
+
+
+def pack_tables(tables: Mapping[str, Table]) -> dict[str, Any]:
+    """Lay tables out for a file: rows, notes, titles and columns, each by the key of the table.
+
+    Examples
+    --------
+    >>> table = Table("Times", (Column("h", "time [h]", ".1f"),), ({"h": 2.0},), "by road")
+    >>> unpack_tables(pack_tables({"times": table}))["times"] == table
+    True
+    """
+    return {
+        "tables": {key: list(table.rows) for key, table in tables.items()},
+        "notes": {key: table.note for key, table in tables.items() if table.note},
+        "titles": {key: table.title for key, table in tables.items()},
+        "columns": {key: [asdict(one) for one in table.columns] for key, table in tables.items()},
+    }
+
+
+def unpack_tables(kept: Mapping[str, Any]) -> dict[str, Table]:
+    """Read back what `pack_tables` laid out; files of earlier versions have no captions, so keys stand in."""
+    titles, columns, notes = (kept.get(word, {}) for word in ("titles", "columns", "notes"))
+    found = {}
+    for key, rows in kept["tables"].items():
+        plain = [{"key": one, "caption": one} for one in dict.fromkeys(name for row in rows for name in row)]
+        laid = tuple(Column(**one) for one in columns.get(key, plain))
+        found[key] = Table(titles.get(key, key), laid, tuple(rows), notes.get(key, ""))
+    return found

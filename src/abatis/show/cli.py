@@ -11,7 +11,7 @@ import typer
 
 import abatis
 from abatis.model.errors import AbatisError, InfeasibleError, InputError
-from abatis.show.commands import ground, people, plan, programme, watch
+from abatis.show.commands import export, ground, ledger, page, people, plan, programme, serve, watch
 from abatis.show.tables import print_faults, print_message
 
 EXIT_FINE, EXIT_INPUT, EXIT_SIZE, EXIT_INTERRUPTED = 0, 1, 3, 130
@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for commands in (ground, plan, people, programme, watch):
+for commands in (ground, plan, people, programme, watch, ledger, export, serve, page):
     app.add_typer(commands.app)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -18,11 +17,10 @@ from abatis.model.storage import write_whole
 from abatis.model.words import COVER_WORDS, FACILITY_WORDS
 from abatis.show.avenue_maps import list_avenue_layers
 from abatis.show.basemap import locate_edge_corners
+from abatis.show.layer_styles import FIXED_TIME, write_layer_styles
 from abatis.show.maps import subtract_hours
 from abatis.show.results import Progress, Results
 from abatis.show.styles import LAYER_STYLES
-
-FIXED_TIME = "2000-01-01T00:00:00.000Z"
 
 
 def write_geopackage(path: Path, results: Results, progress: Progress | None = None) -> None:
@@ -45,7 +43,28 @@ def write_geopackage(path: Path, results: Results, progress: Progress | None = N
 
     In words: the same results give the same bytes: no time of day is stored.
     """
-    layers = list_layers(results)
+    write_layers(path, list_layers(results), LAYER_STYLES, progress)
+
+
+def write_layers(
+    path: Path,
+    layers: Mapping[str, gpd.GeoDataFrame],
+    styles: Mapping[str, str],
+    progress: Progress | None = None,
+) -> None:
+    """Write some layers of a plan into a GeoPackage with their styles, whole or not at all.
+
+    Parameters
+    ----------
+    path : file to write.
+    layers : frames by name, of the names that `list_layers` knows, EPSG:4326.
+    styles : QML by layer.
+    progress : callback (stage, share done).
+
+    Raises
+    ------
+    InputError : when the file cannot be written.
+    """
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
     try:
@@ -55,7 +74,7 @@ def write_geopackage(path: Path, results: Results, progress: Progress | None = N
                 if progress is not None:
                     progress("plan.gpkg", index / len(layers))
                 _write_layer(temporary, name, frame)
-            _write_styles(temporary, layers)
+            write_layer_styles(temporary, styles, layers)
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
     if progress is not None:
@@ -219,33 +238,6 @@ def _write_layer(path: Path, name: str, frame: gpd.GeoDataFrame) -> None:
         append=path.exists(),
         use_arrow=True,
     )
-
-
-def _write_styles(path: Path, layers: Iterable[str]) -> None:
-    connection = sqlite3.connect(path)
-    try:
-        connection.execute(
-            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "
-            "f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256), "
-            "f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT, "
-            "useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
-            "update_time DATETIME DEFAULT CURRENT_TIMESTAMP)"
-        )
-        connection.executemany(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
-            "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui, update_time) "
-            "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL, ?)",
-            [(name, f"abatis {name}", LAYER_STYLES[name], f"abatis: {name}", FIXED_TIME) for name in layers],
-        )
-        connection.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change) "
-            "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
-            (FIXED_TIME,),
-        )
-        connection.execute("UPDATE gpkg_contents SET last_change = ?", (FIXED_TIME,))
-        connection.commit()
-    finally:
-        connection.close()
 
 
 def _round_hours(hours: np.ndarray) -> np.ndarray:

@@ -23,8 +23,8 @@ from abatis.model.mesh import Mesh
 from abatis.model.storage import write_whole
 from abatis.model.study import Study
 from abatis.people.law import check_programme_measures, require_lawful
-from abatis.show.export import FIXED_TIME
 from abatis.show.joint_map import write_joint_map
+from abatis.show.layer_styles import FIXED_TIME
 from abatis.show.progress import ShowProgress
 from abatis.show.results import Progress
 from abatis.show.tables import Column, Table, print_json, show_tables

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from abatis.model.storage import write_folder_whole, write_text_whole
 from abatis.model.study import hash_study
 from abatis.model.watched import WATCH_FOLDER, Watched, write_watched
 from abatis.show.basemap import prepare_base_map
-from abatis.show.export import FIXED_TIME
+from abatis.show.beside import pack_tables
+from abatis.show.layer_styles import FIXED_TIME, write_layer_styles
 from abatis.show.report.watch import build_watch_page
 from abatis.show.styles import grade_cells, make_line, make_marker, write_rules, write_style
 from abatis.show.tables import Table, clean_json
@@ -98,8 +98,7 @@ def write_watch(answer: WatchAnswer, tables: dict[str, Table], report: bool, pro
             "tables_hash": hash_watch_tables(results.study),
             "target": results.settings.target,
             "plan": results.settings.plan,
-            "tables": {key: list(table.rows) for key, table in tables.items()},
-            "notes": {key: table.note for key, table in tables.items() if table.note},
+            **pack_tables(tables),
         }
         text = json.dumps(clean_json(kept), indent=1, ensure_ascii=False) + "\n"
         write_text_whole(part / "watch.json", text)
@@ -163,7 +162,7 @@ def write_watch_geopackage(path: Path, answer: WatchAnswer, posts: Table) -> Non
                 frame, path, layer=name, driver="GPKG", geometry_type=KINDS[name], append=path.exists(),
                 use_arrow=True,
             )  # fmt: skip
-        _write_styles(path, layers)
+        write_layer_styles(path, STYLES, layers)
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
@@ -239,32 +238,6 @@ def _list_posts(posts: Table) -> gpd.GeoDataFrame:
 
 def _stack(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
     return {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
-
-
-def _write_styles(path: Path, layers: Mapping[str, gpd.GeoDataFrame]) -> None:
-    connection = sqlite3.connect(path)
-    try:
-        connection.execute(
-            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, "
-            "f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256), "
-            "f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT, "
-            "useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), update_time DATETIME)"
-        )
-        connection.executemany(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
-            "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui, update_time) "
-            "VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', NULL, ?)",
-            [(name, f"abatis {name}", STYLES[name], f"abatis: {name}", FIXED_TIME) for name in layers],
-        )
-        connection.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change) "
-            "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
-            (FIXED_TIME,),
-        )
-        connection.execute("UPDATE gpkg_contents SET last_change = ?", (FIXED_TIME,))
-        connection.commit()
-    finally:
-        connection.close()
 
 
 def _format_rows(rows: Sequence[Mapping[str, object]]) -> str:

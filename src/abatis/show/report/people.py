@@ -64,8 +64,8 @@ def gather_civil(results: Results, account: CivilAccount) -> CivilPage:
             "causes": _cut(tabulate_causes(account)),
             "evacuation": tabulate_evacuation(account),
             "closing": tabulate_closing(account),
-            "exits": _tabulate_exits(account),
-            "corridors": _tabulate_changed_corridors(account),
+            "exits": tabulate_exits(account),
+            "corridors": tabulate_changed_corridors(account),
             "land": tabulate_land(account),
             "shelter": tabulate_shelter(account),
             "clearing": clearing["totals"],
@@ -91,7 +91,8 @@ def _cut(table: Table) -> Table:
     return Table(table.title, table.columns, table.rows[:MOST_ROWS], note)
 
 
-def _tabulate_exits(account: CivilAccount) -> Table:
+def tabulate_exits(account: CivilAccount) -> Table:
+    """Tabulate the ways into safe ground with all sites closed, the slowest first."""
     groups = account.access.evacuation[CLOSED].groups
     rows = tuple(asdict(one) for one in sorted(groups, key=lambda one: (-one.clear_h, one.name)))
     columns = (
@@ -105,7 +106,8 @@ def _tabulate_exits(account: CivilAccount) -> Table:
     return _cut(Table("Ways out with all sites closed, the slowest first", columns, rows))
 
 
-def _tabulate_changed_corridors(account: CivilAccount) -> Table:
+def tabulate_changed_corridors(account: CivilAccount) -> Table:
+    """Tabulate the corridors whose time changes by over a minute."""
     every = account.access.corridors
     rows = [
         {"name": one.corridor.name, "kind": one.corridor.kind, **asdict(one.hours)}

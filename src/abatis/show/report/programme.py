@@ -123,8 +123,8 @@ def build_programme_page(
             charts=_draw_charts(programme, bands),
             tables=tables,
             answer=_shorten_answer(tables["answer"]),
-            totals=_tabulate_totals(programme),
-            approaches=_tabulate_approaches(programme),
+            totals=tabulate_totals(programme),
+            approaches=tabulate_approaches(programme),
             bands=_tabulate_bands(bands),
             bands_told=_tell_bands(programme, bands),
             risk=_tabulate_risk(risk),
@@ -153,7 +153,7 @@ def _shorten_answer(answer: Table) -> Table:
     return Table(answer.title, answer.columns, tuple(kept))
 
 
-def _tabulate_totals(programme: Programme) -> Table:
+def tabulate_totals(programme: Programme) -> Table:
     """Tabulate money and spending of every line over all years, to the cent."""
     schedule, funding = programme.schedule, programme.terms.funding
     money = funding.money_eur.sum(axis=1)
@@ -331,7 +331,8 @@ def list_bars(programme: Programme) -> tuple[list[Bar], bool]:
     return bars, grouped
 
 
-def _tabulate_approaches(programme: Programme) -> Table:
+def tabulate_approaches(programme: Programme) -> Table:
+    """Tabulate the arrival time of every approach at the end of every year."""
     schedule, problem = programme.schedule, programme.siting.problem
     years = schedule.years.tolist()
     names = programme.study.tables["approaches"].set_index("approach")["name"]

@@ -1,0 +1,1 @@
+"""The ledger: what really happened, in records that can only be added."""

@@ -1,0 +1,1 @@
+"""Migrations of the ledger's database; they travel with the package and run when a ledger is opened."""

@@ -1,0 +1,1 @@
+"""The server: what the page reads and changes, over HTTP."""

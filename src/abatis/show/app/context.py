@@ -1,0 +1,190 @@
+"""What a route is handed: the study in memory, the ledger, who asks, and checked names."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi import Path as InPath
+
+from abatis.model.errors import AbatisError
+from abatis.show.app.refusals import Refusal, describe_error
+from abatis.show.app.settings import Settings
+
+if TYPE_CHECKING:
+    from abatis.show.app.jobs.queue import JobQueue
+    from abatis.show.app.security.audit import AuditLog
+    from abatis.show.app.security.limits import RateKeeper
+    from abatis.show.app.security.sessions import Logins
+    from abatis.show.app.security.users import Users
+
+NAME_PATTERN = r"^[^\W_][\w .,()+-]{0,79}$"
+RETRY_S = 2.0
+PlanName = Annotated[str, InPath(max_length=80, pattern=NAME_PATTERN, description="name of a plan")]
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who asks: name, role (public, viewer, planner, auditor, admin), the token that changes need."""
+
+    name: str
+    role: str
+    csrf: str = ""
+    login: str = ""
+
+
+class StudyHolder:
+    """Loads the study once, in a thread, and hands it to every request.
+
+    Parameters
+    ----------
+    folder : study folder.
+    load : how a folder becomes a study in memory; `loaded.open_study` when left out.
+    """
+
+    def __init__(self, folder: Path, load: Callable[[Path], Any] | None = None) -> None:
+        self.folder = folder
+        self._load = load or _open_study
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        self._found: Any = None
+        self._error: Exception | None = None
+        self._started = False
+        self._ended_s = 0.0
+
+    def start(self) -> None:
+        """Begin to load, without waiting; what could not be loaded is tried again after two seconds."""
+        with self._lock:
+            if self.state == "failed" and time.monotonic() - self._ended_s > RETRY_S:
+                self._ready.clear()
+                self._started, self._error = False, None
+            if self._started:
+                return
+            self._started = True
+        threading.Thread(target=self._run, name="load study", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._found = self._load(self.folder)
+        except Exception as error:  # noqa: BLE001
+            self._error = error
+        self._ended_s = time.monotonic()
+        self._ready.set()
+
+    @property
+    def state(self) -> str:
+        """One of loading, ready, failed."""
+        if not self._ready.is_set():
+            return "loading"
+        return "failed" if self._error is not None else "ready"
+
+    def get(self, wait_s: float = 60.0) -> Any:
+        """Return the study in memory.
+
+        Raises
+        ------
+        Refusal : 503 while it is loading for longer than `wait_s` or when it cannot be loaded.
+        """
+        self.start()
+        if not self._ready.wait(wait_s):
+            later = {"Retry-After": "5"}
+            raise Refusal(503, "The study is still loading.", remedy="ask again", headers=later)
+        error = self._error
+        if error is None:
+            return self._found
+        if isinstance(error, AbatisError):
+            refusal = Refusal(503, "The study cannot be opened.")
+            refusal.faults += describe_error(error)
+            raise refusal
+        raise error
+
+
+def _open_study(folder: Path) -> Any:
+    from abatis.show.app.loaded import open_study
+
+    return open_study(folder)
+
+
+@dataclass
+class Server:
+    """Everything that lives as long as the server; `request.app.state.server`."""
+
+    settings: Settings
+    study: StudyHolder
+    users: Users
+    logins: Logins
+    audit: AuditLog
+    rates: RateKeeper
+    jobs: JobQueue
+    ledger: LedgerHolder
+
+
+class LedgerHolder:
+    """Opens the ledger of a study at the first request that needs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._ledger: Any = None
+
+    def get(self) -> Any:
+        """Return the ledger."""
+        with self._lock:
+            if self._ledger is None:
+                from abatis.programme.ledger.store import open_ledger
+
+                self._ledger = open_ledger(self.folder)
+            return self._ledger
+
+    def close(self) -> None:
+        """Close the ledger if it was opened."""
+        with self._lock:
+            close = getattr(self._ledger, "close", None)
+            if close is not None:
+                close()
+            self._ledger = None
+
+
+def get_server(request: Request) -> Server:
+    """Return what lives as long as the server."""
+    return request.app.state.server
+
+
+def get_visitor(request: Request) -> Visitor:
+    """Return who asks; the guard has already checked that the role may call this route."""
+    return request.state.visitor
+
+
+def get_study(request: Request) -> Any:
+    """Return the study in memory (`loaded.open_study`)."""
+    return get_server(request).study.get()
+
+
+def get_ledger(request: Request) -> Any:
+    """Return the open ledger of the study."""
+    return get_server(request).ledger.get()
+
+
+ServerHere = Annotated[Server, Depends(get_server)]
+VisitorHere = Annotated[Visitor, Depends(get_visitor)]
+StudyHere = Annotated[Any, Depends(get_study)]
+LedgerHere = Annotated[Any, Depends(get_ledger)]
+
+
+def find_plan_folder(study: Path, name: str) -> Path:
+    """Return the folder of a plan, and nothing outside the folder plans/.
+
+    Raises
+    ------
+    Refusal : 404 when there is no such plan, or the name leads elsewhere.
+    """
+    plans = (study / "plans").resolve()
+    folder = (plans / name).resolve()
+    if folder.parent != plans or not (folder / "plan.json").is_file():
+        raise Refusal(404, f"There is no plan '{name}'.", remedy="GET /api/study lists the plans")
+    return folder
