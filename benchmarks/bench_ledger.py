@@ -19,6 +19,7 @@ from abatis.programme.ledger.store import open_ledger
 COUNT = 100_000
 REPEATS = 5
 DAY = date(2024, 6, 30)
+REPORTS = 20
 COUNTRIES = ("LT", "LV", "EE", "PL")
 LINES = ("counter_mobility", "engineering", "surveillance", "parks", "depots", "bridges")
 CAUSES = ("land", "law", "design", "tender", "supply", "money", "weather")
@@ -51,7 +52,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def make_drafts(count: int, seed: int) -> list[Draft]:
-    """Make records of a programme: works told about every quarter, contracts, deliveries, milestones, and more."""
+    """Make records of a programme: works told about every month or so, contracts, deliveries, milestones, and more."""
     draw = random.Random(seed)
     drafts: list[Draft] = []
     number = 0
@@ -76,13 +77,15 @@ def _make_work(draw: random.Random, number: int) -> list[Draft]:
     }  # fmt: skip
     found = [_draft("work", key, start - timedelta(days=60), plan, access)]
     pace = draw.uniform(0.6, 1.2)
-    for report in range(1, 9):
-        day = start + timedelta(days=report * length // 8)
-        done = min(1.0, round(pace * report / 8, 4))
+    for report in range(1, REPORTS + 1):
+        day = start + timedelta(days=report * length // REPORTS)
+        done = min(1.0, round(pace * report / REPORTS, 4))
         spent: float | str = round(amount * done * draw.uniform(0.8, 1.5), 2)
         if draw.random() < 0.1:
             spent = "not disclosed"
         body = where | {"stage": "finished" if done == 1.0 else "started", "done": done, "spent_eur": spent}
+        if done == 1.0:
+            body["finish"] = day.isoformat()
         if pace < 0.9:
             body["delay_cause"] = draw.choice(CAUSES)
         found.append(_draft("work", key, day, body, access))
@@ -90,14 +93,22 @@ def _make_work(draw: random.Random, number: int) -> list[Draft]:
         "stage": "signed", "work": key, "amount_eur": round(amount * 0.9, 2), "due": finish.isoformat(),
     }  # fmt: skip
     found.append(_draft("contract", f"c{number}", start, contract, access))
+    if draw.random() < 0.9:
+        found.append(_draft("contract", f"c{number}", finish, contract | {"stage": "completed"}, access))
     for part in range(2):
         body = where | {
             "contract": f"c{number}", "work": key, "measure": "M18", "unit": "pieces",
-            "quantity": float(draw.randrange(1, 40)), "ordered": 40.0, "due": finish.isoformat(),
+            "quantity": 20.0 if draw.random() < 0.95 else 15.0, "ordered": 40.0, "due": finish.isoformat(),
         }  # fmt: skip
-        found.append(_draft("delivery", f"d{number}", finish + timedelta(days=30 * part), body, access))
-    body = where | {"name": f"Land of work {number}", "stage": "planned", "category": "land", "work": key}
-    found.append(_draft("milestone", f"m{number}", start, body | {"due": start.isoformat()}, access))
+        found.append(_draft("delivery", f"d{number}", finish - timedelta(days=30 * part), body, access))
+    body = where | {"name": f"Land of work {number}", "category": "land", "work": key, "due": start.isoformat()}
+    reached = {"stage": "reached", "reached": start.isoformat()} if draw.random() < 0.9 else {"stage": "planned"}
+    found.append(_draft("milestone", f"m{number}", start - timedelta(days=90), body | {"stage": "planned"}, access))
+    found.append(_draft("milestone", f"m{number}", start, body | reached, access))
+    if draw.random() < 0.3:
+        body = where | {"speaker": "ministry", "topic": "result", "wording": f"Work {number} goes well"}
+        record = _draft("statement", f"s{number}", start, body | {"value": 1.0}, access)
+        found.append(record._replace(tag="F-") if draw.random() < 0.2 else record)
     if number % 40 == 0:
         body = where | {"stage": "approved", "amount_eur": 1e7, "first_year": 2015, "last_year": 2024}
         found.append(_draft("budget", f"b{number}", start, body, access))

@@ -25,7 +25,7 @@ MEGA = 1e6
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure switches of one, five and a hundred sites, the quick reason for a site, and bytes on the wire."""
+    """Measure switches of 1, 5 and 100 sites, the quick reason for a site, and bytes on the wire."""
     if not (EXAMPLE / "plans" / "base" / "plan.json").is_file():
         raise InputError([Fault("has no plan yet", str(EXAMPLE), remedy="run: make demo")])
     with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,9 @@ from scipy.sparse import csr_matrix
 from abatis.model.errors import Fault, InputError
 from abatis.model.storage import write_text_whole
 
+BY_HAND = "by_hand"
+"""Status of a plan that was not made by the solver: its `bound_h` and `gap` are infinite."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -174,9 +177,10 @@ class ChosenOption:
 class Plan:
     """What abatis proposes: the options chosen, what they buy, and how far from the best possible that is.
 
-    `gap` = (bound_h - value_h) / value_h; `status` is optimal, gap, time_limit, interrupted or
-    rounding (a part of the search could not be settled within rounding errors). `watch_hash` is the
-    fingerprint of the cells that posts were known to see, '' when every barrier counted as watched.
+    `gap` = (bound_h - value_h) / value_h; `status` is optimal, gap, time_limit, interrupted,
+    rounding (a part of the search could not be settled within rounding errors), or by_hand.
+    `watch_hash` is the fingerprint of the cells that posts were known to see, '' when every barrier counted
+    as watched.
     """
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any
 
 from abatis.model.errors import Fault, InputError
 from abatis.model.fields import KEYED_TABLES
-from abatis.model.plan import Plan, read_plan
+from abatis.model.plan import BY_HAND, Plan, read_plan
 from abatis.show.tables import Column, Table
 
 
@@ -53,8 +53,10 @@ def _compare_results(plan_a: Plan, plan_b: Plan, name_a: str, name_b: str) -> Ta
 
     add("value_h", "value with the plan [h]", plan_a.value_h, plan_b.value_h)
     add("before_h", "value before [h]", plan_a.before_h, plan_b.before_h)
-    add("bound_h", "best possible, at most [h]", plan_a.bound_h, plan_b.bound_h)
-    add("gap_percent", "gap [%]", 100 * plan_a.gap, 100 * plan_b.gap)
+    add(
+        "bound_h", "best possible, at most [h]", *(_find_proven(one, one.bound_h) for one in (plan_a, plan_b))
+    )
+    add("gap_percent", "gap [%]", *(_find_proven(one, 100 * one.gap) for one in (plan_a, plan_b)))
     add("cost_meur", "cost [EUR million]", plan_a.cost_eur / 1e6, plan_b.cost_eur / 1e6)
     add("sites", "sites chosen", len(plan_a.options), len(plan_b.options))
     after_a = {one.id: one for one in plan_a.approaches}
@@ -76,6 +78,11 @@ def _compare_results(plan_a: Plan, plan_b: Plan, name_a: str, name_b: str) -> Ta
         Column("difference", "difference", "+,.2f"),
     )
     return Table("Results", columns, tuple(rows))
+
+
+def _find_proven(plan: Plan, value: float) -> float | None:
+    """Return a number that a certificate proves; None for a plan made by hand, which has none."""
+    return None if plan.status == BY_HAND else value
 
 
 def _compare_choices(plan_a: Plan, plan_b: Plan, name_a: str, name_b: str) -> Table:

@@ -1,7 +1,8 @@
 """Imports files in children that are forked and killed; run as a program by the test of crashes.
 
-For each moment given on standard input a child is forked, which says what is acknowledged, and killed after so
-many seconds. Forking keeps it fast: the libraries are loaded once.
+For each line `first rows wanted share` on standard input a child is forked, which imports file after file
+and says what is acknowledged. It is killed after `wanted` acknowledgements and a share of the time that one
+import takes. Forking keeps it fast: the libraries are loaded once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import signal
 import sys
 import time
 from pathlib import Path
+
+import alembic.command
+import alembic.config
 
 from abatis.programme.ledger.importing import import_records
 from abatis.programme.ledger.store import open_ledger
@@ -34,11 +38,28 @@ def import_files(folder: Path, first: int, rows: int, told: int) -> None:
             os.write(told, f"{number} {last.seq} {last.hash}\n".encode())
 
 
+def follow_child(child: int, told: int, wanted: int, share: float, usual_s: float) -> tuple[str, float]:
+    """Wait, kill, and return all that was told and how long one import took."""
+    began, said = time.monotonic(), b""
+    while said.count(b"\n") < wanted:
+        said += os.read(told, 4096)
+    taken_s = (time.monotonic() - began) / wanted if wanted else usual_s
+    time.sleep(share * taken_s)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    while more := os.read(told, 4096):
+        said += more
+    os.close(told)
+    return said.decode(), taken_s
+
+
 def main() -> None:
-    """Read `first rows seconds` from each line, fork, kill, and print what the child acknowledged."""
+    """Read moments, fork, kill, and print what the children acknowledged."""
     folder = Path(sys.argv[1])
+    assert alembic.command.upgrade and alembic.config.Config
+    usual_s = 0.1
     for line in sys.stdin:
-        first, rows, seconds = line.split()
+        first, rows, wanted, share = line.split()
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
@@ -46,13 +67,9 @@ def main() -> None:
             import_files(folder, int(first), int(rows), writer)
             os._exit(0)
         os.close(writer)
-        time.sleep(float(seconds))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        with os.fdopen(reader) as told:
-            said = told.read().split("\n")
+        said, usual_s = follow_child(child, reader, int(wanted), float(share), usual_s)
         # A line cut by the kill was never acknowledged.
-        print(";".join(said[:-1]), flush=True)
+        print(";".join(said.split("\n")[:-1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,11 @@ class TestGoodFiles:
         path = write(tmp_path, GOOD)
         import_records(ledger, path, "audit")
         seal = ledger.read_seals()[0]
-        assert (seal.origin, seal.origin_hash, seal.author) == ("budget.csv", sheets.hash_file(path), "audit")
+        assert (seal.origin, seal.origin_hash, seal.author) == (
+            "budget.csv",
+            sheets.hash_source(path),
+            "audit",
+        )
 
     def test_a_file_of_many_kinds_has_a_column_kind(self, ledger, tmp_path):
         path = write(
@@ -116,6 +120,16 @@ class TestGoodFiles:
             header="kind,key,on,country,line,stage,amount_eur,done,source,tag",
         )
         assert import_records(ledger, path, "audit").new == {"budget": 1, "work": 1}
+
+    def test_a_folder_of_files_is_imported_whole(self, ledger, tmp_path):
+        folder = tmp_path / "ledger"
+        folder.mkdir()
+        write(folder, GOOD)
+        write(folder, GOOD.replace("lt_total", "b"), name="budget_2.csv")
+        assert import_records(ledger, folder, "audit").new == {"budget": 2}
+        assert ledger.read_seals()[0].origin == "ledger"
+        write(folder, GOOD.replace("lt_total", "c"), GOOD.replace("2025", "x"), name="budget_3.csv")
+        assert "ledger/budget_3.csv, row 3, on: is 'x-05-05'" in faults_of(ledger, folder)[0]
 
     def test_a_workbook_has_a_sheet_for_each_kind(self, ledger, tmp_path):
         from datetime import datetime
@@ -293,10 +307,10 @@ class TestHostileFiles:
         path.write_bytes(content)
         assert any(text in line for line in faults_of(ledger, path))
 
-    @pytest.mark.parametrize("name", ["budget.txt", "budget", "budget.xls", "none.csv", "folder.csv"])
+    @pytest.mark.parametrize("name", ["budget.txt", "budget", "budget.xls", "none.csv", "folder"])
     def test_a_path_that_is_no_file_is_told(self, ledger, tmp_path, name):
         (tmp_path / "budget.txt").touch()
-        (tmp_path / "folder.csv").mkdir()
+        (tmp_path / "folder").mkdir()
         assert faults_of(ledger, tmp_path / name)
 
     def test_a_pipe_is_refused_and_not_waited_for(self, ledger, tmp_path):

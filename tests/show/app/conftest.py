@@ -41,7 +41,7 @@ def viewed_folder(solved_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     from abatis.show.cli import main
 
     folder = Path(shutil.copytree(solved_folder, tmp_path_factory.mktemp("viewed") / "study"))
-    assert main(["watch", str(folder), "--budget", "400000"]) == 0
+    assert main(["watch", str(folder), "--budget", "4000000"]) == 0
     assert main(["solve", str(folder)]) == 0
     assert main(["programme", str(folder)]) == 0
     assert main(["risk", str(folder), "--draws", "20"]) == 0

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import shapely
 from tests.serving import serve_study
-from tests.show.app.clients import BASE, add_user, log_in
+from tests.show.app.clients import BASE, add_user, log_in, open_client
 
 from abatis.show.app.features import MOST_ITEMS
 from abatis.show.interchange.layers import PUBLIC_COLUMNS
@@ -25,9 +25,13 @@ LAYERS = {
 PUBLIC = {"cells", "places"}
 
 
-@pytest.fixture
-def client(study_copy, make_client):
-    return make_client(study_copy)
+@pytest.fixture(scope="module")
+def client(solved_folder, tmp_path_factory):
+    """A visitor of an open server; nothing in its study is changed."""
+    folder = shutil.copytree(solved_folder, tmp_path_factory.mktemp("gis") / "study")
+    with open_client(folder) as visitor:
+        visitor.headers["X-CSRF-Token"] = visitor.get("/api/me").json()["csrf"]
+        yield visitor
 
 
 @pytest.fixture(scope="session")

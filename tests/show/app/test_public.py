@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from abatis.show.results import label_sites
 from abatis.show.workflow import load_study
 
 DAY = "date=2026-07-01"
+# Longitude and latitude side by side: in GeoJSON, or as two members of a row.
+PAIR = re.compile(r'(-?\d{1,3}\.\d+),\s*(?:"lat":\s*)?(-?\d{1,2}\.\d+)')
 VIEWS = ("line", "watch", "people", "programme", "law")
 
 
@@ -57,14 +61,13 @@ def secrets(folder: Path) -> dict[str, list[str]]:
     study, mesh = load_study(folder)
     siting = site_study(study, mesh)
     posts = json.loads((folder / "watch" / "watch.json").read_text("utf-8"))["tables"]["posts"]
-    crossings = [site for site in siting.sites if site.kind != "crossing"]
     return {
         "keys of sites": [site.key for site in siting.sites],
         "names of sites": [site.name for site in siting.sites],
         "labels of sites": [f'"{label}"' for label in label_sites(siting).values()],
-        "places of sites": [f"{site.lon:.4f}" for site in crossings],
+        "places of sites": [locate(site.lon, site.lat) for site in siting.sites],
         "keys of posts": [f'"{row["post"]}"' for row in posts],
-        "places of posts": [f"{row['lon']:.4f}" for row in posts if row["state"] != "stands"],
+        "places of posts": [locate(row["lon"], row["lat"]) for row in posts],
         "what is restricted in the ledger": [
             str(SECRET_EUR), f"{SECRET_EUR:,}", SECRET_SUPPLIER, SECRET_NOTE, SECRET_SOURCE,
             str(SECRET_EUR + 1_000_000),
@@ -96,8 +99,19 @@ def list_addresses(client: Any, secrets: dict[str, list[str]], role: str) -> lis
     return list(dict.fromkeys(found))
 
 
+def locate(lon: float, lat: float) -> str:
+    """A place to about a hundred metres, as text."""
+    return f"at {math.floor(lon * 1000)} {math.floor(lat * 1000)}"
+
+
+def locate_all(text: str) -> set[str]:
+    """Every pair of neighbouring numbers in a text, read as a place."""
+    return {locate(float(one[1]), float(one[2])) for one in PAIR.finditer(text)}
+
+
 def find_secrets(text: str, secrets: dict[str, list[str]]) -> dict[str, list[str]]:
-    found = {words: [one for one in texts if one in text] for words, texts in secrets.items()}
+    near = locate_all(text)
+    found = {words: [one for one in texts if one in text or one in near] for words, texts in secrets.items()}
     return {words: texts[:3] for words, texts in found.items() if texts}
 
 
@@ -152,7 +166,7 @@ def test_no_trace_leads_the_public_to_a_secret(public, viewer, folder: Path, sec
     for table in ("options", "sensors", "fronts", "places", "approaches", "rules", "posts", "sites"):
         frame = read_rows(study, table)
         other.add(f"table:{table}")
-        if frame is not None:
+        if frame is not None and len(frame):
             row = frame.iloc[0]
             other.add(f"table:{table}:{key_of(table, row, 2)}:{frame.columns[0]}")
     other |= {"record:4", "setting:seed", "source:roads", "plan:base:approach:x:after_h"}

@@ -92,6 +92,7 @@ export class HexagonLayer implements CustomLayerInterface {
   private scale: Scale | null = null;
   private valuesStale = false;
   private pictureStale = true;
+  private valuesNew = true;
 
   constructor(cells: Cells) {
     this.cells = cells;
@@ -104,6 +105,7 @@ export class HexagonLayer implements CustomLayerInterface {
     this.scale = scale;
     this.valuesStale = true;
     this.pictureStale = true;
+    this.valuesNew = true;
     this.map?.triggerRepaint();
   }
 
@@ -135,6 +137,11 @@ export class HexagonLayer implements CustomLayerInterface {
     if (this.isFar(input)) this.showPicture(drawing, matrix);
     else this.drawCells(drawing, matrix, this.opacity, this.findChunks());
     drawing.gl.bindVertexArray(null);
+    if (this.valuesNew) {
+      // Reading a pixel waits until the cells are really drawn.
+      drawing.gl.readPixels(0, 0, 1, 1, drawing.gl.RGBA, drawing.gl.UNSIGNED_BYTE, new Uint8Array(4));
+      this.valuesNew = false;
+    }
     this.onpainted?.();
   }
 

@@ -121,7 +121,7 @@ export class Stage {
   /** Give the map its base; it may come after the map was opened. */
   setBase(base: BaseAnswer): void {
     this.base = base;
-    if (!this.loaded) return;
+    if (!this.loaded || !this.map) return;
     for (const name of SOURCES) (this.map!.getSource(name) as GeoJSONSource | undefined)?.setData(base[name]);
   }
 
@@ -132,7 +132,8 @@ export class Stage {
     this.hexagons.onpainted = () => {
       if (this.painted) return;
       this.painted = true;
-      mark('cells');
+      // The frame counts when it is on the screen, not when it was ordered.
+      requestAnimationFrame(() => mark('cells'));
     };
     if (this.values) this.hexagons.setValues(this.values.values, this.values.scale);
     if (this.loaded) this.map?.addLayer(this.hexagons, BELOW_ROADS);
@@ -141,7 +142,7 @@ export class Stage {
   /** Colour the cells by one value each, or take the colours away. */
   setValues(values: Float32Array | null, scale: Scale | null): void {
     this.values = values && scale ? { values, scale } : null;
-    this.painted = false;
+    this.painted = this.map === null && this.loaded;
     this.hexagons?.setValues(values, scale);
   }
 
@@ -153,7 +154,7 @@ export class Stage {
   /** Show features under a key; the same key again replaces them. */
   show(key: string, data: GeoJSON.FeatureCollection, look: Look): void {
     this.shown.set(key, { data, look });
-    if (this.loaded) this.draw(key, { data, look });
+    if (this.loaded && this.map) this.draw(key, { data, look });
   }
 
   /** Take features away. */

@@ -1,7 +1,6 @@
 /** One answer of the server that follows its address: asked again when the address changes or when told to. */
 import { untrack } from 'svelte';
 import { api } from '../api/api';
-import { follow } from '../state/busy.svelte';
 
 export class Answer<T> {
   current = $state.raw<T | null>(null);
@@ -28,7 +27,7 @@ export class Answer<T> {
     this.loading = true;
     this.problem = '';
     try {
-      const answer = await follow(api.get<T>(path));
+      const answer = await api.get<T>(path);
       if (turn === this.turn) this.current = answer;
     } catch (error) {
       if (turn === this.turn) {

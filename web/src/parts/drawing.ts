@@ -91,7 +91,7 @@ function drawBand(one: SeriesAnswer, name: string, color: string): Options[] {
 function drawOne(one: SeriesAnswer, name: string, color: string, place: number): Options {
   const data = (one.values ?? []).map(toNumber);
   if (one.kind === 'bar') {
-    return { name, type: 'bar', data, stack: one.stack || undefined, itemStyle: { color, borderColor: 'rgba(127,127,127,.4)', borderWidth: 0.5 }, barMaxWidth: 46 };
+    return { name, type: 'bar', data, stack: one.stack || undefined, itemStyle: { color, borderColor: 'rgba(127,127,127,.4)', borderWidth: 0.5 }, barMaxWidth: 46, barGap: '10%', barCategoryGap: '30%' };
   }
   return {
     name,
@@ -131,49 +131,105 @@ function countRows(names: string[], widest: number): number {
   return rows;
 }
 
+/** Bars with many or long names lie on their side. */
+export function liesDown(chart: ChartAnswer, width: number): boolean {
+  const labels = (chart.x.values ?? []).map(String);
+  if (!chart.series.length || chart.series.some((one) => one.kind !== 'bar')) return false;
+  const longest = Math.max(0, ...labels.map((label) => label.length));
+  return labels.some((label) => Number.isNaN(Number(label))) && (labels.length > 8 || longest * 6 * labels.length > width * 1.7);
+}
+
+/** A chart without the series of which nothing is known, and their names. */
+export function leaveOutUnknown(chart: ChartAnswer): { known: ChartAnswer; unknown: string[] } {
+  const isKnown = (one: SeriesAnswer) => [...(one.values ?? []), ...(one.low ?? []), ...(one.high ?? [])].some((value) => toNumber(value) !== null);
+  const unknown = chart.series.filter((one) => !isKnown(one)).map((one) => one.name);
+  return { known: unknown.length ? { ...chart, series: chart.series.filter(isKnown) } : chart, unknown };
+}
+
+/** Height of a chart in pixels. */
+export function chooseHeight(chart: ChartAnswer, width: number): number {
+  const spans = chart.spans?.length ?? 0;
+  if (spans) return Math.min(760, 50 + 17 * spans);
+  if (!liesDown(chart, width)) return 290;
+  const stacks = new Set(chart.series.map((one) => one.stack || one.key)).size;
+  return 90 + Math.max(34, 14 * stacks + 14) * (chart.x.values?.length ?? 0);
+}
+
+function nameValues(chart: ChartAnswer, look: Look, labels: string[], lying: boolean): Options {
+  const words = !lying && labels.some((label) => label.length > 8);
+  const room = lying ? Math.min(190, look.width * 0.4) : Math.max(44, (look.width - 70) / Math.max(labels.length, 1) - 8);
+  return {
+    type: 'category',
+    data: labels,
+    inverse: lying,
+    name: words || lying ? '' : look.say(nameAxis(chart.x)),
+    nameLocation: 'middle',
+    nameGap: 30,
+    nameTextStyle: { color: look.quiet, fontSize: SMALL },
+    axisLabel: {
+      color: lying ? look.ink : look.quiet,
+      fontSize: lying ? 11 : SMALL,
+      hideOverlap: !words && !lying,
+      interval: words || lying ? 0 : 'auto',
+      width: room,
+      overflow: words || lying ? 'break' : 'none',
+      lineHeight: lying ? 12 : 15,
+      margin: 10,
+    },
+    axisLine: { lineStyle: { color: look.rule } },
+    axisTick: { show: false },
+  };
+}
+
+function measureValues(chart: ChartAnswer, look: Look, lying: boolean): Options {
+  return {
+    type: 'value',
+    name: look.say(nameAxis(chart.y)),
+    nameLocation: lying ? 'middle' : 'end',
+    nameGap: lying ? 26 : 15,
+    nameTextStyle: { color: look.quiet, fontSize: SMALL, ...(lying ? {} : { align: 'left', padding: [0, 0, 0, -30] }) },
+    axisLabel: { color: look.quiet, fontSize: SMALL, formatter: (value: number) => writeShort(value, look.locale) },
+    splitLine: { lineStyle: { color: look.rule } },
+    splitNumber: lying && look.width < 520 ? 3 : 4,
+  };
+}
+
+/** Numbers at the ends of lying bars that stand side by side. */
+function writeEnds(look: Look): Options {
+  const formatter = (found: { value: number | null }) => (found.value === null ? '' : writeShort(found.value, look.locale));
+  return { label: { show: true, position: 'right', color: look.quiet, fontSize: 10, formatter } };
+}
+
 /** Lines, bars and bands over one axis of values in order. */
 export function drawSeries(chart: ChartAnswer, look: Look, mark: Mark): EChartsCoreOption {
+  const lying = liesDown(chart, look.width);
   const names = chart.series.map((one) => look.say(one.name));
-  const marks = drawMark(look, mark === null ? null : String(mark));
+  const marks = lying || mark === null ? undefined : drawMark(look, String(mark));
   const series = chart.series.flatMap((one, place) =>
     one.kind === 'band'
       ? drawBand(one, names[place], colorOf(look, place))
-      : [drawOne(one, names[place], colorOf(look, place), place)],
+      : [{ ...drawOne(one, names[place], colorOf(look, place), place), ...(lying && !one.stack ? writeEnds(look) : {}) } as Options],
   );
   if (series.length && marks) series[series.length - 1].markLine = marks;
   const labels = (chart.x.values ?? []).map((value) => look.say(String(value)));
-  const shown = names.length > 1;
   const widest = Math.max(120, look.width - 60);
+  const shown = names.length > 1;
   const legendRows = shown ? countRows(names, widest) : 0;
-  const words = labels.some((label) => label.length > 8);
+  const along = nameValues(chart, look, labels, lying);
+  const across = measureValues(chart, look, lying);
+  const words = along.name === '';
   return {
     ...baseOption(look),
-    grid: { left: 8, right: 14, top: 36 + 22 * legendRows, bottom: words ? 8 : 36, containLabel: true },
+    grid: { left: 8, right: lying ? 44 : 14, top: (lying ? 12 : 36) + 22 * legendRows, bottom: lying ? 32 : words ? 8 : 36, containLabel: true },
     legend: { show: shown, data: names, top: 0, left: 0, itemGap: 12, textStyle: { color: look.ink, fontSize: SMALL, width: widest, overflow: 'truncate' }, itemWidth: 22, itemHeight: 10, inactiveColor: look.quiet },
     tooltip: {
       ...tipStyle(look),
       trigger: 'axis',
+      axisPointer: { type: lying ? 'shadow' : 'line' },
       formatter: (found: unknown) => tellPoint(chart, (found as { dataIndex: number }[])[0]?.dataIndex ?? 0, look),
     },
-    xAxis: {
-      type: 'category',
-      data: labels,
-      name: words ? '' : look.say(nameAxis(chart.x)),
-      nameLocation: 'middle',
-      nameGap: 30,
-      nameTextStyle: { color: look.quiet, fontSize: SMALL },
-      axisLabel: { color: look.quiet, fontSize: SMALL, hideOverlap: !words, interval: words ? 0 : 'auto', width: Math.max(44, (look.width - 70) / Math.max(labels.length, 1) - 8), overflow: words ? 'break' : 'none', lineHeight: 15, margin: 10 },
-      axisLine: { lineStyle: { color: look.rule } },
-      axisTick: { show: false },
-    },
-    yAxis: {
-      type: 'value',
-      name: look.say(nameAxis(chart.y)),
-      nameTextStyle: { color: look.quiet, fontSize: SMALL, align: 'left', padding: [0, 0, 0, -30] },
-      axisLabel: { color: look.quiet, fontSize: SMALL, formatter: (value: number) => writeShort(value, look.locale) },
-      splitLine: { lineStyle: { color: look.rule } },
-      splitNumber: 4,
-    },
+    xAxis: lying ? across : along,
+    yAxis: lying ? along : across,
     series,
   };
 }

@@ -1,5 +1,5 @@
 /** What the open view shows on the map, and where the reader wants to look; the frame draws it. */
-import type { FeatureCollection } from './types';
+import type { Feature, FeatureCollection } from './types';
 
 export type Shape = 'line' | 'dash' | 'dot' | 'ring' | 'fill';
 
@@ -44,6 +44,11 @@ export function clearLayers(): void {
 /** Move the map to a place, in degrees. */
 export function lookAt(lon: number, lat: number, zoom = 10): void {
   layers.focus = { lon, lat, zoom, stamp: Date.now() };
+}
+
+/** The features that pass a test, all without one; an empty collection where there is none. */
+export function pickFeatures(found: FeatureCollection | undefined, test: (one: Feature) => boolean = () => true): FeatureCollection {
+  return { type: 'FeatureCollection', features: (found?.features ?? []).filter(test) };
 }
 
 /** How a layer of an answer is drawn: key in the answer, caption, name of its colour, shape, width in pixels. */

@@ -21,6 +21,7 @@ export interface TableAnswer {
   source?: string;
 }
 
+export type Feature = GeoJSON.Feature;
 export type FeatureCollection = GeoJSON.FeatureCollection;
 
 export interface AxisAnswer {

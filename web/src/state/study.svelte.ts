@@ -27,7 +27,7 @@ export async function openStudy(): Promise<void> {
   try {
     me.current = await api.get<Me>('/api/me');
     setAccess(me.current.csrf, () => (me.loginOpen = true));
-    if (me.current.login_needed) me.loginOpen = true;
+    if (me.current.login_needed && !me.current.public) me.loginOpen = true;
     study.current = await api.get<StudyAnswer>('/api/study');
     fillPage(study.current);
   } catch (error) {

@@ -6,6 +6,7 @@
  * note) by its English; what lt.json does not hold stays English.
  */
 import words from "./lt.json";
+import { formatWritten } from "../parts/format";
 import { findPattern, preparePatterns, splitUnit } from "./patterns";
 
 export type Language = "en" | "lt";
@@ -67,7 +68,7 @@ export function tCount(one: Key, few: Key, many: Key, count: number): string {
 /** A unit as it stands in brackets, in the language shown. */
 export function sayUnit(unit: string): string {
   if (language.current === "en") return unit;
-  return units[unit] ?? findPattern(patterns, unit, sayPart) ?? unit;
+  return units[unit] ?? findPattern(patterns, unit, sayPlace) ?? unit;
 }
 
 /** A text of the server in the language shown: whole, else by its parts, else as it came. */
@@ -84,7 +85,7 @@ export function sayValue(text: string): string {
   if (whole !== undefined) return whole;
   const { caption, unit } = splitUnit(text);
   if (unit) return `${sayValue(caption)} [${sayUnit(unit)}]`;
-  return findPattern(patterns, text, sayPart, LEAST_FIXED) ?? text;
+  return findPattern(patterns, text, sayPlace, LEAST_FIXED) ?? text;
 }
 
 const LEAST_FIXED = 9;
@@ -94,7 +95,7 @@ function sayPart(text: string): string {
   if (whole !== undefined) return whole;
   const { caption, unit } = splitUnit(text);
   if (unit) return `${sayPart(caption)} [${sayUnit(unit)}]`;
-  return findPattern(patterns, text, sayPart) ?? text;
+  return findPattern(patterns, text, sayPlace) ?? text;
 }
 
 /** A caption that means something else in some tables: "Treaty register > state" wins over "state" there. */
@@ -105,6 +106,12 @@ export function sayIn(title: string, caption: string): string {
     }
   }
   return say(caption);
+}
+
+/** What stands in a place of a pattern: a number in the language, else a text. */
+function sayPlace(text: string): string {
+  const number = formatWritten(text, locale());
+  return number === text ? sayPart(text) : number;
 }
 
 /** The locale for numbers and dates. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 
@@ -298,14 +299,16 @@ def _lay_baseline(
         }
 
 
-def _locate(table: KindTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Country, line and work of every key of a table."""
-    return say_text(table, "country")[0], say_text(table, "line")[0], say_text(table, "work")[0]
+def _locate(table: KindTable) -> tuple[np.ndarray, np.ndarray]:
+    """Country and line of every key of a table."""
+    return say_text(table, "country")[0], say_text(table, "line")[0]
 
 
-def _years_of(table: KindTable) -> np.ndarray:
-    names: list[int] = [int(one.on[:4]) for one in table.records]
-    return np.array(names, np.int64)
+def _years_of(table: KindTable, rows: np.ndarray) -> np.ndarray:
+    """Calendar year of the first day that the date of each row may mean."""
+    days, place = np.unique(table.first_day[rows], return_inverse=True)
+    years = np.array([date.fromordinal(day).year for day in days.tolist()], np.int64)
+    return years[place] if len(rows) else years
 
 
 def _add_increments(
@@ -322,8 +325,8 @@ def _add_increments(
     if not len(table):
         return
     value, hidden = table.read_numbers(column)
-    value, hidden = value.copy(), hidden.copy()
     if column == "amount_eur":
+        value, hidden = value.copy(), hidden.copy()
         stage = table.read_texts("stage")
         bound = np.isin(stage, ("signed", "changed", "completed", "cancelled"))
         value[~bound], hidden[~bound] = np.nan, False
@@ -333,39 +336,44 @@ def _add_increments(
     before = np.zeros(len(known))
     follows = table.group[known][1:] == table.group[known][:-1]
     before[1:][follows] = value[known][:-1][follows]
-    # A signed contract whose value was told only with a later change counts from then on.
     _add_rows(cells, table, known, value[known] - before, figure)
     _mark_hidden(cells, table, np.flatnonzero(hidden & counted), figure)
+
+
+def _group_rows(table: KindTable, rows: np.ndarray) -> list[tuple[Cell, np.ndarray]]:
+    """Places of rows by the cells that they belong to: their year, and all years."""
+    country, line = _locate(table)
+    where = {name: code for code, name in enumerate(dict.fromkeys(zip(country, line, strict=True)))}
+    of_key = np.array([where[one] for one in zip(country, line, strict=True)], np.int64)
+    names = list(where)
+    found: list[tuple[Cell, np.ndarray]] = []
+    for years in (_years_of(table, rows), np.zeros(len(rows), np.int64)):
+        code = of_key[table.group[rows]] * ALL_YEARS[1] + years
+        order = np.argsort(code, kind="stable")
+        cuts = np.flatnonzero(np.diff(code[order])) + 1
+        for places in np.split(order, cuts) if len(rows) else []:
+            number, year = divmod(int(code[places[0]]), ALL_YEARS[1])
+            found.append(((*names[number], year or None), places))
+    return found
 
 
 def _add_rows(
     cells: dict[Cell, dict[str, _Sum]], table: KindTable, rows: np.ndarray, values: np.ndarray, figure: str
 ) -> None:
     """Add values of rows to the cells of their country, line and year."""
-    country, line, _ = _locate(table)
-    years = _years_of(table)[rows].tolist()
-    groups: dict[Cell, list[int]] = defaultdict(list)
-    for place, (group, year) in enumerate(zip(table.group[rows].tolist(), years, strict=True)):
-        groups[country[group], line[group], year].append(place)
-        groups[country[group], line[group], None].append(place)
-    for cell, places in groups.items():
-        total = cells[cell][figure]
-        chosen = rows[places]
-        total.add(round(float(values[places].sum()), 2), table.seq[chosen].tolist(), "")
-        total.tags.update({table.records[row].tag for row in chosen})
-        total.tags.discard("")
+    tag_of = {rank: tag for tag, rank in TAG_RANK.items()}
+    for cell, places in _group_rows(table, rows):
+        weakest = tag_of[int(table.rank[rows[places]].min())]
+        amount = round(float(values[places].sum()), 2)
+        cells[cell][figure].add(amount, table.seq[rows[places]].tolist(), weakest)
 
 
 def _mark_hidden(
     cells: dict[Cell, dict[str, _Sum]], table: KindTable, rows: np.ndarray, figure: str
 ) -> None:
-    country, line, _ = _locate(table)
-    for row in rows.tolist():
-        record, group = table.records[row], int(table.group[row])
-        for year in (int(record.on[:4]), None):
-            total = cells[country[group], line[group], year][figure]
-            total.hidden = True
-            total.seqs.add(record.seq)
+    for cell, places in _group_rows(table, rows):
+        cells[cell][figure].hidden = True
+        cells[cell][figure].seqs.update(table.seq[rows[places]].tolist())
 
 
 def _add_deliveries(cells: dict[Cell, dict[str, _Sum]], table: KindTable) -> None:
@@ -382,7 +390,8 @@ def _add_spending(cells: dict[Cell, dict[str, _Sum]], tables: Mapping[str, KindT
     _add_increments(cells, tables["work"], "spent_eur", "spent_eur")
     contracts = tables["contract"]
     known = set(tables["work"].keys)
-    of_work = np.array([one in known for one in _locate(contracts)[2]], bool) if len(contracts) else None
+    named = say_text(contracts, "work")[0]
+    of_work = np.array([one in known for one in named], bool)
     _add_increments(cells, contracts, "paid_eur", "spent_eur", of_work)
     for sums in cells.values():
         told = sums.pop("outturn", None)

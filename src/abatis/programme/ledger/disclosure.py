@@ -69,7 +69,7 @@ def score_disclosure(
 
     Parameters
     ----------
-    tables : records of every kind, weak ones among them (`tabulate_kind` with weak=True).
+    tables : records of every kind, weak ones among them (`tabulate_kind`).
 
     Returns
     -------

@@ -339,9 +339,9 @@ def _sum_level(
     count = len(names)
 
     def add(values: np.ndarray, known: np.ndarray) -> list[float | None]:
-        sums = np.bincount(of_row, np.where(known, values, 0.0), count)
-        some = np.bincount(of_row, known, count)
-        return [round(float(one), 2) if many else None for one, many in zip(sums, some, strict=True)]
+        sums = np.round(np.bincount(of_row, np.where(known, values, 0.0), count), 2).tolist()
+        some = np.bincount(of_row, known, count).tolist()
+        return [one if many else None for one, many in zip(sums, some, strict=True)]
 
     bac, pv, ev, ac = (one[live] for one in (works.bac_eur, works.pv_eur, works.ev_eur, works.ac_eur))
     likely, low, high = (one[live] for one in costs)
@@ -353,27 +353,36 @@ def _sum_level(
         "spi_ev": add(ev, progress), "spi_pv": add(pv, progress), "cpi_ev": add(ev, cost),
         "cpi_ac": add(ac, cost),
     }  # fmt: skip
-    size = np.bincount(of_row, minlength=count)
-    compared = [np.bincount(of_row, one, count).astype(int) for one in (progress, cost)]
-    hidden = np.bincount(of_row, works.hidden[live].any(axis=1), count).astype(int)
+    size = np.bincount(of_row, minlength=count).tolist()
+    compared = [np.bincount(of_row, one, count).astype(int).tolist() for one in (progress, cost)]
+    hidden = np.bincount(of_row, works.hidden[live].any(axis=1), count).astype(int).tolist()
     planned_last = _last_of(works.planned_finish[live], of_row, count)
     told = np.where(works.stage[live] == "finished", NO_DAY, works.finish[live])
     last, told_last = _last_of(finish[live], of_row, count), _last_of(told, of_row, count)
     whole_finish = np.bincount(of_row, finish[live] == NO_DAY, count) == 0
     members = _list_members(of_row, count)
-    scheduled = np.bincount(of_row, works.from_schedule[live], count)
+    scheduled = np.bincount(of_row, works.from_schedule[live], count).astype(int).tolist()
+    days = [
+        list(map(write_day, np.where(known, one, NO_DAY).tolist()))
+        for one, known in (
+            (planned_last, True),
+            (last, whole_finish),
+            (told_last, True),
+            (_last_of(works.last_on[live], of_row, count), True),
+        )
+    ]
     rows = []
     for group, (key, country, line) in enumerate(names):
-        rows_of = live[members[group]]
+        rows_of = live[members[group]].tolist()
         pairs = [(sums[ev_][group], sums[other][group]) for ev_, other in COMPARED]
         rows.append(
             Earned(
                 level=level,
                 key=key,
-                name=str(works.name[rows_of[0]]) if level == "work" else "",
+                name=works.name[rows_of[0]] if level == "work" else "",
                 country=country,
                 line=line,
-                works=int(size[group]),
+                works=size[group],
                 bac_eur=sums["bac"][group],
                 pv_eur=sums["pv"][group],
                 ev_eur=sums["ev"][group],
@@ -382,20 +391,20 @@ def _sum_level(
                 cv_eur=_subtract(*pairs[1]),
                 spi=_divide(*pairs[0]),
                 cpi=_divide(*pairs[1]),
-                done_share=_share_done(level, works, rows_of, sums["ev"][group], sums["whole"][group]),
+                done_share=_share_done(level, works, rows_of[0], sums["ev"][group], sums["whole"][group]),
                 forecast_eur=sums["likely"][group],
                 forecast_low_eur=sums["low"][group],
                 forecast_high_eur=sums["high"][group],
                 forecast_plan_eur=sums["plan"][group],
-                planned_finish=write_day(planned_last[group]),
-                forecast_finish=write_day(last[group]) if whole_finish[group] else None,
-                told_finish=write_day(told_last[group]),
-                told_on=write_day(works.last_on[rows_of].max()),
-                spi_works=int(compared[0][group]),
-                cpi_works=int(compared[1][group]),
-                undisclosed=int(hidden[group]),
-                basis=_name_basis(int(scheduled[group]), int(size[group])),
-                tag=max((works.tag[row] for row in rows_of), key=TAGS.index),
+                planned_finish=days[0][group],
+                forecast_finish=days[1][group],
+                told_finish=days[2][group],
+                told_on=days[3][group],
+                spi_works=compared[0][group],
+                cpi_works=compared[1][group],
+                undisclosed=hidden[group],
+                basis=_name_basis(scheduled[group], size[group]),
+                tag=_find_weakest_tag(works, rows_of),
                 records=_join_records(works, rows_of),
             )
         )
@@ -413,17 +422,21 @@ def _list_members(of_row: np.ndarray, count: int) -> list[np.ndarray]:
     return np.split(order, np.cumsum(np.bincount(of_row, minlength=count))[:-1]) if count else []
 
 
-def _join_records(works: Works, rows: np.ndarray) -> tuple[int, ...]:
+def _join_records(works: Works, rows: Sequence[int]) -> tuple[int, ...]:
     if len(rows) == 1:
         return works.records[rows[0]]
     return tuple(sorted({seq for row in rows for seq in works.records[row]}))
 
 
-def _share_done(
-    level: str, works: Works, rows: np.ndarray, ev: float | None, whole: float | None
-) -> float | None:
+def _find_weakest_tag(works: Works, rows: Sequence[int]) -> str:
+    if len(rows) == 1:
+        return works.tag[rows[0]]
+    return max({works.tag[row] for row in rows}, key=TAGS.index)
+
+
+def _share_done(level: str, works: Works, row: int, ev: float | None, whole: float | None) -> float | None:
     if level == "work":
-        share = works.share[rows[0]]
+        share = works.share[row]
         return None if np.isnan(share) else float(share)
     return _divide(ev, whole)
 

@@ -23,7 +23,7 @@ from abatis.programme.ledger.records import (
     may_stay_undisclosed,
 )
 from abatis.programme.ledger.scope import refuse_column
-from abatis.programme.ledger.sheets import Part, find_cell_error, hash_file, open_parts
+from abatis.programme.ledger.sheets import Part, find_cell_error, hash_source, open_parts
 from abatis.programme.ledger.store import Ledger
 from abatis.programme.ledger.writing import Place, check_author
 
@@ -53,8 +53,8 @@ def import_records(ledger: Ledger, path: Path, author: str, dry_run: bool = Fals
     Parameters
     ----------
     ledger : where to.
-    path : a .csv file with a column `kind` or named after a kind (`budget.csv`), or an .xlsx file with a
-        sheet for each kind.
+    path : a .csv file with a column `kind` or named after a kind (`budget.csv`), a folder of such files, or
+        an .xlsx file with a sheet for each kind.
     author : institution or office that records.
     dry_run : check everything and record nothing.
 
@@ -76,7 +76,7 @@ def import_records(ledger: Ledger, path: Path, author: str, dry_run: bool = Fals
         if faults:
             raise InputError(_cut(sorted(faults, key=_order_faults(faults))))
         return _report(path, True, drafts, places, review.repeated, ())
-    digest = hash_file(path)
+    digest = hash_source(path)
     try:
         records = ledger.append(drafts, author, path.name, digest, places)
     except InputError as error:

@@ -9,7 +9,6 @@ from datetime import date
 
 import numpy as np
 
-from abatis.people.dates import add_months
 from abatis.programme.ledger.settings import Life
 from abatis.programme.ledger.states import (
     NO_DAY,
@@ -24,7 +23,8 @@ from abatis.programme.ledger.states import (
 )
 
 TOLD, LIFE_TOLD, LIFE_OF_MEASURE, NO_DATE = "told", "life told", "life of the measure", "no date"
-LAST_YEAR = 2200
+MOST_YEARS = 200
+EPOCH = date(1970, 1, 1).toordinal()
 REVIEWS = ("review", "report")
 SPEAKS_OF_EFFECT = ("vote", "notice", "effect", "left", "joined", "suspended")
 
@@ -84,119 +84,113 @@ def list_renewals(
     In words: a date that somebody told goes before one that is reckoned from a service life, and the calendar
     says which it is.
     """
-    rows = [
-        *_renew_deliveries(tables["delivery"], lives),
-        *_renew_works(tables["work"], lives),
-        *_list_reviews(tables["treaty_event"], day),
-        *_list_law(tables["milestone"]),
-        *stocks,
-        *(
-            Renewal(
-                due=one.day.isoformat(), kind="treaty", key=one.name, name=one.name, country=one.country,
-                line="", measure="", quantity=None, unit="", basis="treaty register", days_left=None,
-                tag=one.tag, records=(),
-            )
-            for one in changes
-        ),
+    now = day.toordinal()
+    limit = int(_add_years(np.array([now]), np.array([years_ahead]))[0])
+    told = [*_list_reviews(tables["treaty_event"], now), *_list_law(tables["milestone"], now)]
+    known = {(one.due, one.country, one.name) for one in told if one.kind == "treaty"}
+    registered = [
+        Renewal(
+            due=one.day.isoformat(), kind="treaty", key=one.name, name=one.name, country=one.country,
+            line="", measure="", quantity=None, unit="", basis="treaty register",
+            days_left=one.day.toordinal() - now, tag=one.tag, records=(),
+        )
+        for one in changes
+        if (one.day.isoformat(), one.country, one.name) not in known
     ]  # fmt: skip
-    last = add_months(day, min(int(round(12 * years_ahead)), 12 * (LAST_YEAR - day.year)))
-    limit = last.isoformat()
-    dated = [
-        replace(one, days_left=(date.fromisoformat(one.due) - day).days)
-        for one in _merge_treaties(rows)
-        if one.due is not None and one.due <= limit
+    expiring = [replace(one, days_left=date.fromisoformat(one.due or "").toordinal() - now) for one in stocks]
+    rows = [
+        one
+        for one in (*told, *registered, *expiring)
+        if one.days_left is not None and one.days_left <= limit - now
     ]
-    undated = [one for one in rows if one.due is None]
-    return (*sorted(dated, key=_order), *sorted(undated, key=_order))
+    rows += _renew_deliveries(tables["delivery"], lives, now, limit)
+    rows += _renew_works(tables["work"], lives, now, limit)
+    return tuple(sorted(rows, key=_order))
 
 
 def _order(row: Renewal) -> tuple[str, str, str, str]:
-    return row.due or "", row.country, row.kind, row.key
+    return row.due or "9999", row.country, row.kind, row.key
 
 
-def _merge_treaties(rows: list[Renewal]) -> list[Renewal]:
-    """One row where the ledger and the register speak of the same change on the same day."""
-    told = {(one.due, one.country, one.name) for one in rows if one.kind == "treaty" and one.records}
-    return [
-        one
-        for one in rows
-        if one.kind != "treaty" or one.records or (one.due, one.country, one.name) not in told
-    ]
+def _add_years(begins: np.ndarray, years: np.ndarray) -> np.ndarray:
+    """Return the same day so many years later, as ordinals int64[n]; the last of the month when it is shorter.
+
+    Examples
+    --------
+    >>> day = np.array([date(2024, 2, 29).toordinal()])
+    >>> [date.fromordinal(int(_add_years(day, np.array([one]))[0])).isoformat() for one in (1.0, 0.5)]
+    ['2025-02-28', '2024-08-29']
+    """
+    days = (begins - EPOCH).astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    added = np.clip(np.round(12 * years), 0, 12 * MOST_YEARS).astype(np.int64)
+    later = months + added
+    length = ((later + 1).astype("datetime64[D]") - later.astype("datetime64[D]")).astype(np.int64)
+    of_month = (days - months.astype("datetime64[D]")).astype(np.int64)
+    found = later.astype("datetime64[D]").astype(np.int64) + np.minimum(of_month, length - 1) + EPOCH
+    return np.asarray(found, np.int64)
 
 
 def _end_lives(
-    begins: np.ndarray, told: np.ndarray, years: np.ndarray, measures: Iterable[str], lives: Mapping[str, Life]
-) -> tuple[list[str | None], list[str]]:
-    """Due dates and what they rest on: told, life told, or life of the measure."""
-    due: list[str | None] = []
-    basis = []
-    for begin, given, life, measure in zip(
-        begins.tolist(), told.tolist(), years.tolist(), measures, strict=True
-    ):
-        known = lives.get(measure)
-        if given > NO_DAY:
-            due.append(write_day(given))
-            basis.append(TOLD)
-        elif life > 0:
-            due.append(_add_years(begin, life))
-            basis.append(LIFE_TOLD)
-        elif known is not None and known.years > 0:
-            due.append(_add_years(begin, known.years))
-            basis.append(LIFE_OF_MEASURE)
-        else:
-            due.append(None)
-            basis.append("" if known is not None or life == 0 else NO_DATE)
+    begins: np.ndarray, told: np.ndarray, years: np.ndarray, measures: np.ndarray, lives: Mapping[str, Life]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Due days int64[n] (0 for none) and what they rest on, object[n]: '' where nothing is to be renewed."""
+    of_measure = {one: lives[one].years if one in lives else np.nan for one in set(measures.tolist())}
+    known = np.array([of_measure[one] for one in measures.tolist()], float)
+    due, basis = np.zeros(len(begins), np.int64), np.full(len(begins), NO_DATE, object)
+    endless = (years == 0) | (np.isnan(years) & (known == 0))
+    for word, lasting in ((LIFE_OF_MEASURE, known), (LIFE_TOLD, years)):
+        has = lasting > 0
+        due[has], basis[has] = _add_years(begins[has], lasting[has]), word
+    given = told > NO_DAY
+    due[given], basis[given] = told[given], TOLD
+    due[endless & ~given], basis[endless & ~given] = NO_DAY, ""
     return due, basis
 
 
-def _add_years(begin: int, years: float) -> str:
-    months = min(round(12 * years), 12 * (LAST_YEAR - date.fromordinal(begin).year))
-    return add_months(date.fromordinal(begin), max(months, 0)).isoformat()
-
-
-def _renew_deliveries(table: KindTable, lives: Mapping[str, Life]) -> list[Renewal]:
+def _renew_deliveries(table: KindTable, lives: Mapping[str, Life], now: int, limit: int) -> list[Renewal]:
     """Deliveries of one thing that end on the same day stand in one row."""
     if not len(table):
         return []
     quantity, _ = table.read_numbers("quantity")
-    measure = table.read_texts("measure")
-    due, basis = _end_lives(
-        table.last_day, table.read_days("renewal")[1], table.read_numbers("life_years")[0], measure, lives
-    )
-    groups: dict[tuple[str | None, str, str, str, str], list[int]] = defaultdict(list)
-    for row, record in enumerate(table.records):
-        if basis[row]:
-            country, line = str(record.body.get("country") or ""), str(record.body.get("line") or "")
-            groups[due[row], record.key, country, line, measure[row]].append(row)
+    texts = {name: table.read_texts(name) for name in ("measure", "country", "line", "name", "unit")}
+    told, years = table.read_days("renewal")[1], table.read_numbers("life_years")[0]
+    due, basis = _end_lives(table.last_day, told, years, texts["measure"], lives)
+    groups: dict[tuple[int, int, str], list[int]] = defaultdict(list)
+    for row in np.flatnonzero((basis != "") & (due <= limit)).tolist():
+        groups[due[row], table.group[row], texts["measure"][row]].append(row)
     found = []
-    for (ends, key, country, line, of_measure), rows in groups.items():
-        known = quantity[rows][~np.isnan(quantity[rows])]
-        tags = [table.records[row].tag for row in rows]
-        of_life = lives.get(of_measure)
-        if basis[rows[0]] == LIFE_OF_MEASURE and of_life is not None:
-            tags.append(of_life.tag)
-        body = table.records[rows[-1]].body
+    for (ends, group, measure), rows in groups.items():
+        last = rows[-1]
+        amounts = quantity[rows]
+        known = amounts[~np.isnan(amounts)]
         found.append(
             Renewal(
-                due=ends,
+                due=write_day(ends),
                 kind="equipment",
-                key=key,
-                name=str(body.get("name") or key),
-                country=country,
-                line=line,
-                measure=of_measure,
+                key=table.keys[group],
+                name=texts["name"][last] or table.keys[group],
+                country=texts["country"][last],
+                line=texts["line"][last],
+                measure=measure,
                 quantity=float(known.sum()) if len(known) else None,
-                unit=str(body.get("unit") or ""),
-                basis=basis[rows[0]],
-                days_left=None,
-                tag=min(tags, key=lambda one: TAG_RANK[one]),
-                records=tuple(sorted(table.records[row].seq for row in rows)),
+                unit=texts["unit"][last],
+                basis=basis[last],
+                days_left=int(ends) - now if ends > NO_DAY else None,
+                tag=_weaken({table.records[row].tag for row in rows}, basis[last], lives.get(measure)),
+                records=tuple(sorted(table.seq[rows].tolist())),
             )
         )
     return found
 
 
-def _renew_works(table: KindTable, lives: Mapping[str, Life]) -> list[Renewal]:
+def _weaken(tags: set[str], basis: str, life: Life | None) -> str:
+    """The weakest tag, that of the measure's service life among them where the date rests on it."""
+    every = tags | {life.tag} if basis == LIFE_OF_MEASURE and life is not None else tags
+    return min(every, key=TAG_RANK.__getitem__)
+
+
+def _renew_works(table: KindTable, lives: Mapping[str, Life], now: int, limit: int) -> list[Renewal]:
     if not len(table):
         return []
     stage, stage_row = say_text(table, "stage")
@@ -208,51 +202,43 @@ def _renew_works(table: KindTable, lives: Mapping[str, Life]) -> list[Renewal]:
     due, basis = _end_lives(begins, told, life.value, measure, lives)
     rows = [stage_row, finish_row, told_row, life.row, measure_row]
     records, tags = collect_records(table, rows), find_weakest(table, rows)
-    quantity, texts = say_number(table, "quantity").value, {}
-    for name in ("name", "country", "line", "unit"):
-        texts[name] = say_text(table, name)[0]
-    found = []
-    for one in np.flatnonzero((stage == "finished") | (told > NO_DAY)).tolist():
-        if not basis[one]:
-            continue
-        of_life = lives.get(measure[one])
-        tag = tags[one]
-        if basis[one] == LIFE_OF_MEASURE and of_life is not None:
-            tag = min(tag, of_life.tag, key=lambda word: TAG_RANK[word])
-        found.append(
-            Renewal(
-                due=due[one],
-                kind="work",
-                key=table.keys[one],
-                name=texts["name"][one] or table.keys[one],
-                country=texts["country"][one],
-                line=texts["line"][one],
-                measure=measure[one],
-                quantity=None if np.isnan(quantity[one]) else float(quantity[one]),
-                unit=texts["unit"][one],
-                basis=basis[one],
-                days_left=None,
-                tag=tag,
-                records=records[one],
-            )
+    quantity = say_number(table, "quantity").value
+    texts = {name: say_text(table, name)[0] for name in ("name", "country", "line", "unit")}
+    stands = (stage == "finished") | (told > NO_DAY)
+    return [
+        Renewal(
+            due=write_day(due[one]),
+            kind="work",
+            key=table.keys[one],
+            name=texts["name"][one] or table.keys[one],
+            country=texts["country"][one],
+            line=texts["line"][one],
+            measure=measure[one],
+            quantity=None if np.isnan(quantity[one]) else float(quantity[one]),
+            unit=texts["unit"][one],
+            basis=basis[one],
+            days_left=int(due[one]) - now if due[one] > NO_DAY else None,
+            tag=_weaken({tags[one]}, basis[one], lives.get(measure[one])),
+            records=records[one],
         )
-    return found
+        for one in np.flatnonzero(stands & (basis != "") & (due <= limit)).tolist()
+    ]
 
 
-def _list_reviews(table: KindTable, day: date) -> list[Renewal]:
+def _list_reviews(table: KindTable, now: int) -> list[Renewal]:
     """Reviews and reports that a treaty event names, and effects that lie ahead."""
     effect = table.read_days("effect")[1]
-    now = day.toordinal()
     found = []
     for row, record in enumerate(table.records):
         event, ends = str(record.body.get("event")), int(effect[row])
         ahead = event in SPEAKS_OF_EFFECT and ends >= now
         if ends > NO_DAY and (event in REVIEWS or ahead):
-            found.append(_date_row(record.seq, record.tag, record.body, record.key, ends, "treaty" if ahead else "review"))
+            kind = "treaty" if ahead else "review"
+            found.append(_date_row((record.seq,), record.tag, record.body, record.key, ends, kind, now))
     return found
 
 
-def _list_law(table: KindTable) -> list[Renewal]:
+def _list_law(table: KindTable, now: int) -> list[Renewal]:
     """Milestones of the law that are not reached."""
     if not len(table):
         return []
@@ -264,27 +250,26 @@ def _list_law(table: KindTable) -> list[Renewal]:
     found = []
     for one in np.flatnonzero((category == "law") & np.isin(stage, ("planned", "missed"))).tolist():
         body = table.records[int(table.starts[one + 1]) - 1].body
-        row = _date_row(records[one][0], tags[one], body, table.keys[one], int(due[one]), "law")
-        found.append(replace(row, records=records[one]))
+        found.append(_date_row(records[one], tags[one], body, table.keys[one], int(due[one]), "law", now))
     return found
 
 
 def _date_row(
-    seq: int, tag: str, body: Mapping[str, object], key: str, ends: int, kind: str
+    records: tuple[int, ...], tag: str, body: Mapping[str, object], key: str, ends: int, kind: str, now: int
 ) -> Renewal:
     instrument = str(body.get("instrument") or "")
     return Renewal(
         due=write_day(ends),
         kind=kind,
         key=key,
-        name=str(body.get("name") or "") if kind != "treaty" or not instrument else instrument,
+        name=instrument if kind == "treaty" and instrument else str(body.get("name") or instrument or key),
         country=str(body.get("country") or ""),
         line=str(body.get("line") or ""),
         measure="",
         quantity=None,
         unit="",
         basis=TOLD,
-        days_left=None,
+        days_left=ends - now,
         tag=tag,
-        records=(seq,),
+        records=records,
     )

@@ -9,7 +9,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -36,15 +36,18 @@ class Part:
     lines: Iterator[Line]
 
 
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file."""
+def hash_source(path: Path) -> str:
+    """Return the SHA-256 of a file; of a folder, that of the names and SHA-256 of its CSV files."""
+    if path.is_dir():
+        listed = "".join(f"{hash_source(file)}  {file.name}\n" for file in _list_folder(path))
+        return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def open_parts(path: Path) -> Iterator[Iterator[Part]]:
-    """Open a CSV or XLSX file and give its tables, one after the other.
+    """Open a CSV or XLSX file, or a folder of CSV files, and give its tables, one after the other.
 
     Raises
     ------
@@ -53,16 +56,40 @@ def open_parts(path: Path) -> Iterator[Iterator[Part]]:
 
     In words: nothing is read before the size is known, and a table is never in memory whole.
     """
-    _check_file(path)
-    if path.suffix.lower() == ".xlsx":
+    files = _list_folder(path) if path.is_dir() else [path]
+    _check_files(path, files)
+    if path.suffix.lower() == ".xlsx" and not path.is_dir():
         with _open_workbook(path) as book:
             yield (_read_sheet(sheet, path.name) for sheet in book.worksheets)
         return
-    with path.open("rb") as file:
-        _check_encoding(file.read(4), path.name)
-        file.seek(0)
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        yield iter([Part(path.stem, path.name, _read_lines(text, path))])
+    with ExitStack() as opened:
+        yield iter([_open_text(file, path, opened) for file in files])
+
+
+def _open_text(file: Path, asked: Path, opened: ExitStack) -> Part:
+    shown = file.name if file == asked else f"{asked.name}/{file.name}"
+    raw = opened.enter_context(file.open("rb"))
+    _check_encoding(raw.read(4), shown)
+    raw.seek(0)
+    text = opened.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
+    return Part(file.stem, shown, _read_lines(text, file, shown))
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() == ".csv")
+
+
+def _check_files(asked: Path, files: Sequence[Path]) -> None:
+    if not files:
+        raise InputError([Fault("holds no .csv file", str(asked), remedy="give a file, or a folder of them")])
+    for file in files:
+        _check_file(file)
+    size = sum(file.stat().st_size for file in files)
+    if size > MOST_BYTES:
+        raise SizeError(
+            f"{asked.name} has {size / 2**20:,.0f} MB; at most {MOST_BYTES // 2**20} MB are imported "
+            "at once: divide it into several files."
+        )
 
 
 def _check_file(path: Path) -> None:
@@ -72,12 +99,6 @@ def _check_file(path: Path) -> None:
     if not path.is_file():
         problem = "is no plain file" if path.exists() else "does not exist"
         raise InputError([Fault(problem, str(path), remedy="check the path")])
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise SizeError(
-            f"{path.name} has {size / 2**20:,.0f} MB; at most {MOST_BYTES // 2**20} MB are imported at once: "
-            "divide it into several files."
-        )
 
 
 def _check_encoding(start: bytes, shown: str) -> None:
@@ -87,21 +108,21 @@ def _check_encoding(start: bytes, shown: str) -> None:
         raise InputError([Fault("is a workbook named .csv", shown, remedy="name it .xlsx")])
 
 
-def _read_lines(text: io.TextIOWrapper, path: Path) -> Iterator[Line]:
+def _read_lines(text: io.TextIOWrapper, path: Path, shown: str) -> Iterator[Line]:
     reader = csv.reader(text, strict=True)
     try:
         for line in reader:
-            _check_extent(reader.line_num, line, path.name)
+            _check_extent(reader.line_num, line, shown)
             if any(cell.strip() for cell in line):
                 yield reader.line_num, line
     except UnicodeDecodeError as error:
         row = _find_bad_line(path)
-        fault = Fault("is not UTF-8", path.name, row, remedy="save it as CSV in UTF-8")
+        fault = Fault("is not UTF-8", shown, row, remedy="save it as CSV in UTF-8")
         raise InputError([fault]) from error
     except csv.Error as error:
         remedy = "save it as CSV in UTF-8"
         raise InputError(
-            [Fault(f"cannot be read: {error}", path.name, reader.line_num, remedy=remedy)]
+            [Fault(f"cannot be read: {error}", shown, reader.line_num, remedy=remedy)]
         ) from error
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import pairwise
+from itertools import chain, pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,11 @@ WEAK = "F-"
 TAG_RANK = {"F-": 0, "G": 1, "D": 2, "F": 3}
 STATE_KINDS = ("budget", "contract", "work", "milestone")
 NO_DAY = 0
-_NO_SPAN = (NO_DAY, NO_DAY)
+# A ledger has very many records: getters of a column are several times faster than attributes.
+_SEQ, _KIND, _KEY, _CORRECTS, _ON, _BODY, _TAG = (
+    itemgetter(Record._fields.index(name))
+    for name in ("seq", "kind", "key", "corrects", "on", "body", "tag")
+)
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,25 @@ class Calendar:
     """First and last day that a date may mean, as numbers of days; each text is read once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, int]] = {"": _NO_SPAN}
+        self._first: dict[str, int] = {"": NO_DAY}
+        self._last: dict[str, int] = {"": NO_DAY}
 
     def find(self, text: str) -> tuple[int, int]:
         """Return first and last day of a date as ordinals, (0, 0) for an empty one."""
-        span = self._known.get(text)
-        if span is None:
+        if text not in self._first:
             first, last = parse_span(text)
-            span = self._known[text] = (first.toordinal(), last.toordinal())
-        return span
+            self._first[text], self._last[text] = first.toordinal(), last.toordinal()
+        return self._first[text], self._last[text]
+
+
+    def find_all(self, texts: Sequence[str]) -> np.ndarray:
+        """Return first and last day of many dates, int64[n, 2]."""
+        for text in set(texts).difference(self._first):
+            self.find(text)
+        spans = np.empty((len(texts), 2), np.int64)
+        spans[:, 0] = np.fromiter(map(self._first.__getitem__, texts), np.int64, len(texts))
+        spans[:, 1] = np.fromiter(map(self._last.__getitem__, texts), np.int64, len(texts))
+        return spans
 
 
 def write_day(ordinal: float) -> str | None:
@@ -85,16 +100,49 @@ def select_current(
     """
     every = records if isinstance(records, list) else list(records)
     known = calendar or Calendar()
-    corrected = {one.corrects for one in every if one.corrects is not None}
-    limit = day.toordinal() if day is not None else None
-    return [
-        one
-        for one in every
-        if one.seq not in corrected
-        and not one.body.get("withdrawn")
-        and (not public or one.access == "public")
-        and (limit is None or known.find(one.on)[0] <= limit)
-    ]
+    corrected = set(map(_CORRECTS, every)) - {None}
+    if public:
+        every = [one for one in every if one.access == "public"]
+    if day is not None:
+        limit = day.toordinal()
+        begun = {text for text in set(map(_ON, every)) if known.find(text)[0] <= limit}
+        every = [one for one in every if one.on in begun]
+    return [one for one in every if one.seq not in corrected and "withdrawn" not in one.body]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The values of the bodies that were given: `column` int16[m], `row` int64[m], `value` object[m]."""
+
+    names: Mapping[str, int]
+    column: np.ndarray
+    row: np.ndarray
+    value: np.ndarray
+
+    def find(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows int64[k] and values object[k] of one column."""
+        chosen = np.flatnonzero(self.column == self.names.get(column, -1))
+        return self.row[chosen], self.value[chosen]
+
+    def keep_rows(self, kept: np.ndarray) -> Cells:
+        """Return the values of the rows that are kept (bool[n]), numbered anew."""
+        chosen = kept[self.row]
+        renumbered = np.cumsum(kept) - 1
+        return Cells(self.names, self.column[chosen], renumbered[self.row[chosen]], self.value[chosen])
+
+
+def lay_out_cells(bodies: Sequence[Mapping[str, Any]]) -> Cells:
+    """Lay the values of bodies side by side; only what was given takes room."""
+    names = list(chain.from_iterable(bodies))
+    number = {name: code for code, name in enumerate(dict.fromkeys(names))}
+    value = np.empty(len(names), object)
+    value[:] = list(chain.from_iterable([body.values() for body in bodies]))
+    return Cells(
+        names=number,
+        column=np.fromiter(map(number.__getitem__, names), np.int16, len(names)),
+        row=np.repeat(np.arange(len(bodies)), np.fromiter(map(len, bodies), np.int64, len(bodies))),
+        value=value,
+    )
 
 
 @dataclass(frozen=True)
@@ -114,6 +162,7 @@ class KindTable:
     keys: tuple[str, ...]
     group: np.ndarray
     starts: np.ndarray
+    cells: Cells
     calendar: Calendar
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -121,20 +170,15 @@ class KindTable:
         """Number of rows."""
         return len(self.seq)
 
-    def read_raw(self, column: str) -> list[Any]:
-        """Return a column of the body as it stands, None where it was not given."""
-        return [one.body.get(column) for one in self.records]
-
     def read_numbers(self, column: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of a column float64[n], NaN where there is none, and bool[n]: not disclosed."""
         kept = self._kept.get(("numbers", column))
         if kept is None:
-            raw = self.read_raw(column)
-            value = np.array(
-                [one if one is not None and one != NOT_DISCLOSED else np.nan for one in raw], np.float64
-            )
-            hidden = np.isnan(value)
-            hidden[hidden] = [raw[row] is not None for row in np.flatnonzero(hidden)]
+            rows, values = self.cells.find(column)
+            unsaid = values == NOT_DISCLOSED
+            value, hidden = np.full(len(self), np.nan), np.zeros(len(self), bool)
+            value[rows[~unsaid]] = values[~unsaid].astype(np.float64)
+            hidden[rows[unsaid]] = True
             kept = self._kept["numbers", column] = (value, hidden)
         numbers: tuple[np.ndarray, np.ndarray] = kept
         return numbers
@@ -143,17 +187,48 @@ class KindTable:
         """Return the texts of a column object[n], '' where there is none."""
         kept = self._kept.get(("texts", column))
         if kept is None:
-            kept = np.empty(len(self), object)
-            kept[:] = [one.body.get(column) or "" for one in self.records]
+            rows, values = self.cells.find(column)
+            kept = np.full(len(self), "", object)
+            kept[rows] = values
             self._kept["texts", column] = kept
         texts: np.ndarray = kept
         return texts
 
     def read_days(self, column: str) -> tuple[np.ndarray, np.ndarray]:
         """Return first and last day that the dates of a column may mean, int64[n] each, 0 where none is."""
-        find = self.calendar.find
-        spans = np.array([find(one) for one in self.read_texts(column)], np.int64).reshape(-1, 2)
-        return spans[:, 0], spans[:, 1]
+        kept = self._kept.get(("days", column))
+        if kept is None:
+            rows, values = self.cells.find(column)
+            spans = np.zeros((len(self), 2), np.int64)
+            spans[rows] = self.calendar.find_all(values.tolist())
+            kept = self._kept["days", column] = (spans[:, 0], spans[:, 1])
+        days: tuple[np.ndarray, np.ndarray] = kept
+        return days
+
+    def has(self, column: str) -> np.ndarray:
+        """True where a column was given, bool[n]."""
+        given = np.zeros(len(self), bool)
+        given[self.cells.find(column)[0]] = True
+        return given
+
+    def keep_rows(self, kept: np.ndarray) -> KindTable:
+        """Return the table of the rows that are kept (bool[n]); keys without any row are left out."""
+        counts = np.bincount(self.group[kept], minlength=len(self.keys))
+        here = np.flatnonzero(counts > 0)
+        number = np.cumsum(counts > 0) - 1
+        return KindTable(
+            kind=self.kind,
+            records=[self.records[row] for row in np.flatnonzero(kept).tolist()],
+            seq=self.seq[kept],
+            first_day=self.first_day[kept],
+            last_day=self.last_day[kept],
+            rank=self.rank[kept],
+            keys=tuple(self.keys[one] for one in here.tolist()),
+            group=number[self.group[kept]],
+            starts=np.concatenate([[0], np.cumsum(counts[here])]).astype(np.int64),
+            cells=self.cells.keep_rows(kept),
+            calendar=self.calendar,
+        )
 
     def find_last(self, present: np.ndarray) -> np.ndarray:
         """Return for every key the last row that is present, int64[g], -1 where none is."""
@@ -195,11 +270,14 @@ def say_number(table: KindTable, column: str) -> SaidNumber:
 
 def say_text(table: KindTable, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the last text said of a column for every key, object[g] ('' for none), and its row int64[g]."""
-    texts = table.read_texts(column)
-    row = table.find_last(texts != "")
-    said = np.empty(len(row), object)
-    said[:] = [texts[one] if one >= 0 else "" for one in row]
-    return said, row
+    kept = table._kept.get(("said", column))
+    if kept is None:
+        texts, row = table.read_texts(column), table.find_last(table.has(column))
+        said = np.full(len(row), "", object)
+        said[row >= 0] = texts[row[row >= 0]]
+        kept = table._kept["said", column] = (said, row)
+    found: tuple[np.ndarray, np.ndarray] = kept
+    return found
 
 
 def say_day(table: KindTable, column: str, last: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -219,62 +297,60 @@ def say_first_day(table: KindTable, column: str) -> tuple[np.ndarray, np.ndarray
     return (np.where(row >= 0, days[row], NO_DAY) if len(table) else row), row
 
 
-def tabulate_kind(
-    records: Sequence[Record], kind: str, calendar: Calendar, weak: bool = False
-) -> KindTable:
+def tabulate_kind(records: Sequence[Record], kind: str, calendar: Calendar) -> KindTable:
     """Put the records of one kind into columns.
 
     Parameters
     ----------
-    records : the records that count (`select_current`).
+    records : the records that count (`select_current`); those of other kinds are passed over.
     kind : the kind.
     calendar : of dates that were read already.
-    weak : false leaves out what is only weakly founded (tag F-): it is never taken as a fact.
 
     In words: rows of a key stand in the order of their dates; of one day, the better founded comes last and
     so counts; of equals, the order of what they say, so that the order of import never matters.
     """
-    chosen = [one for one in records if one.kind == kind and (weak or one.tag != WEAK)]
-    find, rank = calendar.find, TAG_RANK
-    spans = np.array([find(one.on) for one in chosen], np.int64).reshape(-1, 2)
-    names = sorted({one.key for one in chosen})
-    code_of = {name: code for code, name in enumerate(names)}
-    code = np.array([code_of[one.key] for one in chosen], np.int64)
-    ranks = np.array([rank[one.tag] for one in chosen], np.int64)
+    chosen = [one for one in records if one.kind == kind]
+    count = len(chosen)
+    spans = calendar.find_all(list(map(_ON, chosen)))
+    words = list(map(_KEY, chosen))
+    names = sorted(set(words))
+    number = {name: code for code, name in enumerate(names)}
+    code = np.fromiter(map(number.__getitem__, words), np.int64, count)
+    ranks = np.fromiter(map(TAG_RANK.__getitem__, map(_TAG, chosen)), np.int64, count)
     order = np.lexsort((ranks, spans[:, 1], code))
-    same = np.ones(max(0, len(order) - 1), bool)
+    same = np.ones(max(0, count - 1), bool)
     for part in (code, spans[:, 1], ranks):
         same &= part[order][1:] == part[order][:-1]
     _order_equals(chosen, order, same)
-    group = code[order]
-    counts = np.bincount(group, minlength=len(names))
+    ordered = list(map(chosen.__getitem__, order.tolist()))
     return KindTable(
         kind=kind,
-        records=[chosen[one] for one in order],
-        seq=np.array([chosen[one].seq for one in order], np.int64),
+        records=ordered,
+        seq=np.fromiter(map(_SEQ, ordered), np.int64, count),
         first_day=spans[order, 0],
         last_day=spans[order, 1],
         rank=ranks[order],
         keys=tuple(names),
-        group=group,
-        starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        group=code[order],
+        starts=np.concatenate([[0], np.cumsum(np.bincount(code, minlength=len(names)))]).astype(np.int64),
+        cells=lay_out_cells(list(map(_BODY, ordered))),
         calendar=calendar,
     )
 
 
+def drop_weak(table: KindTable) -> KindTable:
+    """Return the table without what is only weakly founded (tag F-): it is never taken as a fact."""
+    sound = table.rank > TAG_RANK[WEAK]
+    return table if sound.all() else table.keep_rows(sound)
+
+
 def _order_equals(records: Sequence[Record], order: np.ndarray, same: np.ndarray) -> None:
     """Order rows that agree in key, day and rank by what they say; `order` is changed in place."""
-    row = 0
-    while row < len(same):
-        if not same[row]:
-            row += 1
-            continue
-        end = row
-        while end < len(same) and same[end]:
-            end += 1
-        run = sorted(order[row : end + 1], key=lambda one: _write_saying(records[one]))
-        order[row : end + 1] = run
-        row = end + 1
+    rows = np.flatnonzero(same)
+    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []:
+        first, last = int(run[0]), int(run[-1]) + 2
+        said = sorted(order[first:last].tolist(), key=lambda one: _write_saying(records[one]))
+        order[first:last] = said
 
 
 def _write_saying(record: Record) -> str:
@@ -320,7 +396,9 @@ def collect_records(table: KindTable, rows: Sequence[np.ndarray]) -> list[tuple[
 
 def find_weakest(table: KindTable, rows: Sequence[np.ndarray]) -> list[str]:
     """Return for every key the weakest tag among its rows, '' where all are -1."""
+    if not len(table):
+        return []
     names = {rank: tag for tag, rank in TAG_RANK.items()}
     picked = np.stack(rows, axis=1)
-    ranks = np.where(picked >= 0, table.rank[picked], 9).min(axis=1) if len(table) else np.zeros(0, int)
-    return [names.get(int(one), "") for one in ranks]
+    ranks = np.where(picked >= 0, table.rank[picked], len(names)).min(axis=1)
+    return [names.get(one, "") for one in ranks.tolist()]

@@ -21,7 +21,7 @@ from abatis.programme.ledger.settings import MonitorSettings, read_settings
 from abatis.programme.ledger.states import (
     Calendar,
     Contradiction,
-    KindTable,
+    drop_weak,
     find_contradictions,
     select_current,
     tabulate_kind,
@@ -117,8 +117,8 @@ def assess_ledger(
     by_kind: dict[str, list[Record]] = {kind: [] for kind in KINDS}
     for one in current:
         by_kind[one.kind].append(one)
-    tables = {kind: tabulate_kind(rows, kind, calendar) for kind, rows in by_kind.items()}
-    weak = {kind: _tabulate_weak(by_kind[kind], tables[kind], calendar) for kind in KINDS}
+    weak = {kind: tabulate_kind(rows, kind, calendar) for kind, rows in by_kind.items()}
+    tables = {kind: drop_weak(table) for kind, table in weak.items()}
     works = measure_works(tables["work"], day, known.baseline)
     earned = earn_value(works, day)
     lines, readings = compare_lines(tables, weak["budget"], known.baseline)
@@ -170,13 +170,6 @@ def assess_study(
     """
     settings = read_settings(study, FIGURES)
     return assess_ledger(records, day, read_context(study, day, plan), settings, public)
-
-
-def _tabulate_weak(records: list[Record], table: KindTable, calendar: Calendar) -> KindTable:
-    """The same records with the weak ones; the same table where there are none."""
-    if len(records) == len(table):
-        return table
-    return tabulate_kind(records, table.kind, calendar, weak=True)
 
 
 def _read_statement(record: Record) -> Statement:

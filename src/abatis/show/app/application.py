@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -44,10 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
     server, database = make_server(settings)
 
     @asynccontextmanager
-    async def live(app: FastAPI) -> AsyncIterator[None]:
+    async def live(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001
         server.study.start()
-        # Describing all routes takes a second or two: not while somebody waits.
-        threading.Thread(target=app.openapi, name="describe routes", daemon=True).start()
         server.jobs.start()
         yield
         server.jobs.stop()

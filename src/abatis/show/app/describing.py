@@ -11,7 +11,7 @@ import numpy as np
 
 from abatis.barrier.options import SiteOption, list_stocked
 from abatis.model.mesh import Mesh
-from abatis.model.plan import Plan
+from abatis.model.plan import BY_HAND, Plan
 from abatis.model.study import SEASONS, Study
 from abatis.model.words import COVER_WORDS, TAG_MEANINGS
 from abatis.show.app.answers.plans import MeasureUse, PlanAnswer, PlanApproach, PlanOption
@@ -27,7 +27,7 @@ from abatis.show.app.answers.study import (
 )
 from abatis.show.app.answers.tables import answer_table
 from abatis.show.app.ground_layers import weakest_tag
-from abatis.show.app.loaded import BY_HAND, KeptPlan, LoadedStudy, Snapshot
+from abatis.show.app.loaded import KeptPlan, LoadedStudy, Snapshot
 from abatis.show.app.saved import read_saved
 from abatis.show.tables import Column, Table
 

@@ -30,6 +30,8 @@ class LayerProvider(BaseProvider):
     provider_def : pygeoapi's definition; its `data` names `file`, `layer` and `columns`.
     """
 
+    _fields: dict[str, dict[str, str]]
+
     def __init__(self, provider_def: dict[str, Any]) -> None:
         super().__init__(provider_def)
         self.file = str(self.data["file"])
@@ -81,6 +83,7 @@ class LayerProvider(BaseProvider):
         if others.get("filterq") is not None or others.get("q") is not None:
             raise ProviderInvalidQueryError(user_msg="filter and q are not offered")
         columns = [one for one in self.columns if not select_properties or one in select_properties]
+        page: dict[str, Any]
         if len(bbox) or properties or sortby:
             rows = self._find_rows(bbox, properties, sortby)
             page, matched = {"fids": rows[offset : offset + limit]}, len(rows)

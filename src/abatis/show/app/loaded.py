@@ -30,7 +30,6 @@ from abatis.show.basemap import BaseMap, locate_edge_corners, prepare_base_map
 from abatis.show.results import check_same_study, find_option_rows, label_sites, time_edges
 from abatis.show.workflow import load_study
 
-BY_HAND = "by_hand"
 Stamp = tuple[tuple[str, int, int], ...]
 
 

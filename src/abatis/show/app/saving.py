@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import abatis
 from abatis.model.errors import Fault, InputError
-from abatis.model.plan import ApproachResult, ChosenOption, Plan, write_plan
+from abatis.model.plan import BY_HAND, ApproachResult, ChosenOption, Plan, write_plan
 from abatis.model.storage import write_folder_whole
 from abatis.model.study import hash_study
 from abatis.model.watched import hash_watched
 from abatis.people.law import require_lawful
 from abatis.show.app.answers.plans import SaveQuestion
 from abatis.show.app.describing import tell_time
-from abatis.show.app.loaded import BY_HAND, KeptPlan, LoadedStudy, Snapshot
+from abatis.show.app.loaded import KeptPlan, LoadedStudy, Snapshot
 from abatis.show.app.refusals import Refusal
 from abatis.show.app.saved import Saved, lock_plans, read_saved, write_saved
 from abatis.show.app.switching import Choice, assess_choice, assess_nothing, change_rows

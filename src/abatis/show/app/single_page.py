@@ -32,10 +32,11 @@ Progress = Callable[[str, float], None]
 HOST = "127.0.0.1"
 MOST_TRACES = 3000
 MOST_RECORDS = 3000
+MOST_PAGES = 50
 VIEWS = ("line", "watch", "people", "programme")
 # The file asks nothing of any server: scripts, styles and pictures come from the file itself.
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src blob:; style-src 'unsafe-inline'; "
+    "default-src 'none'; script-src 'unsafe-inline' blob: data:; worker-src blob: data:; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src blob: data:; base-uri 'none'; form-action 'none'"
 )
 
@@ -45,11 +46,12 @@ class PageSettings:
     """What is recorded.
 
     `plans` are the plans shown (all when empty); `public` records what the public may see, and nothing else;
-    `hours` are the lines of equal time.
+    `why` records why each site is chosen; `hours` are the lines of equal time.
     """
 
     plans: tuple[str, ...] = ()
     public: bool = False
+    why: bool = False
     hours: tuple[int, ...] = (2, 4, 6, 12)
 
 
@@ -176,6 +178,9 @@ async def _record(app: FastAPI, recorder: Recorder, settings: PageSettings, prog
         for place, path in enumerate(paths):
             progress("recording answers", place / len(paths))
             await recorder.ask(path)
+        await _record_ledger(recorder)
+        if settings.why:
+            await _record_reasons(recorder, plans, progress)
         await _record_traces(recorder, progress)
         progress("recording answers", 1.0)
 
@@ -227,8 +232,26 @@ def list_view_paths(plans: list[str], today: date) -> list[str]:
     found = [f"/api/{view}?plan={encode(plan)}" for plan in plans for view in VIEWS]
     found += [] if plans else [f"/api/{view}" for view in VIEWS]
     found += [f"/api/law?date={today.isoformat()}", "/api/law"]
-    found += ["/api/ledger/status", f"/api/ledger/status?date={today.isoformat()}", "/api/ledger/records"]
+    found += [f"/api/ledger/status?date={today.isoformat()}"]
+    found += [f"/api/ledger/status?date={today.isoformat()}&plan={encode(plan)}" for plan in plans]
     return found
+
+
+async def _record_ledger(recorder: Recorder) -> None:
+    """Record the pages of records, as long as there are more."""
+    for page in range(1, MOST_PAGES + 1):
+        found = await recorder.ask(f"/api/ledger/records?page={page}")
+        if found is None or page >= int(found.get("pages", 1)):
+            return
+
+
+async def _record_reasons(recorder: Recorder, plans: list[str], progress: Progress) -> None:
+    """Record why each plan has each of its sites."""
+    for plan in plans:
+        options = recorder.answers.get(f"/api/plans/{encode(plan)}", {}).get("options", [])
+        for place, one in enumerate(options):
+            progress(f"why the sites of {plan}", place / len(options))
+            await recorder.ask(f"/api/plans/{encode(plan)}/why/{encode(one['site'])}")
 
 
 async def _record_traces(recorder: Recorder, progress: Progress) -> None:

@@ -12,6 +12,7 @@ import shapely
 from abatis.barrier.explain_rules import find_broken, list_rules
 from abatis.ground.travel import compute_times, find_route
 from abatis.model.errors import Fault, InputError, nearest_word
+from abatis.model.plan import BY_HAND
 from abatis.show.app.answers.plans import (
     Arrival,
     ChangeAnswer,
@@ -23,7 +24,7 @@ from abatis.show.app.answers.plans import (
 )
 from abatis.show.app.answers.tables import answer_table
 from abatis.show.app.describing import to_hours
-from abatis.show.app.loaded import BY_HAND, KeptPlan, Snapshot
+from abatis.show.app.loaded import KeptPlan, Snapshot
 from abatis.show.app.views.shapes import make_feature
 from abatis.show.results import time_edges
 from abatis.show.tables import Column, Table
@@ -298,18 +299,17 @@ def find_replacements(
     closed = {options[row].site for row in rest} | {key}
     fit = [n for n, one in enumerate(options) if one.site not in closed and one.cost_eur <= left_eur]
     fit = sorted(fit, key=lambda n: (-options[n].cost_eur, n))[:MOST_TRIED]
-    values = []
-    for row in fit:
-        choice = assess_choice(now, tuple(sorted((*rest, row))), budget_eur)
-        if set(choice.broken) <= set(plan.broken):
-            values.append((plan.value_h - choice.value_h, row))
-    best: list[Replacement] = []
+    worth = [(plan.value_h - now.weigh(now.measure(tuple(sorted((*rest, row))))), row) for row in fit]
     lost_h = plan.value_h - now.weigh(now.measure(rest))
-    for loss_h, row in sorted(values):
+    best: list[Replacement] = []
+    for loss_h, row in sorted(worth):
         if len(best) == MOST_SHOWN or loss_h > lost_h - LEAST_LOSS_H:
             break
         one = options[row]
         if any(other.site == one.site for other in best):
+            continue
+        choice = assess_choice(now, tuple(sorted((*rest, row))), budget_eur)
+        if not set(choice.broken) <= set(plan.broken):
             continue
         best.append(
             Replacement(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from abatis.show.commands.arguments import AsJson
-from abatis.show.tables import print_message, show_tables
+from abatis.show.tables import print_json, print_message, show_tables
 
 app = typer.Typer()
 group = typer.Typer(
@@ -26,7 +26,9 @@ HERE = Path()
 
 @group.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help=".csv or .xlsx file with records")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help=".csv or .xlsx file with records, or a folder of .csv")
+    ],
     study: Study = HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="check everything and record nothing")] = False,
     author: Annotated[
@@ -89,6 +91,29 @@ def export_file(
         require_ledger(ledger)
         count = export_records(ledger, file, check_kind(kind), current, public)
     print_message(f"{count:,} records: {file}")
+
+
+@group.command("status")
+def show_status(
+    study: Study = HERE,
+    date: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="the day; today when left out")] = "",
+    plan: Annotated[
+        str, typer.Option(metavar="NAME", help="plan whose schedule actuals are held against")
+    ] = "base",
+    public: Annotated[bool, typer.Option("--public", help="as the public may see it")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold the plan against what happened: money, earned value, delays, disclosure, renewals, alerts."""
+    from abatis.programme.ledger.store import open_ledger
+    from abatis.show.law import read_day
+    from abatis.show.ledger_status import assess, tabulate_status
+
+    with open_ledger(study) as ledger:
+        status = assess(ledger, study, read_day(date), plan, public)
+    if as_json:
+        print_json(status.describe())
+    else:
+        show_tables(tabulate_status(status), as_json)
 
 
 @group.command("verify")

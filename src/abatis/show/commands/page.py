@@ -23,13 +23,16 @@ def page(
         typer.Option(metavar="NAME", help="plan to show; may be repeated; all when left out"),
     ] = None,
     public: Annotated[bool, typer.Option("--public", help="only what the public may see")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="also why each site is chosen; a second for each")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the page with all its answers as one HTML file that opens without a server."""
     from abatis.show.app.single_page import PageSettings, write_page
 
     with ShowProgress() as progress:
-        found = write_page(study, write, PageSettings(tuple(plan or ()), public), progress)
+        found = write_page(study, write, PageSettings(tuple(plan or ()), public, why), progress)
     if as_json:
         print_json(found)
         return

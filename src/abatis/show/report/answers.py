@@ -14,6 +14,7 @@ STATUS_WORDS = {
     "time_limit": "The search ended at its time limit; with more time the two numbers may come closer.",
     "rounding": "Rounding errors kept the search from settling the rest.",
     "interrupted": "The search was interrupted; with more time the two numbers may come closer.",
+    "by_hand": "The plan was made by hand: nothing is proven of it.",
 }
 
 

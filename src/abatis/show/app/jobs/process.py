@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 LONGEST_LINE = 4 * 1024 * 1024
+WORKER = (sys.executable, "-m", "abatis.show.app.jobs.worker")
 
 
 class JobProcess:
@@ -20,11 +21,12 @@ class JobProcess:
     Parameters
     ----------
     question : kind, study, plan and settings; see `worker.main`.
+    command : the program that does it; another one in tests.
     """
 
-    def __init__(self, question: dict[str, Any]) -> None:
+    def __init__(self, question: dict[str, Any], command: Sequence[str] = WORKER) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "abatis.show.app.jobs.worker"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

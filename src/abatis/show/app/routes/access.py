@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 import abatis
 from abatis.show.app.context import ServerHere, VisitorHere
 from abatis.show.app.refusals import Refusal
-from abatis.show.app.security.guard import COOKIE, find_address, slow_down
+from abatis.show.app.security.guard import COOKIE, find_address, slow_logins
 from abatis.show.app.security.users import LONGEST
 
 router = APIRouter(prefix="/api", tags=["access"])
@@ -92,13 +92,7 @@ def log_in(question: LoginQuestion, request: Request, response: Response, server
     limits = server.settings.limits
     address = find_address(request.scope)
     request.state.audit_user = question.name
-    wait_s = max(
-        server.rates.take(("login from", address), limits.logins_per_address),
-        server.rates.take(("login of", question.name, address), limits.logins_per_name),
-    )
-    if wait_s > 0:
-        server.audit.append(question.name, address, "POST /api/login", 429, "too many logins")
-        raise slow_down(wait_s)
+    slow_logins(server, question.name, address)
     if not server.users.check(question.name, question.password):
         raise Refusal(401, "Name or password is wrong.", remedy="try again, or ask an administrator")
     token, csrf = server.logins.begin(question.name)

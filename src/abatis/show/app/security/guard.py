@@ -17,13 +17,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from abatis.show.app.context import Server, Visitor
 from abatis.show.app.refusals import FaultAnswer, Refusal, answer_faults, answer_surprise
+from abatis.show.app.security.basic import PATHS, BasicLogins, read_basic
 from abatis.show.app.security.body import BodyGate, drain
 from abatis.show.app.security.database import DatabaseGoneError
 from abatis.show.app.security.roles import Access, find_access
-from abatis.show.app.settings import KIB, LOOPBACK
+from abatis.show.app.settings import KIB, LOOPBACK, Rate
 
 log = logging.getLogger("abatis.server")
 COOKIE = "abatis_login"
+ASK_BASIC = {"WWW-Authenticate": 'Basic realm="abatis", charset="UTF-8"'}
+# More of them would only fill the disk.
+NOTED_REFUSALS = Rate(60, 0.5)
 SAFE = ("GET", "HEAD")
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 Answer = TypeVar("Answer")
@@ -43,6 +47,7 @@ class Guard:
         self.server = server
         self._local_csrf = server.users.keep_local_token()
         self._limiter: anyio.CapacityLimiter | None = None
+        self._basic = BasicLogins(server.users)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with the faults that stand in its way."""
@@ -123,6 +128,8 @@ class Guard:
         found = await self._ask(self.server.logins.find, token) if token else None
         if found is not None:
             return found
+        if scope["path"].startswith(PATHS) and (basic := read_basic(headers.get("authorization", ""))):
+            return await self._find_basic(scope, *basic)
         if await self._ask(self.server.users.count) > 0:
             return Visitor("", "public" if self.server.settings.public else "anyone")
         if not self.server.settings.is_open:
@@ -134,6 +141,17 @@ class Guard:
             )  # fmt: skip
         return Visitor("local", "admin", self._local_csrf)
 
+    async def _find_basic(self, scope: Scope, name: str, password: str) -> Visitor:
+        """Find the user of a map program, which sends name and password with every request."""
+        known = await self._ask(self._basic.is_known, name, password)
+        if known is not None:
+            return known
+        slow_logins(self.server, name, find_address(scope))
+        found = await self._ask(self._basic.check, name, password)
+        if found is None:
+            raise Refusal(401, "Name or password is wrong.", headers=ASK_BASIC)
+        return found
+
     async def _ask(self, question: Callable[..., Answer], *arguments: str) -> Answer:
         """Ask the database in a thread of its own, so that slow routes do not keep logins waiting."""
         if self._limiter is None:
@@ -144,7 +162,8 @@ class Guard:
         if access.allows(visitor.role):
             return
         if visitor.role in ("anyone", "public"):
-            raise Refusal(401, "This needs a login.", remedy="log in: POST /api/login")
+            ask = ASK_BASIC if access.path.startswith(PATHS) else {}
+            raise Refusal(401, "This needs a login.", remedy="log in: POST /api/login", headers=ask)
         roles = " or ".join(sorted(access.roles | {"admin"}))
         raise Refusal(403, f"The role {visitor.role} may not do this.", remedy=f"it takes the role {roles}")
 
@@ -160,12 +179,15 @@ class Guard:
         """Write into the audit log what changes something, and what was refused for want of a right."""
         audited = access is not None and access.audited and scope["method"] not in SAFE
         refused = status == 403
-        if not (audited or refused) or (status == 429):
+        if not (audited or refused) or status == 429:
+            return
+        address = find_address(scope)
+        if refused and self.server.rates.take(("refused", address), NOTED_REFUSALS) > 0:
             return
         action = f"{scope['method']} {scope['path']}"
         note = scope.get("state", {}).get("audit_note", "")
         user = scope.get("state", {}).get("audit_user", visitor.name)
-        await self._ask(self.server.audit.append, user, find_address(scope), action, status, note)
+        await self._ask(self.server.audit.append, user, address, action, status, note)
 
 
 class _Watched:
@@ -202,9 +224,9 @@ async def _answer_instead(scope: Scope, gate: BodyGate, send: Send) -> None:
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send a refusal; after one for size the rest of the body is thrown away, so that it can be read."""
+    """Send a refusal; the rest of the body is thrown away, for who is still sending reads no answer."""
     answer = answer_faults(refusal.status, refusal.faults, refusal.headers)
-    if refusal.status != 413:
+    if scope["method"] in SAFE:
         await answer(scope, receive, send)
         return
     await send({"type": "http.response.start", "status": refusal.status, "headers": answer.raw_headers})
@@ -243,6 +265,17 @@ def _check_token(headers: Headers, visitor: Visitor) -> None:
             403, "The token of this login is missing or wrong.", "header X-CSRF-Token",
             "GET /api/me gives it; reload the page",
         )  # fmt: skip
+
+
+def slow_logins(server: Server, name: str, address: str) -> None:
+    """Refuse a login when too many were tried from an address, or for a name from there."""
+    limits, rates = server.settings.limits, server.rates
+    wait_s = max(
+        rates.take(("login from", address), limits.logins_per_address),
+        rates.take(("login of", name, address), limits.logins_per_name),
+    )
+    if wait_s > 0:
+        raise slow_down(wait_s)
 
 
 def slow_down(wait_s: float) -> Refusal:

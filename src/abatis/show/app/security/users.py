@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import sqlalchemy as sql
 from argon2 import PasswordHasher
@@ -43,7 +44,6 @@ class Users:
         self._hasher = hasher or PasswordHasher()
         # Each check takes 64 MiB: many at once would fill the memory.
         self._turn = threading.Semaphore(2)
-        self._nobody = self._hasher.hash("nobody has this password")
 
     def keep_local_token(self) -> str:
         """Return the token that changes need on a server without users."""
@@ -114,6 +114,17 @@ class Users:
     def _miss(self, name: str) -> Fault:
         known = [user.name for user in self.list_all()]
         return Fault(f"there is no user '{name}'", remedy=nearest_word(name, known))
+
+    def find(self, name: str) -> tuple[str, str] | None:
+        """Find the role of a user and the hash kept of the password; None when there is no such user."""
+        chosen = sql.select(users.c.role, users.c.password).where(users.c.name == name)
+        with self._database.read() as connection:
+            row = connection.execute(chosen).first()
+        return None if row is None else (str(row.role), str(row.password))
+
+    @cached_property
+    def _nobody(self) -> str:
+        return self._hasher.hash("nobody has this password")
 
     def check(self, name: str, password: str) -> bool:
         """Say whether a password is a user's; an unknown name takes as long as a known one."""

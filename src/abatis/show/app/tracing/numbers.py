@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from abatis.barrier.options import SiteOption
@@ -380,11 +380,10 @@ def trace_record(ground: Ground, seq: int) -> TraceAnswer | None:
     if record is None or ground.ledger is None:
         return None
     history = ground.ledger.select(record.kind, record.key, True, ground.public)
-    shown = asdict(record) if hasattr(record, "__dataclass_fields__") else record._asdict()
     return TraceAnswer(
         of=trace_id("record", seq),
         what=f"record {seq}: {record.kind} {record.key}",
-        value=plain_value(dict(shown["body"])),
+        value=plain_value(dict(record.body)),
         formula=f"recorded {record.recorded_at} by {record.author}; of {record.on}",
         source=record.source,
         tag=record.tag,

@@ -127,7 +127,8 @@ def _trace_whole(study: Study, table: str) -> TraceAnswer | None:
     frame = read_rows(study, table)
     if frame is None:
         return None
-    inputs, sources = [], []
+    inputs: list[InputAnswer] = []
+    sources: list[str] = []
     for line, row in frame.iterrows():
         if len(inputs) < MOST_INPUTS:
             key = key_of(table, row, line)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from abatis.barrier.sites import TOWN_KINDS, Siting
 from abatis.ground.sources import Area, Findings
@@ -32,11 +33,11 @@ class Areas:
     """Where places and sites are counted: `kind` says what an area is, `shapes` are outlines by name."""
 
     kind: str
-    shapes: dict[str, shapely.Geometry]
+    shapes: dict[str, BaseGeometry]
     towns: tuple[str, ...]
     town_lonlat: np.ndarray
 
-    def name_points(self, lon: Sequence[float], lat: Sequence[float]) -> list[str]:
+    def name_points(self, lon: Sequence[float] | np.ndarray, lat: Sequence[float] | np.ndarray) -> list[str]:
         """Return the name of the area of each point (degrees)."""
         x, y = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
         if self.shapes:
@@ -99,7 +100,7 @@ def read_areas(study: Study, mesh: Mesh) -> Areas:
         ground = Area(mesh.lon.min(), mesh.lat.min(), mesh.lon.max(), mesh.lat.max())
         layer = read_vector_layer(study, LAYER, ground, findings)
         findings.raise_faults()
-        parts: dict[str, list[shapely.Geometry]] = {}
+        parts: dict[str, list[BaseGeometry]] = {}
         for name, shape in zip(layer.names, layer.geometry, strict=True):
             parts.setdefault(str(name), []).append(shape)
         return Areas(
@@ -159,8 +160,8 @@ def _count_places(
 ) -> None:
     places = study.tables["places"].set_index("place")
     ways = account.access.places
-    lon, lat = ([float(places.loc[one.place, word]) for one in ways] for word in ("lon", "lat"))
-    for one, name in zip(ways, areas.name_points(lon, lat), strict=True):
+    lonlat = places.loc[[one.place for one in ways], ["lon", "lat"]].to_numpy(np.float64)
+    for one, name in zip(ways, areas.name_points(*lonlat.T), strict=True):
         area = take(name)
         area.persons += one.persons
         area.places += 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import shapely
 
 from abatis.barrier.line_graph import Line
@@ -72,7 +73,7 @@ def make_line_view(
         tables={key: answer_table(table) for key, table in tables.items()},
         features=features | joint,
         charts={
-            "works": chart_works(tables["measures"], lines),
+            "works": chart_works(study, tables["measures"], lines),
             "depth": chart_depth(tables["depth"]),
         },
     )
@@ -198,7 +199,10 @@ def read_joint(folder: Path) -> tuple[dict[str, FeaturesAnswer], list[str]]:
     mesh = folder / "mesh" / "cells.parquet"
     if mesh.is_file() and mesh.stat().st_mtime > path.stat().st_mtime:
         return {}, [f"{JOINT_FILE} is older than the mesh and is not shown: run abatis joint again"]
-    layers = read_layers(path)
+    try:
+        layers = read_layers(path)
+    except (OSError, pyogrio.errors.DataSourceError):
+        return {}, [f"{JOINT_FILE} is damaged: run abatis joint again"]
     return {
         JOINT_LAYERS[name]: collect_frame(frame) for name, frame in layers.items() if name in JOINT_LAYERS
     }, []
@@ -206,7 +210,7 @@ def read_joint(folder: Path) -> tuple[dict[str, FeaturesAnswer], list[str]]:
 
 def tabulate_joint_layers(layers: dict[str, FeaturesAnswer]) -> dict[str, Table]:
     """Tabulate joint points and seams of the layers of a joint line."""
-    if not layers:
+    if not {"joint_points", "joint_seams"} <= set(layers):
         return {}
     points = [
         {
@@ -241,8 +245,9 @@ def tabulate_joint_layers(layers: dict[str, FeaturesAnswer]) -> dict[str, Table]
     }
 
 
-def chart_works(measures: Table, lines: Sequence[Line]) -> ChartAnswer:
+def chart_works(study: Study, measures: Table, lines: Sequence[Line]) -> ChartAnswer:
     """Chart the cost of every line by measure, stacked."""
+    names = study.tables["measures"].set_index("measure")["name"]
     keys = [line.key for line in lines]
     cost: dict[str, dict[str, float]] = {}
     for row in measures.rows:
@@ -255,7 +260,7 @@ def chart_works(measures: Table, lines: Sequence[Line]) -> ChartAnswer:
         series=[
             SeriesAnswer(
                 key=measure,
-                name=measure,
+                name=str(names.get(measure, measure)),
                 kind="bar",
                 stack="cost",
                 values=[of_line.get(key, 0.0) for key in keys],

@@ -175,11 +175,12 @@ def _tabulate_longer(account: CivilAccount) -> Table:
 
 def draw_places(study: Study, ways: tuple[PlaceWays, ...]) -> FeaturesAnswer:
     """Draw home places as points with their people, what they lose, and their hours."""
-    where = study.tables["places"].set_index("place")
+    where = study.tables["places"].set_index("place")[["lon", "lat"]]
+    lonlat = where.loc[[one.place for one in ways]].to_numpy(np.float64)
     return collect(
         make_point(
-            float(where.loc[one.place, "lon"]),
-            float(where.loc[one.place, "lat"]),
+            float(lonlat[row, 0]),
+            float(lonlat[row, 1]),
             {
                 "place": one.place,
                 "name": one.name,
@@ -191,7 +192,7 @@ def draw_places(study: Study, ways: tuple[PlaceWays, ...]) -> FeaturesAnswer:
                 **_list_hours(one),
             },
         )
-        for one in ways
+        for row, one in enumerate(ways)
     )
 
 

@@ -23,6 +23,7 @@ from abatis.show.app.answers.views import (
     AxisAnswer,
     ChartAnswer,
     FeaturesAnswer,
+    JobKind,
     SeriesAnswer,
     SpanAnswer,
     ViewAnswer,
@@ -35,7 +36,7 @@ from abatis.show.programme import Programme, read_bands, read_risk, tabulate_pro
 from abatis.show.report.programme import list_bars, tabulate_approaches, tabulate_totals
 from abatis.show.tables import Column, Table
 
-JOB = "programme"
+JOB: JobKind = "programme"
 
 
 def open_programme(study: Study, siting: Siting, plan: Plan) -> Programme | str:

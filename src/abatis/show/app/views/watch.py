@@ -21,6 +21,7 @@ from abatis.show.app.answers.views import (
     AxisAnswer,
     ChartAnswer,
     FeaturesAnswer,
+    JobKind,
     SeriesAnswer,
     ViewAnswer,
     tell_missing,
@@ -32,7 +33,7 @@ from abatis.watch.catalogue import hash_watch_tables
 
 SEEN_WORDS = {1: "seen by one", 2: "seen by two", 3: "seen by three or more"}
 MOST_ROWS = 200
-JOB = "watch"
+JOB: JobKind = "watch"
 
 
 def read_watch(study: Study) -> ViewAnswer:
