@@ -40,8 +40,9 @@ def run() -> list[dict[str, Any]]:
             public_s, _ = _measure(lambda: assess_ledger(ledger.read(current=False), DAY, public=True))
     works = sum(one.level == "work" for one in status.earned)
     note = (
-        f"{len(records):,} records of {works:,} works in {len(COUNTRIES)} countries, {len(status.alerts):,} alerts, "
-        f"{len(status.delays):,} delays; written in {written_s:.1f} s; median of {REPEATS}"
+        f"{len(records):,} records of {works:,} works in {len(COUNTRIES)} countries, "
+        f"{len(status.alerts):,} alerts, {len(status.delays):,} delays; "
+        f"written in {written_s:.1f} s; median of {REPEATS}"
     )
     return [
         _row("ledger: read and status", both_s, "ours <= 1", note),
@@ -52,7 +53,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def make_drafts(count: int, seed: int) -> list[Draft]:
-    """Make records of a programme: works told about every month or so, contracts, deliveries, milestones, and more."""
+    """Make records of a programme: works told about every month or so, and what belongs to them."""
     draw = random.Random(seed)
     drafts: list[Draft] = []
     number = 0
@@ -63,7 +64,7 @@ def make_drafts(count: int, seed: int) -> list[Draft]:
 
 
 def _make_work(draw: random.Random, number: int) -> list[Draft]:
-    """Everything about one work: its plan, reports, contract, deliveries, milestone and what is said of it."""
+    """Everything about one work: plan, reports, contract, deliveries, milestone and what is said."""
     country, line = draw.choice(COUNTRIES), draw.choice(LINES)
     key, where = f"w{number}", {"country": country, "line": line}
     start = date(2015, 1, 1) + timedelta(days=draw.randrange(3400))
@@ -76,8 +77,9 @@ def _make_work(draw: random.Random, number: int) -> list[Draft]:
         "planned_start": start.isoformat(), "planned_finish": finish.isoformat(), "planned_eur": amount,
     }  # fmt: skip
     found = [_draft("work", key, start - timedelta(days=60), plan, access)]
-    pace = draw.uniform(0.6, 1.2)
-    for report in range(1, REPORTS + 1):
+    pace, done, report = draw.uniform(0.6, 1.2), 0.0, 0
+    while done < 1.0:
+        report += 1
         day = start + timedelta(days=report * length // REPORTS)
         done = min(1.0, round(pace * report / REPORTS, 4))
         spent: float | str = round(amount * done * draw.uniform(0.8, 1.5), 2)
@@ -101,9 +103,18 @@ def _make_work(draw: random.Random, number: int) -> list[Draft]:
             "quantity": 20.0 if draw.random() < 0.95 else 15.0, "ordered": 40.0, "due": finish.isoformat(),
         }  # fmt: skip
         found.append(_draft("delivery", f"d{number}", finish - timedelta(days=30 * part), body, access))
-    body = where | {"name": f"Land of work {number}", "category": "land", "work": key, "due": start.isoformat()}
-    reached = {"stage": "reached", "reached": start.isoformat()} if draw.random() < 0.9 else {"stage": "planned"}
-    found.append(_draft("milestone", f"m{number}", start - timedelta(days=90), body | {"stage": "planned"}, access))
+    body = where | {
+        "name": f"Land of work {number}",
+        "category": "land",
+        "work": key,
+        "due": start.isoformat(),
+    }
+    reached = (
+        {"stage": "reached", "reached": start.isoformat()} if draw.random() < 0.9 else {"stage": "planned"}
+    )
+    found.append(
+        _draft("milestone", f"m{number}", start - timedelta(days=90), body | {"stage": "planned"}, access)
+    )
     found.append(_draft("milestone", f"m{number}", start, body | reached, access))
     if draw.random() < 0.3:
         body = where | {"speaker": "ministry", "topic": "result", "wording": f"Work {number} goes well"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -84,7 +85,16 @@ class Visit:
 
     def wait(self) -> None:
         """Wait until everything that was asked is on the screen."""
-        self.page.wait_for_function(READY)
+        self.wait_for(READY)
+
+    def wait_for(self, question: str) -> None:
+        """Ask the page until the answer is yes; Playwright's own way needs eval, which the page forbids."""
+        end = time.monotonic() + WAIT_MS / 1000
+        while not self.page.evaluate(question):
+            if time.monotonic() > end:
+                self.page.screenshot(path=self.pictures / "waiting.png", timeout=WAIT_MS)
+                raise AssertionError(f"never came true: {question}; {self.troubles} {self.refused}")
+            self.page.wait_for_timeout(50)
 
     def choose(self, view: str) -> None:
         """Click on the tab of a view."""

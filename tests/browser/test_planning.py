@@ -64,12 +64,12 @@ def test_a_site_switched_off_changes_the_hours_on_the_screen(served, visit, tell
     shown = table.locator("tbody tr").first.locator("td b").inner_text()
     assert shown == f"{without_h:.2f}"
     told = page.inner_text("text=/computed in/")
-    assert 0 < float(told.split("in ")[1].split(" ms")[0]) < 5000
+    assert 0 <= float(told.split("in ")[1].split(" ms")[0]) < 5000
     window.keep("plan-switched")
     # Back to what was planned, by the keyboard: the option below in the same card.
     page.locator("section.card label", has_text="as planned").locator("input").check()
     window.wait()
-    page.wait_for_function("!document.querySelector('main table').innerText.includes('now')")
+    window.wait_for("!document.querySelector('main table').innerText.includes('now')")
     assert f"{with_h:.2f}" in table.inner_text()
     window.check()
 
@@ -104,7 +104,7 @@ def test_a_solve_is_stopped_and_another_one_is_finished(served, visit):
     form.locator("input").nth(0).fill("finished")
     form.locator("input").nth(2).fill("20")
     form.locator("button", has_text="Solve").click()
-    page.wait_for_function("new URLSearchParams(location.hash.slice(1)).get('plan') === 'finished'")
+    window.wait_for("new URLSearchParams(location.hash.slice(1)).get('plan') === 'finished'")
     window.wait()
     plan = json.loads((folder / "plans" / "finished" / "plan.json").read_text("utf-8"))
     assert f"{plan['approaches'][0]['after_h']:.2f}" in page.inner_text("main table")
@@ -150,7 +150,8 @@ def test_everyone_sees_what_the_role_allows(guarded, visit):
     window.keep("viewer")
 
     page.click("header button:has-text('Log out')")
-    page.wait_for_selector("nav [data-view=plan]", state="detached")
+    page.wait_for_selector("header button:has-text('Log in')")
+    window.wait_for("document.querySelectorAll('nav [data-view]').length > 0")
     assert list_views(page) == PUBLIC_VIEWS
 
     log_in(window, "jonas")
@@ -175,7 +176,7 @@ def test_nothing_restricted_reaches_a_visitor_without_a_login(guarded, visit):
             bodies.append((response.url, response.body()))
 
     answers = []
-    window.page.on("response", answers.append)
+    window.page.on("response", lambda response: answers.append(response))
     window.open()
     for view in PUBLIC_VIEWS:
         window.choose(view)

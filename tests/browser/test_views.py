@@ -20,7 +20,8 @@ def list_overflow(page):
     return page.evaluate(
         """() => {
           const wide = document.scrollingElement.clientWidth, found = [];
-          if (document.scrollingElement.scrollWidth > wide) found.push(`page ${document.scrollingElement.scrollWidth} > ${wide}`);
+          const whole = document.scrollingElement.scrollWidth;
+          if (whole > wide) found.push(`page ${whole} > ${wide}`);
           for (const one of document.querySelectorAll('main *')) {
             const box = one.getBoundingClientRect();
             if (box.width === 0 || box.right <= wide + 1) continue;
@@ -132,7 +133,8 @@ def test_tabs_are_walked_with_the_keyboard(served, visit):
         "button, input, select, a[href]",
         """all => all.filter((one) => one.checkVisibility()).filter((one) => {
              const labels = [...(one.labels ?? [])].map((label) => label.innerText).join('');
-             return !(one.getAttribute('aria-label') || one.innerText || labels || one.title || one.placeholder);
+             const told = one.getAttribute('aria-label') || one.innerText || one.title || one.placeholder;
+             return !(told || labels);
            }).map((one) => one.outerHTML.slice(0, 120))""",
     )
     assert names == []

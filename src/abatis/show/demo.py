@@ -9,6 +9,7 @@ from pathlib import Path
 from abatis.examples.baltic import write_baltic
 from abatis.examples.lithuania import write_example
 from abatis.model.storage import write_text_whole
+from abatis.show.example_ledger import import_example_ledger
 from abatis.show.joint import JointAnswer, describe_joint, join_paths, write_joint_geopackage
 from abatis.show.joint_map import write_joint_map
 from abatis.show.report.joint import build_joint_report
@@ -40,6 +41,7 @@ def run_demo(
     """
     progress("writing the example", 0.0)
     write_example(folder)
+    import_example_ledger(folder)
     progress("writing the example", 1.0)
     study, mesh = build_study(folder, progress)
     return solve_study(study, mesh, choose_settings(study), progress, note)

@@ -23,6 +23,7 @@ from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.fields import Field, fields_of
 from abatis.model.storage import write_text_whole
 from abatis.model.study import OPTIONAL_TABLES
+from abatis.show.example_ledger import import_example_ledger
 
 EXAMPLES = ("lithuania",)
 KEPT_TABLES = ("vehicles", "speeds", "soils", "crossings", "measures", "options")
@@ -60,7 +61,9 @@ def write_new_study(folder: Path, example: str = "") -> Path:
     if example:
         from abatis.examples.lithuania import write_example
 
-        return write_example(folder)
+        write_example(folder)
+        import_example_ledger(folder)
+        return folder
     template = resources.files("abatis.examples.template")
     for part in ("", "tables", "sources"):
         for file in sorted(template.joinpath(part).iterdir(), key=lambda one: one.name):

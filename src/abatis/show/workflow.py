@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from abatis.ground.tiling.crew import Crew, Single
 from abatis.ground.tiling.store import TileStore
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.mesh import Mesh, read_mesh, write_mesh
-from abatis.model.plan import Plan, Problem, read_plan, write_plan
+from abatis.model.plan import BY_HAND, Plan, Problem, read_plan, write_plan
 from abatis.model.storage import write_folder_whole, write_text_whole
 from abatis.model.study import Study, hash_mesh_inputs, read_study
 from abatis.people.access_rules import FILE as ACCESS_FILE
@@ -247,4 +248,6 @@ def describe_plan(plan: Plan) -> list[dict[str, object]]:
     return [
         {"what": what, "value": float(value), "shown": format(value, style), "unit": unit}
         for what, value, unit, style in rows
+        # Of a plan made by hand nothing is proven.
+        if math.isfinite(value) or plan.status != BY_HAND
     ]

@@ -13,11 +13,14 @@ import sys
 from pathlib import Path
 
 from abatis.model.errors import AbatisError
+from abatis.show.app.application import find_routers
 from abatis.show.app.serving import serve
 from abatis.show.app.settings import Limits, Settings
 
 
 def main() -> None:
+    # Everything is imported here, once.
+    find_routers()
     for line in sys.stdin:
         asked = json.loads(line)
         child = os.fork()
@@ -31,6 +34,7 @@ def main() -> None:
 def run(asked: dict) -> None:
     os.close(0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     limits = Limits(**asked.get("limits", {}))
     settings = Settings(Path(asked["study"]), port=0, limits=limits, **asked.get("settings", {}))
     try:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import shapely
 from tests.serving import serve_study
-from tests.show.app.clients import BASE, add_user, log_in, open_client
+from tests.show.app.clients import BASE, PASSWORD, add_user, log_in, open_client
 
 from abatis.show.app.features import MOST_ITEMS
 from abatis.show.interchange.layers import PUBLIC_COLUMNS
@@ -232,9 +232,13 @@ def test_gdal_connects_as_a_gis_does(study_copy, package):
             pytest.fail("ogrinfo (package gdal-bin) is missing: the runner must have it")
         pytest.skip("ogrinfo is not installed: no GIS connects to the server")
 
-    def read(*words):
+    def run(*words, user=""):
+        settings = {**os.environ, **({"GDAL_HTTP_USERPWD": user} if user else {})}
         asked = [program, "-ro", *words]
-        answer = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False, env=settings)
+
+    def read(*words, user=""):
+        answer = run(*words, user=user)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
 
@@ -254,3 +258,10 @@ def test_gdal_connects_as_a_gis_does(study_copy, package):
         told = read("-spat", "24.0", "54.8", "24.05", "55.0", source, "base.sites")
         near = sites[sites.intersects(shapely.box(24.0, 54.8, 24.05, 55.0))]
         assert set(re.findall(r"site \(String\) = (\S+)", told)) == set(near["site"])
+    add_user(study_copy, "ona", "viewer")
+    with serve_study(study_copy) as address:
+        source = f"OAPIF:{address}/ogc"
+        assert run(source).returncode != 0
+        assert run(source, user="ona:wrong").returncode != 0
+        told = read("-so", source, "base.sites", user=f"ona:{PASSWORD}")
+        assert f"Feature Count: {len(sites)}" in told

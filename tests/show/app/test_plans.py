@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from pathlib import Path
 
 import pytest
 import shapely.geometry
+from tests.show.app.clients import add_user, log_in
 
 from abatis.model import storage
 from abatis.model.mesh import read_mesh
@@ -16,7 +18,6 @@ from abatis.model.plan import read_plan
 from abatis.show.app import saving
 from abatis.show.app.loaded import LoadedStudy
 from abatis.show.cli import main
-from tests.show.app.clients import add_user, log_in
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,30 @@ def test_a_curve_that_does_not_fit_is_not_shown(make_client, study_copy, wrong):
     write_curve(study_copy, **wrong)
     answer = make_client(study_copy).get("/api/plans/base/curve").json()
     assert answer["made"] is False and answer["stale"] and answer["points"] == []
+
+
+def test_what_the_job_why_found_is_shown_while_it_fits(make_client, study_copy):
+    client = make_client(study_copy)
+    plan = read_plan(study_copy / "plans" / "base")
+    site = plan.options[0].site
+    table = {"title": "Why", "columns": [], "rows": [{"site": site, "words": "so"}, {"site": "other"}]}
+    path = study_copy / "plans" / "base" / "why.json"
+    path.write_text(json.dumps({"study_hash": plan.study_hash, "tables": {"sites": table}}))
+    answer = client.get(f"/api/plans/base/why/{site}").json()
+    assert answer["full"]["rows"] == [{"site": site, "words": "so"}]
+    assert client.get(f"/api/plans/base/why/{plan.options[1].site}").json()["full"] is None
+    # The plan was solved again since.
+    (study_copy / "plans" / "base" / "plan.json").touch()
+    assert client.get(f"/api/plans/base/why/{site}").json()["full"] is None
+
+
+def test_the_report_of_a_plan_by_hand_claims_no_proof(make_client, study_copy):
+    save(make_client(study_copy))
+    assert main(["report", str(study_copy / "plans" / "mine")]) == 0
+    html = (study_copy / "plans" / "mine" / "report.html").read_text(encoding="utf-8")
+    assert "nothing is proven of it" in html and "not proven" in html
+    text = re.sub(r"data:[^\"]*", "", html)
+    assert not re.findall(r".{60}\b(?:inf|nan)\b (?:%|h).{20}", text)
 
 
 def save(client, name="mine", **body):

@@ -29,7 +29,8 @@ from abatis.show.cli import main
 
 NASTY = "</script><script>window.__stolen = 1</script><!-- \u2028 & <b>"
 BUNDLE = Bundle(
-    '<!doctype html>\n<html><head>\n    <script type="module" crossorigin src="./assets/index-1.js"></script>\n'
+    "<!doctype html>\n<html><head>\n    "
+    '<script type="module" crossorigin src="./assets/index-1.js"></script>\n'
     '    <link rel="stylesheet" crossorigin href="./assets/index-1.css">\n  </head><body></body></html>',
     {
         "index-1.js": rb"const a = '</script>', b = /\1<!--/;",

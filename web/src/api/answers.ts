@@ -73,7 +73,7 @@ export interface StudyAnswer {
   quantities: Quantity[];
   faults: { what: string; where: string; remedy: string }[];
   /** Address of map tiles outside this server; most studies have none. */
-  tiles?: string;
+  tiles: string;
 }
 
 export interface Me {
@@ -82,7 +82,6 @@ export interface Me {
   csrf: string;
   login_needed: boolean;
   public: boolean;
-  tiles?: string;
 }
 
 export interface BaseAnswer {

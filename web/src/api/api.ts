@@ -4,6 +4,8 @@ import type { FaultAnswer } from '../parts/types';
 import { follow } from '../state/busy.svelte';
 
 interface Recorded {
+  /** When a one-file page was written. */
+  made_at?: string;
   answers: Record<string, unknown>;
   files?: Record<string, string>;
 }
@@ -39,6 +41,9 @@ export function setAccess(csrf: string, onLoginNeeded?: () => void): void {
 
 /** True in a one-file page: nothing can be computed or saved. */
 export const recorded = typeof window !== 'undefined' && window.__abatis !== undefined;
+
+/** The day that views speak of unless told otherwise; in a one-file page the day it was written. */
+export const today = (window.__abatis?.made_at ?? new Date().toISOString()).slice(0, 10);
 
 function findRecorded(path: string): unknown {
   const answers = window.__abatis?.answers ?? {};

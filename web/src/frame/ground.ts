@@ -24,7 +24,8 @@ export async function showGround(question: HoursQuestion | null, stages: Stage[]
     return found.words;
   }
   const cover = Float32Array.from(readColumn(held.table, 'cover'), (value) => (value === 255 ? NaN : value));
-  const scale = scaleClasses(listWords(held, 'cover').map((word) => say(word)));
+  const classes = listWords(held, 'cover');
+  const scale = scaleClasses(classes, classes.map((word) => say(word.replaceAll('_', ' '))));
   for (const stage of stages) stage.setValues(cover, scale);
   legend.current = { title: t('Land cover'), unit: '', steps: scale.steps, values: cover, write: String, source: '', tag: '' };
   return '';

@@ -20,6 +20,11 @@ const VIRIDIS = [
   [253, 231, 37], [181, 222, 43], [110, 206, 88], [53, 183, 121], [31, 158, 137],
   [38, 130, 142], [49, 104, 142], [62, 74, 137], [72, 40, 120], [68, 1, 84],
 ];
+// Land cover as maps are used to show it; forests differ by lightness.
+const COVER: Record<string, number[]> = {
+  cropland: [233, 213, 152], grass: [186, 210, 128], shrub: [158, 168, 92], open_forest: [112, 165, 100],
+  dense_forest: [48, 104, 66], wetland: [132, 160, 164], built_up: [168, 112, 108], bare: [205, 196, 186], water: [106, 158, 200],
+};
 // Okabe and Ito's colours, made softer for large areas, for classes that have no order.
 const CLASSES = [
   [222, 184, 92], [86, 150, 108], [74, 144, 190], [196, 122, 160], [150, 150, 150], [214, 140, 90],
@@ -69,9 +74,9 @@ export function scaleHours(largest: number, dark: boolean, write: (hours: number
 }
 
 /** One colour per class, in the order of their numbers. */
-export function scaleClasses(names: string[]): Scale {
+export function scaleClasses(words: string[], names: string[]): Scale {
   const count = Math.max(names.length, 1);
-  const colourOf = (place: number) => CLASSES[place % CLASSES.length];
+  const colourOf = (place: number) => COVER[words[place]] ?? CLASSES[place % CLASSES.length];
   return {
     low: -0.5,
     high: count - 0.5,

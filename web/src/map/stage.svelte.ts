@@ -187,6 +187,11 @@ export class Stage {
     this.map?.jumpTo({ center: place, zoom: Math.max(zoom, this.map.getZoom()) });
   }
 
+  /** Go where a link says. */
+  moveTo(camera: Camera): void {
+    this.map?.jumpTo({ center: [camera.lon, camera.lat], zoom: camera.zoom });
+  }
+
   /** Follow another map without telling anyone that this one moved. */
   follow(camera: Camera): void {
     this.map?.jumpTo({ center: [camera.lon, camera.lat], zoom: camera.zoom }, { following: true });

@@ -33,7 +33,7 @@ function describeColumn(held: Cells, row: number, name: string, quantity: Quanti
     label: quantity?.caption ?? name.replaceAll('_', ' '), unit: quantity?.unit, source: quantity?.source, tag: quantity?.tag,
   };
   if (words.length === 0) return { ...rest, value: formatNumber(value, Number.isInteger(value) ? 0 : 1) };
-  return { ...rest, unit: undefined, value: value === NO_WORD || !(value in words) ? t('none') : say(words[value]) };
+  return { ...rest, unit: undefined, value: value === NO_WORD || !(value in words) ? t('none') : say(words[value].replaceAll('_', ' ')) };
 }
 
 /** The words that a column of numbers stands for; empty when its numbers mean themselves. */

@@ -152,7 +152,7 @@ export function chooseHeight(chart: ChartAnswer, width: number): number {
   if (spans) return Math.min(760, 50 + 17 * spans);
   if (!liesDown(chart, width)) return 290;
   const stacks = new Set(chart.series.map((one) => one.stack || one.key)).size;
-  return 90 + Math.max(34, 14 * stacks + 14) * (chart.x.values?.length ?? 0);
+  return 90 + Math.max(32, 12 * stacks + 12) * (chart.x.values?.length ?? 0);
 }
 
 function nameValues(chart: ChartAnswer, look: Look, labels: string[], lying: boolean): Options {

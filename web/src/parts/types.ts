@@ -123,6 +123,7 @@ export interface FaultAnswer {
 export interface JobAnswer {
   id: string;
   kind: string;
+  plan?: string | null;
   state: "queued" | "running" | "done" | "failed" | "cancelled" | "interrupted";
   stage?: string;
   share?: number;

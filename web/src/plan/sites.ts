@@ -11,7 +11,7 @@ export const SITE_STATES: { state: SiteState; colour: string; width: number; das
   { state: 'planned', colour: '--site-planned', width: 4 },
   { state: 'removed', colour: '--site-removed', width: 4, dash: [1.2, 1] },
   { state: 'added', colour: '--site-added', width: 5 },
-  { state: 'changed', colour: '--site-changed', width: 5 },
+  { state: 'changed', colour: '--site-changed', width: 5, dash: [2.6, 0.5] },
 ];
 
 /** What became of a site. */

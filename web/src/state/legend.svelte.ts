@@ -23,7 +23,8 @@ export interface MapKey {
   label: string;
   colour: string;
   width: number;
-  dashed: boolean;
+  /** Dashes and gaps, in widths of the line. */
+  dash?: number[];
 }
 
 class KeyHolder {

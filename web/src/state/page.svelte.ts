@@ -17,6 +17,9 @@ export interface PageState {
   show: string;
 }
 
+/** In place of an approach: from the nearest front to every place. */
+export const ANY = 'any';
+
 const KEYS = ['view', 'plan', 'other', 'approach', 'season', 'vehicle', 'date', 'show'] as const;
 
 export const page = $state<PageState>({

@@ -1,7 +1,7 @@
 /** The study that is open and who is reading it. */
 import { api, setAccess } from '../api/api';
 import type { Me, Named, PlanLine, StudyAnswer } from '../api/answers';
-import { page } from './page.svelte';
+import { ANY, page } from './page.svelte';
 
 export const study = $state<{ current: StudyAnswer | null; fault: string }>({ current: null, fault: '' });
 export const me = $state<{ current: Me | null; loginOpen: boolean }>({ current: null, loginOpen: false });
@@ -35,11 +35,12 @@ export async function openStudy(): Promise<void> {
   }
 }
 
-function fillPage(answer: StudyAnswer): void {
+/** Fill in what a link left open. */
+export function fillPage(answer: StudyAnswer): void {
   const plans = answer.plans.map((plan) => plan.name);
   if (!plans.includes(page.plan)) page.plan = plans[0] ?? '';
   if (page.other && !plans.includes(page.other)) page.other = '';
-  if (!answer.approaches.some((one) => one.key === page.approach)) page.approach = answer.approaches[0]?.key ?? '';
+  if (page.approach !== ANY && !answer.approaches.some((one) => one.key === page.approach)) page.approach = answer.approaches[0]?.key ?? '';
 }
 
 /** The key of a thing that the server sends as a word or as a key with a name. */

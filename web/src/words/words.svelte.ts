@@ -141,9 +141,12 @@ export function formatMoney(value: number): string {
 /** A day or a moment as the language writes it; other texts stay as they are. */
 export function formatDay(text: string | null | undefined): string {
   if (!text) return "-";
+  // A year or a month stays as coarse as it was said.
+  if (/^\d{4}$/.test(text)) return text;
+  const coarse = /^\d{4}-\d{2}$/.test(text);
   const moment = new Date(text);
   if (Number.isNaN(moment.getTime())) return text;
-  const options: Intl.DateTimeFormatOptions = { year: "numeric", month: "short", day: "numeric" };
+  const options: Intl.DateTimeFormatOptions = { year: "numeric", month: "short", ...(coarse ? {} : { day: "numeric" }) };
   if (text.includes("T")) Object.assign(options, { hour: "2-digit", minute: "2-digit" });
   return new Intl.DateTimeFormat(locale(), options).format(moment);
 }

@@ -13,7 +13,7 @@ from abatis.model.errors import Fault, InputError
 NAME = "lithuania"
 PIXEL_DEG = 0.005
 _HERE = Path(__file__).parent
-_PARTS = ("tables", "sources")
+_PARTS = ("tables", "sources", "ledger")
 
 
 def write_example(folder: Path | str) -> Path:

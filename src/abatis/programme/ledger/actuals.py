@@ -50,7 +50,7 @@ class LineActual:
 
     Money in nominal EUR, None where nothing is known. `basis` says what the plan rests on, `spent_basis`
     whether spending is the line's outturn or the sum of works and contracts. `undisclosed` names figures of
-    which a part is not disclosed: they are at least what is shown. `grounds` names the records of each figure.
+    which a part is not disclosed: they are at least what is shown. `grounds` are the records of each figure.
     """
 
     country: str
@@ -227,9 +227,7 @@ def choose_whole(amounts: Sequence[_Amount]) -> list[_Amount]:
     return chosen
 
 
-def _add_plans(
-    cells: dict[Cell, dict[str, _Sum]], amounts: Sequence[_Amount], used: set[str]
-) -> None:
+def _add_plans(cells: dict[Cell, dict[str, _Sum]], amounts: Sequence[_Amount], used: set[str]) -> None:
     for (country, line), every in _group(one for one in amounts if one.reading.stage != OUTTURN).items():
         known = [one for one in every if one.reading.disclosed]
         whole = cells[country, line, None]["planned_eur"]
@@ -368,9 +366,7 @@ def _add_rows(
         cells[cell][figure].add(amount, table.seq[rows[places]].tolist(), weakest)
 
 
-def _mark_hidden(
-    cells: dict[Cell, dict[str, _Sum]], table: KindTable, rows: np.ndarray, figure: str
-) -> None:
+def _mark_hidden(cells: dict[Cell, dict[str, _Sum]], table: KindTable, rows: np.ndarray, figure: str) -> None:
     for cell, places in _group_rows(table, rows):
         cells[cell][figure].hidden = True
         cells[cell][figure].seqs.update(table.seq[rows[places]].tolist())

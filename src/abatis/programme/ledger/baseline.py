@@ -16,7 +16,7 @@ from abatis.programme.kept import read_schedule
 
 @dataclass(frozen=True)
 class PlannedWork:
-    """A site of the schedule: first and last day of its work as ordinals, cost in prices of its first year."""
+    """A site of the schedule: first and last day of its work, its cost in prices of its first year."""
 
     start_day: int
     finish_day: int

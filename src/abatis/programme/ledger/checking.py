@@ -31,6 +31,8 @@ _ORDERED = {
 }
 _QUANTITIES = {"contract": ("quantity",), "delivery": ("quantity", "ordered"), "work": ("quantity",)}
 Problem = tuple[str, str, str]
+# A file names the same days again and again.
+_read_span = lru_cache(maxsize=8192)(parse_span)
 
 
 def check_draft(draft: Draft, file: str = "", row: int | None = None) -> list[Fault]:
@@ -52,7 +54,7 @@ def check_draft(draft: Draft, file: str = "", row: int | None = None) -> list[Fa
         return [Fault(text, file, row, "kind", nearest_word(str(draft.kind), KINDS))]
     problems = [*_check_common(draft), *_check_body(draft)]
     if not problems:
-        problems = _check_together(draft)
+        problems = check_together(draft)
     return [Fault(problem, file, row, column, remedy) for column, problem, remedy in problems]
 
 
@@ -106,7 +108,7 @@ def _required(kind: str) -> tuple[str, ...]:
 def check_value(kind: str, field: Field, value: Any) -> tuple[Problem, ...]:
     """List what is wrong with one value of a record of a kind: column, problem and remedy."""
     if isinstance(value, str):
-        return _check_text(kind, field, value)
+        return _check_text(kind, field.column, value)
     sort = field.type.split()[0]
     good = {"number": (int, float), "integer": (int,), "boolean": (bool,)}.get(sort, ())
     if type(value) not in good:
@@ -120,8 +122,8 @@ def check_value(kind: str, field: Field, value: Any) -> tuple[Problem, ...]:
 
 
 @lru_cache(maxsize=65536)
-def _check_text(kind: str, field: Field, text: str) -> tuple[Problem, ...]:
-    column = field.column
+def _check_text(kind: str, column: str, text: str) -> tuple[Problem, ...]:
+    field = _fields(kind)[column]
     if not text or text != text.strip():
         return ((column, "is empty" if not text.strip() else "has spaces around it", "leave them out"),)
     sort = field.type.split()[0]
@@ -136,7 +138,7 @@ def _check_text(kind: str, field: Field, text: str) -> tuple[Problem, ...]:
         return ((column, f"is '{text[:40]}', not a key", "use letters, digits, _ . and -"),)
     if sort == "date":
         try:
-            parse_span(text)
+            _read_span(text)
         except ValueError:
             return ((column, f"is '{text[:40]}', no date of the calendar", FORM),)
     if sort in ("choice", "tag") and text not in field.choices:
@@ -144,10 +146,11 @@ def _check_text(kind: str, field: Field, text: str) -> tuple[Problem, ...]:
     return ()
 
 
-def _check_together(draft: Draft) -> list[Problem]:
+def check_together(draft: Draft) -> list[Problem]:
+    """List what columns of a draft owe each other, each being good by itself: column, problem and remedy."""
     body, kind = draft.body, draft.kind
     problems: list[Problem] = []
-    if parse_span(draft.on)[0] > date.today():
+    if _read_span(draft.on)[0] > date.today():
         text = f"is {draft.on}, in the future"
         remedy = "the ledger holds what happened: give the day it was said or decided"
         problems.append(("on", text, remedy))
@@ -177,8 +180,8 @@ def _check_milestone(body: Mapping[str, Any]) -> list[Problem]:
 
 
 def _first_day(value: Any) -> date:
-    return parse_span(str(value))[0]
+    return _read_span(str(value))[0]
 
 
 def _last_day(value: Any) -> date:
-    return parse_span(str(value))[1]
+    return _read_span(str(value))[1]

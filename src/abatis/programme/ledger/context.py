@@ -15,11 +15,17 @@ from abatis.people.law import assess_measures, list_duties
 from abatis.people.treaties import find_effect, read_register
 from abatis.programme.ledger.baseline import Baseline, read_baseline
 from abatis.programme.ledger.renewals import Change, Renewal
+from abatis.programme.ledger.settings import MonitorSettings, read_settings
 
 JOINT_FILE = "joint.json"
 HAZARD_KINDS = {"reserve_belt": "mine_reserve"}
 # What the hazard register can show of a duty.
-EVIDENCE = {"record": ("record", "custodian"), "mark": ("marked",), "monitor": ("monitored",), "own": ("owner",)}
+EVIDENCE = {
+    "record": ("record", "custodian"),
+    "mark": ("marked",),
+    "monitor": ("monitored",),
+    "own": ("owner",),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Context:
     """What a status needs of the study; an empty one when there is only a ledger.
 
     `unlawful` maps (state, measure) to the rule that forbids it on the day; `duties` maps a state to its
-    duties for hazardous ground and the treaties that ask for each.
+    duties for hazardous ground and the treaties that ask for each. `settings` are the thresholds, rules and
+    service lives of the study, None for the packaged ones.
     """
 
     baseline: Baseline | None = None
@@ -56,10 +63,13 @@ class Context:
     changes: tuple[Change, ...] = ()
     seams: tuple[Seam, ...] = ()
     stocks: tuple[Renewal, ...] = ()
+    settings: MonitorSettings | None = None
 
     def for_public(self) -> Context:
         """Return what the public may know of it: the law, and nothing of plan, places and stock."""
-        return Context(unlawful=self.unlawful, duties=self.duties, changes=self.changes)
+        return Context(
+            unlawful=self.unlawful, duties=self.duties, changes=self.changes, settings=self.settings
+        )
 
 
 def read_context(study: Study, day: date, plan: str | None = "base") -> Context:
@@ -73,7 +83,8 @@ def read_context(study: Study, day: date, plan: str | None = "base") -> Context:
 
     Raises
     ------
-    InputError : a damaged joint.json, register or law rules.
+    InputError : a damaged joint.json, register or law rules; every fault of the study's own terms, alert
+        rules and service lives.
     """
     baseline = None
     if plan is not None and (study.folder / "plans" / Path(plan).name / "plan.json").is_file():
@@ -106,6 +117,7 @@ def read_context(study: Study, day: date, plan: str | None = "base") -> Context:
         changes=tuple(changes),
         seams=read_seams(study.folder),
         stocks=tuple(_expire_stocks(study)),
+        settings=read_settings(study),
     )
 
 

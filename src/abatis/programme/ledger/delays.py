@@ -76,7 +76,7 @@ def list_delays(tables: Mapping[str, KindTable], day: date) -> tuple[Delay, ...]
     tables : records of the kinds work, milestone, contract and delivery.
     day : the day asked for.
 
-    Formula: days = last day in fact, as told now, or the day asked for (the latest of them) - day first named.
+    Formula: days = last day in fact, as told now, or the day asked for (the latest) - day first named.
     In words: the day first named counts, so that a plan that was moved does not hide its slip. A date that
     names only a month or year is taken at its latest. Cancelled things and tenders are not late.
     """
@@ -97,7 +97,10 @@ def _delay_states(table: KindTable, planned: str, actual: str, money: str, day: 
     first, first_row = say_first_day(table, planned)
     if table.kind == "milestone":
         named, named_row = say_first_day(table, "first_due")
-        first, first_row = np.where(named > NO_DAY, named, first), np.where(named > NO_DAY, named_row, first_row)
+        first, first_row = (
+            np.where(named > NO_DAY, named, first),
+            np.where(named > NO_DAY, named_row, first_row),
+        )
     moved, moved_row = say_day(table, planned, last=True)
     stage, stage_row = say_text(table, "stage")
     ended = np.isin(stage, ("finished", "reached", "completed"))
@@ -172,7 +175,8 @@ def sum_causes(delays: tuple[Delay, ...]) -> tuple[DelayCause, ...]:
 
     Examples
     --------
-    >>> one = Delay("work", "w", "", "EE", "", "", "land", "2026-12-31", "2027-12-31", 365, False, None, "F", (3,))
+    >>> told = ("work", "w", "", "EE", "", "", "land", "2026-12-31", "2027-12-31", 365, False, None, "F")
+    >>> one = Delay(*told, (3,))
     >>> [(row.cause, row.works, row.days, row.records) for row in sum_causes((one, one))]
     [('land', 2, 730, (3,))]
     """

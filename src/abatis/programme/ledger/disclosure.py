@@ -166,5 +166,3 @@ def _name_missing(table: KindTable, row: int, column: str, caption: str, weak: b
         tag=record.tag,
         records=(record.seq,),
     )
-
-

@@ -72,7 +72,8 @@ class Earned:
     Money in EUR, None where it is not known; a sum is over the works that are known, never counting an
     unknown one as 0. `sv_eur` and `spi` compare the `spi_works` whose plan and progress are both known,
     `cv_eur` and `cpi` the `cpi_works` whose progress and cost are; forecasts are of the works that have one,
-    whose plan is `forecast_plan_eur`. `told_on` is the day of the last record. `undisclosed` counts works of which a figure is not disclosed.
+    whose plan is `forecast_plan_eur`. `told_on` is the day of the last record;
+    `undisclosed` counts works of which a figure is not disclosed.
     """
 
     level: str
@@ -192,7 +193,7 @@ def _find_share(
     done = say_number(table, "done")
     quantity, whole = say_number(table, "quantity"), say_number(table, "planned_quantity")
     finished = stage == "finished"
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         part = np.minimum(quantity.value / whole.value, 1.0)
     unsaid = done.row < 0
     value = np.where(unsaid & ~np.isnan(part), part, done.value)
@@ -245,7 +246,7 @@ def forecast_cost(
     [125.0, 110.0, 143.75]
     """
     begun = (ev > 0) & (ac > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         by_pace = np.where(begun, bac * ac / ev, ac + bac - ev)
         late = np.where(begun & (pv > 0), ac + (bac - ev) * (ac / ev) * (pv / ev), by_pace)
     as_planned = ac + bac - ev
@@ -254,7 +255,9 @@ def forecast_cost(
     three = np.stack([by_pace, as_planned, late])
     low = np.where(finished, ac, three.min(axis=0))
     high = np.where(finished, ac, three.max(axis=0))
-    return likely, low, high
+    # So little was done that its price leads nowhere.
+    lost = ~np.isfinite(high)
+    return tuple(np.where(lost, np.nan, one) for one in (likely, low, high))  # type: ignore[return-value]
 
 
 def forecast_finish(works: Works, day: date) -> np.ndarray:
@@ -263,15 +266,11 @@ def forecast_finish(works: Works, day: date) -> np.ndarray:
     Formula: first day in fact + (days since then) / (share done) - 1; a finished work has its own last day.
     In words: the rest takes as long as the pace so far says. A work without progress cannot end before its
     planned duration from tomorrow on. A pace that leads past 2200 is no forecast.
-
-    Examples
-    --------
-    A work that did a quarter in its first ten days needs forty: see docs/monitoring.md.
     """
     now = day.toordinal()
     share, begun = works.share, np.where(works.start > NO_DAY, works.start, works.planned_start)
     begun = np.where((begun > NO_DAY) & (begun <= now), begun, NO_DAY)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         length = np.ceil((now - begun + 1) / share - 1e-9)
     paced = np.where((begun > NO_DAY) & (share > 0), begun + length - 1, np.nan)
     dated = (works.planned_start > NO_DAY) & (works.planned_finish >= works.planned_start)
@@ -297,9 +296,7 @@ def earn_value(works: Works, day: date) -> tuple[Earned, ...]:
     figures are known; how many are left out stands beside it.
     """
     finish = forecast_finish(works, day)
-    costs = forecast_cost(
-        works.bac_eur, works.pv_eur, works.ev_eur, works.ac_eur, works.stage == "finished"
-    )
+    costs = forecast_cost(works.bac_eur, works.pv_eur, works.ev_eur, works.ac_eur, works.stage == "finished")
     live = np.flatnonzero(works.live)
     rows = []
     pairs = _name_groups(works, live)

@@ -27,27 +27,6 @@ from abatis.programme.ledger.states import (
     write_day,
 )
 
-# Figures by subject: what a rule may speak of.
-FIGURES: dict[str, tuple[str, ...]] = {
-    "work": ("days_late", "start_days_late", "cost_over_share", "forecast_over_share", "silent_days"),
-    "line": ("spent_over_share", "contracted_over_share"),
-    "contract": ("days_past_due", "failed_tender"),
-    "delivery": ("short_share",),
-    "milestone": ("days_late", "days_past_due"),
-    "land": ("days_late", "days_past_due"),
-    "law": ("days_late", "days_past_due"),
-    "seam": ("days_late", "days_past_due"),
-    "joint_seam": ("open_km",),
-    "treaty": ("days_without_effect",),
-    "treaty_change": ("days_left",),
-    "measure": ("works",),
-    "hazard": ("duties_missing",),
-    "incident": ("casualties",),
-    "renewal": ("days_left",),
-    "contradiction": ("records",),
-    "disclosure": ("undisclosed", "weak"),
-    "planned_site": ("days_without_record",),
-}
 CATEGORIES = ("milestone", "land", "law", "seam")
 SPOKEN_EVENTS = ("effect", "left", "joined", "suspended", "contested")
 
@@ -95,7 +74,7 @@ Gauges = dict[tuple[str, str], Gauge]
 
 
 def read_gauges(seen: Measured) -> Gauges:
-    """Read every gauge; the keys are those of FIGURES."""
+    """Read every gauge; the keys are those of FIGURES (`settings.py`)."""
     return {
         **_gauge_works(seen),
         **_gauge_lines(seen),
@@ -145,9 +124,13 @@ def _gauge_works(seen: Measured) -> Gauges:
     silent = np.where(works.stage == "started", now - works.last_on, np.nan)
     return {
         ("work", "days_late"): _gauge_delays(seen, "work"),
-        ("work", "start_days_late"): Gauge("days", begin, lambda row: describe(row, works.planned_start[row])),
+        ("work", "start_days_late"): Gauge(
+            "days", begin, lambda row: describe(row, works.planned_start[row])
+        ),
         ("work", "cost_over_share"): Gauge("share", cost, lambda row: describe(row, works.last_on[row])),
-        ("work", "forecast_over_share"): Gauge("share", forecast, lambda row: describe(row, works.last_on[row])),
+        ("work", "forecast_over_share"): Gauge(
+            "share", forecast, lambda row: describe(row, works.last_on[row])
+        ),
         ("work", "silent_days"): Gauge("days", silent, lambda row: describe(row, works.last_on[row])),
     }
 
@@ -181,9 +164,7 @@ def _gauge_lines(seen: Measured) -> Gauges:
     return gauges
 
 
-def _describe_state(
-    table: KindTable, rows: Sequence[np.ndarray]
-) -> Callable[[int, int], Subject]:
+def _describe_state(table: KindTable, rows: Sequence[np.ndarray]) -> Callable[[int, int], Subject]:
     """A describer of the keys of a table: (key, day since when) -> subject."""
     records, tags = collect_records(table, rows), find_weakest(table, rows)
     texts = {name: say_text(table, name)[0] for name in ("name", "country", "line")}
@@ -258,7 +239,10 @@ def _gauge_milestones(seen: Measured) -> Gauges:
 
 def _gauge_seams(seen: Measured) -> Gauges:
     found = [
-        (one.open_km, Subject("-".join(one.between), " - ".join(one.between), one.between[0], "", "", "D", ()))
+        (
+            one.open_km,
+            Subject("-".join(one.between), " - ".join(one.between), one.between[0], "", "", "D", ()),
+        )
         for one in seen.context.seams
     ]
     return {("joint_seam", "open_km"): _list_gauge("km", found)}
@@ -305,7 +289,13 @@ def _gauge_measures(seen: Measured) -> Gauges:
         if ruling is not None:
             name = f"{works.name[row] or works.keys[row]} ({works.measure[row]}: {ruling})"
             subject = Subject(
-                works.keys[row], name, works.country[row], works.line[row], "", works.tag[row], works.records[row]
+                works.keys[row],
+                name,
+                works.country[row],
+                works.line[row],
+                "",
+                works.tag[row],
+                works.records[row],
             )
             found.append((1.0, subject))
     return {("measure", "works"): _list_gauge("works", found)}
@@ -388,7 +378,8 @@ def _gauge_rest(seen: Measured) -> Gauges:
             if one.weak is weak:
                 groups[one.country, one.line].append(one)
         gauges["disclosure", figure] = _list_gauge(
-            "figures", [(float(len(every)), _describe_silence(where, every)) for where, every in groups.items()]
+            "figures",
+            [(float(len(every)), _describe_silence(where, every)) for where, every in groups.items()],
         )
     return gauges
 

@@ -7,12 +7,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from abatis.model.errors import Fault, InputError, nearest_word
 from abatis.model.fields import Cell, Field, parse_value
-from abatis.programme.ledger.checking import check_draft, check_value
+from abatis.programme.ledger.checking import check_together, check_value
 from abatis.programme.ledger.records import (
     COMMON,
     KINDS,
@@ -233,7 +233,7 @@ def make_draft(
     ]
     values: dict[str, Cell] = {}
     for column, field in fields.items():
-        value, problem, remedy = _parse(field, row.get(column, ""))
+        value, problem, remedy = _parse(word, column, row.get(column, ""))
         if problem:
             faults.append(Fault(problem, shown, number, column, remedy))
         elif value is not None and value is not False:
@@ -244,7 +244,7 @@ def make_draft(
         return None, faults
     common = {column: values.pop(column, None) for column in COMMON}
     draft = Draft(kind=word, body=values, **common)  # type: ignore[arg-type]
-    faults = check_draft(draft, shown, number)
+    faults = [Fault(why, shown, number, name, cure) for name, why, cure in check_together(draft)]
     return (None, faults) if faults else (draft, [])
 
 
@@ -253,7 +253,9 @@ def _fields_of(kind: str) -> Mapping[str, Field]:
     return {field.column: field for field in columns_of(kind)}
 
 
-def _parse(field: Field, text: str) -> tuple[Cell, str, str]:
+@lru_cache(maxsize=65536)
+def _parse(kind: str, column: str, text: str) -> tuple[Cell, str, str]:
+    field = _fields_of(kind)[column]
     if find_cell_error(text):
         return None, f"is an error of the workbook: {text}", "mend the cell"
     if _DISCLOSED.fullmatch(text) and field.type.split()[0] in ("number", "integer"):

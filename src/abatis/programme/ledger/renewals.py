@@ -113,7 +113,7 @@ def _order(row: Renewal) -> tuple[str, str, str, str]:
 
 
 def _add_years(begins: np.ndarray, years: np.ndarray) -> np.ndarray:
-    """Return the same day so many years later, as ordinals int64[n]; the last of the month when it is shorter.
+    """Return the same day so many years later, ordinals int64[n]; the last of a month that is shorter.
 
     Examples
     --------

@@ -16,6 +16,27 @@ from abatis.model.study import Study
 TERMS, RULES, LIVES = "monitor_terms", "alert_rules", "lifetimes"
 SEVERITIES = ("severe", "warning", "info")
 OFF = "off"
+# Figures by subject: what a rule may speak of.
+FIGURES: dict[str, tuple[str, ...]] = {
+    "work": ("days_late", "start_days_late", "cost_over_share", "forecast_over_share", "silent_days"),
+    "line": ("spent_over_share", "contracted_over_share"),
+    "contract": ("days_past_due", "failed_tender"),
+    "delivery": ("short_share",),
+    "milestone": ("days_late", "days_past_due"),
+    "land": ("days_late", "days_past_due"),
+    "law": ("days_late", "days_past_due"),
+    "seam": ("days_late", "days_past_due"),
+    "joint_seam": ("open_km",),
+    "treaty": ("days_without_effect",),
+    "treaty_change": ("days_left",),
+    "measure": ("works",),
+    "hazard": ("duties_missing",),
+    "incident": ("casualties",),
+    "renewal": ("days_left",),
+    "contradiction": ("records",),
+    "disclosure": ("undisclosed", "weak"),
+    "planned_site": ("days_without_record",),
+}
 
 
 @dataclass(frozen=True)
@@ -56,14 +77,13 @@ class MonitorSettings:
     lives: Mapping[str, Life]
 
 
-def read_settings(study: Study | None = None, known: Mapping[str, tuple[str, ...]] | None = None) -> MonitorSettings:
+def read_settings(study: Study | None = None) -> MonitorSettings:
     """Read the packaged tables, with the rows of the study's own ones in place of the same ones.
 
     Parameters
     ----------
-    study : its tables/monitor_terms.csv, alert_rules.csv and lifetimes.csv may each hold own rows; the life of
-        a measure in measures.csv goes before the packaged one.
-    known : figures by subject that a rule may speak of; not checked when None.
+    study : its tables/monitor_terms.csv, alert_rules.csv and lifetimes.csv may each hold own rows; the life
+        of a measure in measures.csv goes before the packaged one.
 
     Raises
     ------
@@ -81,7 +101,7 @@ def read_settings(study: Study | None = None, known: Mapping[str, tuple[str, ...
     lives = _merge(study, LIVES, "measure", faults)
     values = {str(row["term"]): float(row["value"]) for _, row in terms.iterrows()}
     units = {str(row["term"]): str(row["unit"]) for _, row in terms.iterrows()}
-    made = [_read_rule(row, values, units, known, faults) for _, row in rules.iterrows()]
+    made = [_read_rule(row, values, units, faults) for _, row in rules.iterrows()]
     if faults:
         raise InputError(faults)
     found = {
@@ -105,7 +125,6 @@ def _read_rule(
     row: pd.Series,
     values: Mapping[str, float],
     units: Mapping[str, str],
-    known: Mapping[str, tuple[str, ...]] | None,
     faults: list[Fault],
 ) -> Rule | None:
     shown, key = f"tables/{RULES}.csv", str(row["rule"])
@@ -114,15 +133,14 @@ def _read_rule(
             text = f"rule '{key}' has the unknown term '{row[column]}'"
             faults.append(Fault(text, shown, None, column, nearest_word(str(row[column]), values)))
             return None
-    if known is not None:
-        words: tuple[str, ...] = tuple(known)
-        column, word = "subject", str(row["subject"])
-        if word in known:
-            words, column, word = known[word], "figure", str(row["figure"])
-        if word not in words:
-            text = f"rule '{key}' has the unknown {column} '{word}'"
-            faults.append(Fault(text, shown, None, column, nearest_word(word, words)))
-            return None
+    words: tuple[str, ...] = tuple(FIGURES)
+    column, word = "subject", str(row["subject"])
+    if word in FIGURES:
+        words, column, word = FIGURES[word], "figure", str(row["figure"])
+    if word not in words:
+        text = f"rule '{key}' has the unknown {column} '{word}'"
+        faults.append(Fault(text, shown, None, column, nearest_word(word, words)))
+        return None
     if row["severity"] == OFF:
         return None
     limit = str(row["limit"])

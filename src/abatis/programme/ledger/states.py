@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import chain, pairwise
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -21,14 +22,13 @@ STATE_KINDS = ("budget", "contract", "work", "milestone")
 NO_DAY = 0
 # A ledger has very many records: getters of a column are several times faster than attributes.
 _SEQ, _KIND, _KEY, _CORRECTS, _ON, _BODY, _TAG = (
-    itemgetter(Record._fields.index(name))
-    for name in ("seq", "kind", "key", "corrects", "on", "body", "tag")
+    itemgetter(Record._fields.index(name)) for name in ("seq", "kind", "key", "corrects", "on", "body", "tag")
 )
 
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two or more records of the same day that say different things of the same thing; none corrects another."""
+    """Records of one day that say different things of the same thing; none corrects another."""
 
     kind: str
     key: str
@@ -51,7 +51,6 @@ class Calendar:
             first, last = parse_span(text)
             self._first[text], self._last[text] = first.toordinal(), last.toordinal()
         return self._first[text], self._last[text]
-
 
     def find_all(self, texts: Sequence[str]) -> np.ndarray:
         """Return first and last day of many dates, int64[n, 2]."""
@@ -111,37 +110,72 @@ def select_current(
 
 
 @dataclass(frozen=True)
-class Cells:
-    """The values of the bodies that were given: `column` int16[m], `row` int64[m], `value` object[m]."""
+class Sheet:
+    """Bodies that give the same columns: `place` of each in `columns`, and the rows int64[k] they are of.
 
-    names: Mapping[str, int]
-    column: np.ndarray
-    row: np.ndarray
-    value: np.ndarray
+    `chosen` int64[k] are the bodies that are kept, None for all.
+    """
+
+    place: Mapping[str, int]
+    columns: Sequence[Sequence[Any]]
+    rows: np.ndarray
+    chosen: np.ndarray | None = None
+
+    def read(self, column: str) -> np.ndarray:
+        """Return the values of a column object[k]."""
+        given = self.columns[self.place[column]]
+        values = np.empty(len(given), object)
+        values[:] = given
+        return values if self.chosen is None else values[self.chosen]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The values of the bodies of many records; only what was given takes room."""
+
+    sheets: tuple[Sheet, ...]
 
     def find(self, column: str) -> tuple[np.ndarray, np.ndarray]:
         """Return rows int64[k] and values object[k] of one column."""
-        chosen = np.flatnonzero(self.column == self.names.get(column, -1))
-        return self.row[chosen], self.value[chosen]
+        giving = [one for one in self.sheets if column in one.place]
+        if not giving:
+            return np.zeros(0, np.int64), np.zeros(0, object)
+        return np.concatenate([one.rows for one in giving]), np.concatenate(
+            [one.read(column) for one in giving]
+        )
 
     def keep_rows(self, kept: np.ndarray) -> Cells:
         """Return the values of the rows that are kept (bool[n]), numbered anew."""
-        chosen = kept[self.row]
-        renumbered = np.cumsum(kept) - 1
-        return Cells(self.names, self.column[chosen], renumbered[self.row[chosen]], self.value[chosen])
+        number = np.cumsum(kept) - 1
+        sheets = []
+        for one in self.sheets:
+            here = np.flatnonzero(kept[one.rows])
+            chosen = here if one.chosen is None else one.chosen[here]
+            sheets.append(Sheet(one.place, one.columns, number[one.rows[here]], chosen))
+        return Cells(tuple(sheets))
 
 
 def lay_out_cells(bodies: Sequence[Mapping[str, Any]]) -> Cells:
-    """Lay the values of bodies side by side; only what was given takes room."""
-    names = list(chain.from_iterable(bodies))
-    number = {name: code for code, name in enumerate(dict.fromkeys(names))}
-    value = np.empty(len(names), object)
-    value[:] = list(chain.from_iterable([body.values() for body in bodies]))
+    """Lay the values of bodies side by side, those that give the same columns together.
+
+    Examples
+    --------
+    >>> cells = lay_out_cells([{"done": 0.5}, {"stage": "planned"}, {"done": 1.0}])
+    >>> [part.tolist() for part in cells.find("done")]
+    [[0, 2], [0.5, 1.0]]
+    """
+    shapes: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row, names in enumerate(map(tuple, bodies)):
+        shapes[names].append(row)
     return Cells(
-        names=number,
-        column=np.fromiter(map(number.__getitem__, names), np.int16, len(names)),
-        row=np.repeat(np.arange(len(bodies)), np.fromiter(map(len, bodies), np.int64, len(bodies))),
-        value=value,
+        tuple(
+            Sheet(
+                place={name: place for place, name in enumerate(names)},
+                columns=list(zip(*[bodies[row].values() for row in rows], strict=True)),
+                rows=np.array(rows, np.int64),
+            )
+            for names, rows in shapes.items()
+        )
     )
 
 
@@ -367,7 +401,7 @@ def find_contradictions(table: KindTable) -> tuple[Contradiction, ...]:
     together = (table.group[1:] == table.group[:-1]) & (table.last_day[1:] == table.last_day[:-1])
     found = []
     for row in np.flatnonzero(together):
-        first, second = table.records[row], table.records[row + 1]
+        first, second = table.records[int(row)], table.records[int(row) + 1]
         for column in sorted(set(first.body) & set(second.body)):
             values = (first.body[column], second.body[column])
             if column != "note" and values[0] != values[1]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
 
+from abatis.model.study import Study
 from abatis.programme.ledger.actuals import LineActual, Reading, compare_lines
 from abatis.programme.ledger.alerts import Alert, raise_alerts
-from abatis.model.study import Study
 from abatis.programme.ledger.context import Context, read_context
 from abatis.programme.ledger.delays import Delay, DelayCause, list_delays, sum_causes
 from abatis.programme.ledger.disclosure import Disclosure, Undisclosed, score_disclosure
 from abatis.programme.ledger.earned import Earned, earn_value, measure_works
-from abatis.programme.ledger.gauges import FIGURES, Measured
+from abatis.programme.ledger.gauges import Measured
 from abatis.programme.ledger.records import KINDS, Record
 from abatis.programme.ledger.renewals import Renewal, list_renewals
-from abatis.programme.ledger.settings import MonitorSettings, read_settings
+from abatis.programme.ledger.settings import read_settings
 from abatis.programme.ledger.states import (
     Calendar,
     Contradiction,
@@ -26,6 +28,18 @@ from abatis.programme.ledger.states import (
     select_current,
     tabulate_kind,
 )
+
+
+@contextmanager
+def pause_collection() -> Iterator[None]:
+    """Let the collector of unused objects wait: it would walk all records again and again."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,6 @@ def assess_ledger(
     records: Iterable[Record],
     day: date,
     context: Context | None = None,
-    settings: MonitorSettings | None = None,
     public: bool = False,
 ) -> Status:
     """Assess the state of the programme on a day.
@@ -100,20 +113,23 @@ def assess_ledger(
     records : all records of the ledger, corrected ones among them, in any order.
     day : the day asked for; records of later events do not count.
     context : what the study says beside the ledger (`read_context`); nothing when None.
-    settings : thresholds, rules and service lives (`read_settings`); the packaged ones when None.
     public : true for what the public may see: restricted records count nowhere, nor do the schedule, the
         joint line, stock and the hazard register of the study.
 
     In words: plan against actual by budget line and year; earned value by work, line, country and in total;
-    delays by cause; disclosure; renewals; alerts. What is weakly founded (tag F-) is listed and never counted.
+    delays by cause; disclosure; renewals; alerts. What is weakly founded (tag F-) is listed,
+    never counted.
     """
+    with pause_collection():
+        return _assess(records, day, context or Context(), public)
+
+
+def _assess(records: Iterable[Record], day: date, context: Context, public: bool) -> Status:
+    settings = context.settings or read_settings()
     every = records if isinstance(records, list) else list(records)
     calendar = Calendar()
     current = select_current(every, day, public, calendar)
-    known = context or Context()
-    if public:
-        known = known.for_public()
-    used = settings or read_settings(known=FIGURES)
+    known = context.for_public() if public else context
     by_kind: dict[str, list[Record]] = {kind: [] for kind in KINDS}
     for one in current:
         by_kind[one.kind].append(one)
@@ -125,12 +141,12 @@ def assess_ledger(
     delays = list_delays(tables, day)
     disclosure, undisclosed = score_disclosure(weak)
     renewals = list_renewals(
-        tables, day, used.lives, used.terms["calendar_years"], known.changes, known.stocks
+        tables, day, settings.lives, settings.terms["calendar_years"], known.changes, known.stocks
     )
     contradictions = tuple(one for table in tables.values() for one in find_contradictions(table))
     seen = Measured(
         tables, works, earned, lines, delays, undisclosed, renewals, contradictions, known, day,
-        used.terms["recent_days"],
+        settings.terms["recent_days"],
     )  # fmt: skip
     return Status(
         day=day.isoformat(),
@@ -146,7 +162,7 @@ def assess_ledger(
         disclosure=disclosure,
         not_disclosed=undisclosed,
         renewals=renewals,
-        alerts=raise_alerts(seen, used.rules, public),
+        alerts=raise_alerts(seen, settings.rules, public),
         contradictions=contradictions,
         statements=tuple(_read_statement(one) for one in weak["statement"].records),
     )
@@ -166,10 +182,9 @@ def assess_study(
 
     Raises
     ------
-    InputError : every fault of the study's own terms, rules and service lives; see `read_context`.
+    InputError : see `read_context`.
     """
-    settings = read_settings(study, FIGURES)
-    return assess_ledger(records, day, read_context(study, day, plan), settings, public)
+    return assess_ledger(records, day, read_context(study, day, plan), public)
 
 
 def _read_statement(record: Record) -> Statement:

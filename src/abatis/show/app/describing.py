@@ -12,8 +12,8 @@ import numpy as np
 from abatis.barrier.options import SiteOption, list_stocked
 from abatis.model.mesh import Mesh
 from abatis.model.plan import BY_HAND, Plan
-from abatis.model.study import SEASONS, Study
-from abatis.model.words import COVER_WORDS, TAG_MEANINGS
+from abatis.model.study import Study
+from abatis.model.words import COVER_WORDS, SEASONS, TAG_MEANINGS
 from abatis.show.app.answers.plans import MeasureUse, PlanAnswer, PlanApproach, PlanOption
 from abatis.show.app.answers.study import (
     ApproachAnswer,
@@ -26,6 +26,7 @@ from abatis.show.app.answers.study import (
     WordAnswer,
 )
 from abatis.show.app.answers.tables import answer_table
+from abatis.show.app.answers.trace import trace_cells
 from abatis.show.app.ground_layers import weakest_tag
 from abatis.show.app.loaded import KeptPlan, LoadedStudy, Snapshot
 from abatis.show.app.saved import read_saved
@@ -260,8 +261,24 @@ def describe_plan(loaded: LoadedStudy, kept: KeptPlan, broken: list[str], rules:
         rules=rules,
         broken_rules=broken,
         tables={
-            "approaches": answer_table(tabulate_approaches(plan)),
-            "options": answer_table(tabulate_options(options)),
+            "approaches": answer_table(
+                tabulate_approaches(plan),
+                traces=[
+                    trace_cells(
+                        "plan", plan.name, "approach", one.id, columns=("weight", "before_h", "after_h")
+                    )
+                    for one in plan.approaches
+                ],
+            ),
+            "options": answer_table(
+                tabulate_options(options),
+                traces=[
+                    trace_cells(
+                        "plan", plan.name, "option", f"{one.site}/{one.option}", columns=("cost_eur",)
+                    )
+                    for one in options
+                ],
+            ),
         },
         quantities=list_quantities(now.study),
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pyarrow as pa
 import shapely
+from shapely import LineString, MultiLineString
+from shapely.geometry.base import BaseGeometry
 
 from abatis.barrier.sites import Siting
 from abatis.ground.travel import compute_times
@@ -79,7 +82,7 @@ def _to_degrees(base: BaseMap, shapes: np.ndarray) -> np.ndarray:
     return np.asarray(shapely.transform(shapes, turn))
 
 
-def _collect(rows: Sequence[tuple[shapely.Geometry, dict[str, object]]]) -> FeaturesAnswer:
+def _collect(rows: Sequence[tuple[BaseGeometry, dict[str, object]]]) -> FeaturesAnswer:
     return collect(make_feature(shape, words) for shape, words in rows if not shapely.is_empty(shape))
 
 
@@ -156,7 +159,8 @@ def time_cells(
     if approach and approach not in set(rows["approach"]):
         raise InputError([Fault(f"there is no approach '{approach}'", column="approach",
                                 remedy=nearest_word(approach, rows["approach"]))])  # fmt: skip
-    row = now.study.find_row("approaches", approach) if approach else rows.loc[rows["weight"].idxmax()]
+    key = approach or str(rows["approach"].iloc[int(np.argmax(rows["weight"]))])
+    row = now.study.find_row("approaches", key)
     pair = (vehicle or str(row["vehicle"]), season or str(row["season"]))
     if pair not in now.list_pairs():
         known = ", ".join(" ".join(one) for one in now.list_pairs())
@@ -193,7 +197,7 @@ def describe_hours(now: Snapshot, words: str) -> Quantity:
     )
 
 
-def weakest_tag(tags: Sequence[str]) -> str:
+def weakest_tag(tags: Iterable[str]) -> str:
     """Return the weakest of some tags: G before F- before D before F.
 
     Examples
@@ -215,7 +219,7 @@ def draw_isochrones(now: Snapshot, times: np.ndarray, hours: Sequence[float], wo
         edges = np.flatnonzero(inside[mesh.edge_a] != inside[mesh.edge_b])
         if not edges.size:
             continue
-        line = shapely.line_merge(shapely.multilinestrings(shapely.linestrings(ends[edges])))
+        line = shapely.line_merge(MultiLineString(list(ends[edges])))
         smooth = shapely.simplify(line, LINE_TOLERANCE_DEG)
         features.append(make_feature(smooth, {"hours": float(limit), "cells": int(inside.sum())}))
     return IsochronesAnswer(features=features, from_words=words)
@@ -240,7 +244,7 @@ def read_plan_avenues(folder: Path, siting: Siting, plan: Plan) -> AvenuesAnswer
     return AvenuesAnswer(made=True, features=features, tables=tables)
 
 
-def read_plan_layers(folder: Path, plan: Plan) -> dict[str, object]:
+def read_plan_layers(folder: Path, plan: Plan) -> dict[str, gpd.GeoDataFrame]:
     """Return the layers of plan.gpkg by name; none where it is missing or shows other sites than the plan."""
     path = folder / "plan.gpkg"
     if not path.is_file():
@@ -264,8 +268,8 @@ def find_avenues_now(now: Snapshot, approach: str) -> AvenuesAnswer:
     )
     mesh = now.mesh
 
-    def draw(cells: np.ndarray) -> shapely.Geometry:
-        return shapely.LineString(np.column_stack([mesh.lon[cells], mesh.lat[cells]]))
+    def draw(cells: np.ndarray) -> LineString:
+        return LineString(np.column_stack([mesh.lon[cells], mesh.lat[cells]]))
 
     def describe(one: FoundAvenue) -> dict[str, object]:
         return {"approach": one.approach, "name": one.name, "avenue": one.number, "state": one.state,

@@ -21,7 +21,8 @@ from abatis.ground.travel import EdgeTimes, compute_times
 from abatis.model.errors import AbatisError, Fault, InputError
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Plan, Problem, read_plan
-from abatis.model.study import SEASONS, Study, check_speed_cover
+from abatis.model.study import Study, check_speed_cover
+from abatis.model.words import SEASONS
 from abatis.people.access_ground import prepare_access
 from abatis.people.access_rules import AccessJudge, list_access_rules
 from abatis.show.app.refusals import FaultAnswer, describe_error

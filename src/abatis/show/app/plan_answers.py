@@ -10,7 +10,7 @@ from typing import Any
 import shapely
 
 from abatis.show.app.answers.plans import CompareAnswer, CurveAnswer, CurvePointAnswer, PlanAnswer
-from abatis.show.app.answers.tables import answer_tables
+from abatis.show.app.answers.tables import TableAnswer, answer_tables
 from abatis.show.app.answers.views import FeaturesAnswer
 from abatis.show.app.describing import describe_line, describe_plan, list_measures, to_hours
 from abatis.show.app.ground_layers import read_plan_layers
@@ -20,6 +20,7 @@ from abatis.show.app.views.shapes import collect, make_feature
 from abatis.show.compare import compare_plans
 
 CURVE_FILE = "curve.json"
+WHY_FILE = "why.json"
 CHANGED = "the curve was made for another state of the plan or the study"
 
 
@@ -128,6 +129,24 @@ def read_curve(study: LoadedStudy, kept: KeptPlan) -> CurveAnswer:
         changes |= {site: option for site, option in one["choices"].items() if own.get(site) != option}
         answers.append(CurvePointAnswer(**one, changes=changes))
     return CurveAnswer(made=True, before_h=before_h, points=answers)
+
+
+def read_full_reason(study: LoadedStudy, kept: KeptPlan, site: str) -> TableAnswer | None:
+    """Return what the job `why` left about a site of this very plan, or None."""
+    folder = study.folder / "plans" / kept.name
+    path = folder / WHY_FILE
+    try:
+        # Solving again keeps the file beside the new plan; it is then older than the plan.
+        if path.stat().st_mtime_ns < (folder / "plan.json").stat().st_mtime_ns:
+            return None
+        values = json.loads(path.read_text(encoding="utf-8"))
+        table = TableAnswer.model_validate(values["tables"]["sites"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    rows = [row for row in table.rows if row.get("site") == site]
+    if values.get("study_hash") != kept.plan.study_hash or not rows:
+        return None
+    return table.model_copy(update={"rows": rows})
 
 
 def _read_point(one: dict[str, Any]) -> dict[str, Any]:

@@ -183,17 +183,18 @@ def listen(settings: Settings) -> socket.socket:
     """
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = found[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        remedy = "127.0.0.1 for this machine, 0.0.0.0 for all of its networks"
+        fault = Fault(f"'{settings.host}' is no address", column="--host", remedy=remedy)
+        raise InputError([fault]) from error
+    family, _, _, _, address = found[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1024)
-    except socket.gaierror as error:
-        remedy = "127.0.0.1 for this machine, 0.0.0.0 for all of its networks"
-        raise InputError(
-            [Fault(f"'{settings.host}' is no address", column="--host", remedy=remedy)]
-        ) from error
     except OSError as error:
+        listener.close()
         raise InputError([_describe_listening(settings, error)]) from error
     listener.setblocking(False)
     return listener

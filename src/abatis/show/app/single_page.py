@@ -8,7 +8,7 @@ import gzip
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -36,8 +36,9 @@ MOST_PAGES = 50
 VIEWS = ("line", "watch", "people", "programme")
 # The file asks nothing of any server: scripts, styles and pictures come from the file itself.
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' blob: data:; worker-src blob: data:; style-src 'unsafe-inline'; "
-    "img-src data: blob:; font-src data:; connect-src blob: data:; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'unsafe-inline' blob: data:; worker-src blob: data:; "
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; connect-src blob: data:; "
+    "base-uri 'none'; form-action 'none'"
 )
 
 
@@ -99,7 +100,7 @@ class Recorder:
             asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 found["status"] = int(message["status"])
                 kinds = [value for name, value in message["headers"] if name.lower() == b"content-type"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import shapely
@@ -215,12 +216,9 @@ def draw_routes(now: Snapshot, kept: KeptPlan, approach: str, choices: Choices) 
         if approach not in ("", key):
             continue
         for state in STATES:
-            found = now.keeper.peek(("route", index, rows[state]))
-            if found is None:
-                found = find_fastest(now, index, rows[state])
-                if state != "now":
-                    now.keeper.get(("route", index, rows[state]), lambda kept_route=found: kept_route)
-            hours, cells = found
+            make = partial(find_fastest, now, index, rows[state])
+            # Routes of the plan are asked for again and again; those of a change hardly ever.
+            hours, cells = now.keeper.get(("route", index, rows[state]), make) if state != "now" else make()
             if len(cells) < 2:
                 continue
             line = shapely.LineString(np.column_stack([now.mesh.lon[cells], now.mesh.lat[cells]]))

@@ -134,6 +134,7 @@ class WhyAnswer(BaseModel):
     """Why a plan has a site: hours lost without it, and what the best single other site wins back.
 
     The quick answer tries one other site at a time; the job `why` searches whole plans and proves bounds.
+    `full` is the row that this job left for the site, null where it has not run since the plan was made.
     """
 
     site: str
@@ -149,6 +150,7 @@ class WhyAnswer(BaseModel):
     tried: int
     words: str
     table: TableAnswer
+    full: TableAnswer | None = None
     job: str = "why"
 
 

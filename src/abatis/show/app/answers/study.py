@@ -76,7 +76,7 @@ class PlanLine(BaseModel):
     version: str
     made_by: str = ""
     made_at: str = ""
-    stale: str = Field("", description="why it no longer fits the study; empty when it does")
+    stale: str = Field(default="", description="why it no longer fits the study; empty when it does")
 
 
 class SourceAnswer(BaseModel):
@@ -116,6 +116,9 @@ class StudyAnswer(BaseModel):
     sources: list[SourceAnswer]
     quantities: list[Quantity]
     faults: list[FaultAnswer] = Field(default_factory=list)
+    tiles: str = Field(
+        default="", description="address of map tiles outside this server; empty: none are asked"
+    )
 
 
 class BaseAnswer(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -61,3 +62,14 @@ def split_id(text: str) -> tuple[str, ...]:
     ('plan', 'base', 'option', 'e1:a/blocks', 'cost_eur')
     """
     return tuple(unquote(one) for one in text.split(":"))
+
+
+def trace_cells(*parts: object, columns: Sequence[str]) -> dict[str, str]:
+    """Return the ids of some columns of a row, whose other parts are the same.
+
+    Examples
+    --------
+    >>> trace_cells("plan", "base", "approach", "a1", columns=("before_h",))
+    {'before_h': 'plan:base:approach:a1:before_h'}
+    """
+    return {column: trace_id(*parts, column) for column in columns}

@@ -21,7 +21,14 @@ from abatis.show.app.answers.plans import (
 from abatis.show.app.answers.views import FeaturesAnswer
 from abatis.show.app.context import NAME_PATTERN, PlanName, StudyHere, VisitorHere, find_plan_folder
 from abatis.show.app.loaded import KeptPlan, LoadedStudy
-from abatis.show.app.plan_answers import answer_plan, compare_two, draw_sites, read_curve, read_effects
+from abatis.show.app.plan_answers import (
+    answer_plan,
+    compare_two,
+    draw_sites,
+    read_curve,
+    read_effects,
+    read_full_reason,
+)
 from abatis.show.app.saving import save_plan
 from abatis.show.app.sending import send_packed
 from abatis.show.app.switching import draw_routes, explain_site, switch_sites
@@ -73,13 +80,14 @@ def send_routes(name: PlanName, question: RoutesQuestion, study: StudyHere) -> R
 def send_why(name: PlanName, site: SiteWord, study: StudyHere) -> WhyAnswer:
     """Say what the plan loses without a site, and which other single site wins back most.
 
-    This is the quick answer; the job `why` searches whole plans.
+    This is the quick answer; the job `why` searches whole plans, and `full` holds what it found.
     """
     kept = _require(study, name)
     now = study.snapshot()
     effects = read_effects(study.folder, kept)
     key = {label: one for one, label in now.labels.items()}.get(site, site)
-    return explain_site(now, kept, site, effects.get(key, ""))
+    answer = explain_site(now, kept, site, effects.get(key, ""))
+    return answer.model_copy(update={"full": read_full_reason(study, kept, answer.site)})
 
 
 @router.get("/plans/{name}/curve")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from abatis.show.app.answers.study import BaseAnswer, StudyAnswer
-from abatis.show.app.context import StudyHere, VisitorHere
+from abatis.show.app.context import ServerHere, StudyHere, VisitorHere
 from abatis.show.app.describing import describe_study
 from abatis.show.app.ground_layers import draw_base
 from abatis.show.app.sending import send_packed
@@ -15,12 +15,12 @@ router = APIRouter(prefix="/api", tags=["study"])
 
 
 @router.get("/study")
-def send_study(study: StudyHere, visitor: VisitorHere) -> StudyAnswer:
+def send_study(study: StudyHere, visitor: VisitorHere, server: ServerHere) -> StudyAnswer:
     """Say what the study is, what may be asked of it, and which plans it has.
 
     The public is told neither plans nor approaches.
     """
-    answer = describe_study(study)
+    answer = describe_study(study).model_copy(update={"tiles": server.settings.tiles})
     if visitor.role == "public":
         return answer.model_copy(update={"plans": [], "approaches": [], "faults": []})
     return answer

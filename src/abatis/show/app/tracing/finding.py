@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from abatis.model.errors import InputError
 from abatis.show.app.answers.tables import plain_value
-from abatis.show.app.answers.trace import TraceAnswer, split_id, trace_id
+from abatis.show.app.answers.trace import InputAnswer, TraceAnswer, split_id, trace_id
 from abatis.show.app.loaded import KeptPlan, LoadedStudy
 from abatis.show.app.public import may_trace
 from abatis.show.app.tracing.numbers import (
@@ -20,10 +21,14 @@ from abatis.show.app.tracing.numbers import (
 )
 from abatis.show.app.tracing.tables import trace_law, trace_layer, trace_setting, trace_table
 from abatis.show.app.tracing.words import find_words
+from abatis.show.app.views.answering import Asked, check_plan, find_view
+from abatis.show.app.views.kept import stamp_files
 from abatis.show.app.views.ledger import LedgerSnapshot, assess, list_rows, name_row
 from abatis.show.app.views.ledger_words import find_section
 from abatis.show.app.views.people import read_people
 from abatis.show.app.views.programme import open_programme
+from abatis.show.civil_figures import join_tags
+from abatis.show.programme import Programme
 
 MOST_RECORDS = 200
 
@@ -80,14 +85,24 @@ def _trace_of_plan(study: LoadedStudy, ground: Ground, kind: str, rest: Sequence
     if kind == "plan":
         return trace_plan(ground, kept.plan, rest[1:])
     if kind == "people":
-        view = read_people(study.folder, kept.plan.name)
+        asked = Asked(study, ground.now, kept, kept.plan.name)
+        view = find_view("people", asked, lambda: check_plan(asked) or read_people(study.folder, asked.name))
         rows = view.tables["figures"].rows if view.made and rest[1] == "figure" and len(rest) == 3 else []
         figure = next((row for row in rows if row["key"] == rest[-1]), None)
         return trace_figure(ground, kept.plan.name, figure) if figure is not None else None
+    programme = _open_programme(study, ground, kept)
+    return trace_programme(ground, programme, rest[1:]) if programme is not None else None
+
+
+def _open_programme(study: LoadedStudy, ground: Ground, kept: KeptPlan) -> Programme | None:
+    """The programme of a plan, opened once for each state of its schedule."""
     if kept.stale:
         return None
-    programme = open_programme(ground.study, ground.now.siting, kept.plan)
-    return None if isinstance(programme, str) else trace_programme(ground, programme, rest[1:])
+    place = study.folder / "plans" / kept.plan.name
+    key = ("programme", kept.plan.name, kept.version, stamp_files([place / "schedule.json"]))
+    now = ground.now
+    found = now.keeper.get(key, lambda: open_programme(now.study, now.siting, kept.plan))
+    return None if isinstance(found, str) else found
 
 
 def _read_plan(study: LoadedStudy, name: str) -> KeptPlan | None:
@@ -115,6 +130,7 @@ def _trace_status(study: LoadedStudy, ground: Ground, rest: Sequence[str]) -> Tr
     if row is None or column is None:
         return None
     words = find_words(section.part, column.key)
+    inputs = [] if ground.public else _point_at_schedule(status.plan, row, column.key)
     seqs = list(row.get("grounds", {}).get(column.key) or row["records"])
     records = [
         one for seq in seqs[:MOST_RECORDS] if (one := ground.ledger.find(seq, ground.public)) is not None
@@ -126,7 +142,19 @@ def _trace_status(study: LoadedStudy, ground: Ground, rest: Sequence[str]) -> Tr
         unit=words.unit if words else str(row.get("unit") or ""),
         formula=words.formula if words else section.note or f"read from the records: {column.caption}",
         source="; ".join(dict.fromkeys(one.source for one in records))[:2000],
-        tag=str(row.get("tag") or row.get("tags") or ""),
+        tag=str(
+            row.get("tag") or row.get("tags") or (join_tags(one.tag for one in records) if records else "")
+        ),
         records=[one.seq for one in records],
-        inputs=[point_at_record(one) for one in records],
+        inputs=[*(point_at_record(one) for one in records), *inputs],
     )
+
+
+def _point_at_schedule(plan: str, row: Mapping[str, Any], column: str) -> list[InputAnswer]:
+    """Where the plan of a line is the schedule of a plan, the figure of that schedule."""
+    if column != "planned_eur" or row.get("basis") != "schedule" or not plan:
+        return []
+    year, line = row["year"], row["line"]
+    parts = ("line", line, "nominal_eur") if year is None else ("year", year, line)
+    what = f"schedule of plan {plan}, {line}" + (f", {year}" if year is not None else "")
+    return [InputAnswer(of=trace_id("programme", plan, *parts), what=what, value=row[column], unit="EUR")]

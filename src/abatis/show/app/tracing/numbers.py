@@ -21,7 +21,7 @@ from abatis.show.civil_figures import join_tags
 from abatis.show.programme import Programme
 
 MOST_INPUTS = 60
-TABLE_NAME = re.compile(r"tables/([a-z_]+)\.csv")
+TABLE_NAME = re.compile(r"(?<![a-z/])(?:tables/)?([a-z_]+)\.csv")
 LAYER_NAMES = re.compile(r"(?<!no )layers? ([a-z_]+(?:, [a-z_]+)*) \(")
 GROUND_TABLES = ("vehicles", "speeds", "soils", "crossings")
 
@@ -72,7 +72,8 @@ def _trace_total(ground: Ground, plan: Plan, figure: str) -> TraceAnswer | None:
         inputs.append(_point_at_total(plan, "budget_eur"))
     if figure == "cost_eur":
         inputs += [
-            _point_at_option(plan, one.site, one.option, one.name, one.cost_eur) for one in plan.options
+            _point_at_option(ground, plan, one.site, one.option, one.name, one.cost_eur)
+            for one in plan.options
         ]
     if figure == "budget_eur":
         lines = study.tables["budget"]
@@ -104,10 +105,12 @@ def _point_at_total(plan: Plan, figure: str) -> InputAnswer:
     )
 
 
-def _point_at_option(plan: Plan, site: str, option: str, name: str, cost_eur: float) -> InputAnswer:
+def _point_at_option(
+    ground: Ground, plan: Plan, site: str, option: str, name: str, cost_eur: float
+) -> InputAnswer:
     return InputAnswer(
         of=trace_id("plan", plan.name, "option", f"{site}/{option}", "cost_eur"),
-        what=f"{site}: {name}",
+        what=f"site {ground.now.labels.get(site, site)}: {name}",
         value=cost_eur,
         unit="EUR",
     )
@@ -144,7 +147,8 @@ def _trace_approach(ground: Ground, plan: Plan, key: str, figure: str) -> TraceA
         ]
     if figure == "after_h":
         inputs += [
-            _point_at_option(plan, one.site, one.option, one.name, one.cost_eur) for one in plan.options
+            _point_at_option(ground, plan, one.site, one.option, one.name, one.cost_eur)
+            for one in plan.options
         ][: MOST_INPUTS - len(inputs)]
     kept = keep(inputs)
     return TraceAnswer(
@@ -243,7 +247,7 @@ def _trace_line(ground: Ground, programme: Programme, line: str, figure: str) ->
         unit=words.unit,
         formula=words.formula,
         source=one.source,
-        tag=one.tag,
+        tag=one.tag if figure == "money_eur" else _tag_line(ground, programme, row),
         records=_find_budget_records(ground, line),
         inputs=[
             *_point_at_money(ground.study, programme, line),
@@ -267,55 +271,89 @@ def _point_at_money(study: Study, programme: Programme, line: str) -> list[Input
 
 
 def _trace_year(ground: Ground, programme: Programme, year: int, figure: str) -> TraceAnswer | None:
-    schedule, name = programme.schedule, programme.plan.name
-    if year not in schedule.years.tolist():
+    if year not in programme.schedule.years.tolist() or figure == "line":
         return None
-    place = schedule.years.tolist().index(year)
-    is_line = figure in schedule.lines
+    is_line = figure in programme.schedule.lines
     words = find_words("year", "line" if is_line else figure)
-    if words is None or figure == "line":
+    if words is None:
         return None
-    tag, source = "", f"plans/{name}/schedule.json"
-    records: list[int] = []
-    if is_line:
-        row = schedule.lines.index(figure)
-        line = programme.terms.funding.lines[row]
-        value, tag, source = float(schedule.nominal_eur[row, place]), line.tag, f"{source}; {line.source}"
-        records = _find_budget_records(ground, figure)
-        inputs = [*_point_at_money(ground.study, programme, figure), *_list_works(programme, year, row)]
-    elif figure == "total":
-        value = float(schedule.nominal_eur[:, place].sum())
-        inputs = [
-            InputAnswer(
-                of=trace_id("programme", name, "year", year, one.key),
-                what=one.name,
-                value=float(schedule.nominal_eur[row, place]),
-                unit="EUR",
-                tag=one.tag,
-            )
-            for row, one in enumerate(programme.terms.funding.lines)
-        ]
-        tag = join_tags(one.tag for one in programme.terms.funding.lines)
-    else:
-        value = float((schedule.value_h if figure == "held_h" else schedule.bound_h)[place])
-        inputs = _list_standing(programme, year)
-        tag = join_tags(_list_ground_tags(ground.study, programme.plan))
-    return TraceAnswer(
-        of=trace_id("programme", name, "year", year, figure),
-        what=f"{programme.terms.funding.lines[schedule.lines.index(figure)].name}, {year}: {words.what}"
-        if is_line
-        else f"{year}: {words.what}",
-        value=value,
-        unit=words.unit,
-        formula=words.formula,
-        source=source,
-        tag=tag,
-        records=records,
-        inputs=inputs[:MOST_INPUTS],
+    place = programme.schedule.years.tolist().index(year)
+    make = _find_line_year if is_line else _find_total_year if figure == "total" else _find_hours_year
+    found = make(ground, programme, year, place, figure)
+    more = f" The first {MOST_INPUTS} of {len(found.inputs)} inputs are listed."
+    return found.model_copy(
+        update={
+            "of": trace_id("programme", programme.plan.name, "year", year, figure),
+            "what": f"{found.what}{year}: {words.what}",
+            "unit": words.unit,
+            "formula": words.formula + (more if len(found.inputs) > MOST_INPUTS else ""),
+            "inputs": found.inputs[:MOST_INPUTS],
+        }
     )
 
 
-def _list_works(programme: Programme, year: int, line: int) -> list[InputAnswer]:
+def _find_line_year(ground: Ground, programme: Programme, year: int, place: int, figure: str) -> TraceAnswer:
+    row = programme.schedule.lines.index(figure)
+    line = programme.terms.funding.lines[row]
+    return TraceAnswer(
+        of="",
+        what=f"{line.name}, ",
+        value=float(programme.schedule.nominal_eur[row, place]),
+        source=f"plans/{programme.plan.name}/schedule.json; {line.source}",
+        tag=_tag_line(ground, programme, row),
+        records=_find_budget_records(ground, figure),
+        inputs=[
+            *_point_at_money(ground.study, programme, figure),
+            *_list_works(ground, programme, year, row),
+        ],
+    )
+
+
+def _find_total_year(ground: Ground, programme: Programme, year: int, place: int, figure: str) -> TraceAnswer:
+    inputs = [
+        InputAnswer(
+            of=trace_id("programme", programme.plan.name, "year", year, one.key),
+            what=one.name,
+            value=float(programme.schedule.nominal_eur[row, place]),
+            unit="EUR",
+            tag=_tag_line(ground, programme, row),
+        )
+        for row, one in enumerate(programme.terms.funding.lines)
+    ]
+    return TraceAnswer(
+        of="",
+        what="",
+        value=float(programme.schedule.nominal_eur[:, place].sum()),
+        source=f"plans/{programme.plan.name}/schedule.json; {figure} of the lines below",
+        tag=join_tags(one.tag for one in inputs),
+        inputs=inputs,
+    )
+
+
+def _find_hours_year(ground: Ground, programme: Programme, year: int, place: int, figure: str) -> TraceAnswer:
+    schedule = programme.schedule
+    return TraceAnswer(
+        of="",
+        what="",
+        value=float((schedule.value_h if figure == "held_h" else schedule.bound_h)[place]),
+        source=f"plans/{programme.plan.name}/schedule.json",
+        tag=join_tags(_list_ground_tags(ground.study, programme.plan)),
+        inputs=_list_standing(ground, programme, year),
+    )
+
+
+def _tag_line(ground: Ground, programme: Programme, row: int) -> str:
+    """Tag of what a line spends: of its money, and where works are paid from it, of their measures too."""
+    line, terms = programme.terms.funding.lines[row], programme.terms
+    if not any(row in members for members in terms.funding.funds):
+        return line.tag
+    measures = ground.study.tables["measures"].set_index("measure")["tag"]
+    options = [programme.siting.options[one] for one in terms.options.tolist()]
+    used = {measure for option in options for measure, _ in option.quantities}
+    return join_tags([line.tag, *(str(measures[one]) for one in used)])
+
+
+def _list_works(ground: Ground, programme: Programme, year: int, line: int) -> list[InputAnswer]:
     """Works in the year that the fund of a line pays."""
     schedule, terms = programme.schedule, programme.terms
     funds = [number for number, members in enumerate(terms.funding.funds) if line in members]
@@ -326,11 +364,13 @@ def _list_works(programme: Programme, year: int, line: int) -> list[InputAnswer]
         paid = float(terms.full_cost_eur[row, funds].sum()) if funds else 0.0
         if 0 <= start <= year <= finish and paid > 0:
             site, _, option = terms.option_keys[row].rpartition("/")
-            found.append(_point_at_option(programme.plan, site, option, f"{option}, {start}-{finish}", paid))
+            found.append(
+                _point_at_option(ground, programme.plan, site, option, f"{option}, {start}-{finish}", paid)
+            )
     return found
 
 
-def _list_standing(programme: Programme, year: int) -> list[InputAnswer]:
+def _list_standing(ground: Ground, programme: Programme, year: int) -> list[InputAnswer]:
     """Works that stand at the end of the year, the newest first."""
     schedule, terms = programme.schedule, programme.terms
     rows = [row for row, finish in enumerate(schedule.finish_year.tolist()) if 0 <= finish <= year]
@@ -340,7 +380,9 @@ def _list_standing(programme: Programme, year: int) -> list[InputAnswer]:
         site, _, option = terms.option_keys[row].rpartition("/")
         words = f"{option}, stands since the end of {int(schedule.finish_year[row])}"
         found.append(
-            _point_at_option(programme.plan, site, option, words, float(terms.full_cost_eur[row].sum()))
+            _point_at_option(
+                ground, programme.plan, site, option, words, float(terms.full_cost_eur[row].sum())
+            )
         )
     return found
 
@@ -353,7 +395,10 @@ def trace_figure(ground: Ground, plan_name: str, figure: dict[str, Any]) -> Trac
     ground : what tracing reads. plan_name : name of the plan. figure : the row of the account's table.
     """
     source, study = str(figure["source"]), ground.study
-    inputs = keep(point_at_table(study, table) for table in dict.fromkeys(TABLE_NAME.findall(source)))
+    tables = dict.fromkeys(TABLE_NAME.findall(source))
+    if "hazard register" in source:
+        tables |= dict.fromkeys(("hazards", "clearance_terms"))
+    inputs = keep(point_at_table(study, table) for table in tables)
     layers = [one for names in LAYER_NAMES.findall(source) for one in names.split(", ")]
     inputs += [
         InputAnswer(

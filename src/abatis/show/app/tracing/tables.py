@@ -11,27 +11,40 @@ import pandas as pd
 
 from abatis.model.fields import KEYED_TABLES, fields_of, read_table, table_names
 from abatis.model.study import Study
-from abatis.people.treaties import read_instruments, read_register
+from abatis.people.treaties import read_instruments, read_packaged, read_register
 from abatis.show.app.answers.tables import plain_value
 from abatis.show.app.answers.trace import InputAnswer, TraceAnswer, trace_id
 from abatis.show.civil_figures import join_tags
 
 SPLIT = "|"
+# Tables that come with abatis; a study's own rows stand in their place.
+PACKAGED = ("treaties", "law_rules", "clearance_terms", "access_terms", "land_terms", "road_capacities")
 MOST_INPUTS = 60
 # Columns that say what a row is called, in the order in which they are tried.
 NAMES = ("name", "title", "wording")
 
 
 def read_rows(study: Study, table: str) -> pd.DataFrame | None:
-    """Return a table of a study by its name in fields.csv; None where the study has none."""
+    """Return a table of a study by its name in fields.csv, or the packaged one that stands in for it.
+
+    None where there is neither.
+    """
     frame = study.tables.get(table)
-    if frame is not None:
+    if frame is not None and (len(frame) or table not in PACKAGED):
         return frame
     path = study.folder / "tables" / f"{table}.csv"
-    if table not in table_names() or table.startswith("ledger_") or not path.is_file():
+    if table not in table_names() or table.startswith("ledger_"):
         return None
+    if not path.is_file():
+        return read_packaged(table) if table in PACKAGED else None
     frame, faults = read_table(path, table)
     return None if faults else frame
+
+
+def name_file(study: Study, table: str) -> str:
+    """Return the file that a table is read from."""
+    own = study.folder / "tables" / f"{table}.csv"
+    return f"tables/{table}.csv" if own.is_file() or table not in PACKAGED else f"abatis people/{table}.csv"
 
 
 def key_of(table: str, row: pd.Series, line: object) -> str:
@@ -71,7 +84,7 @@ def point_at(study: Study, table: str, key: str, column: str, what: str = "") ->
         value=plain_value(row[column]),
         unit=field.unit if field is not None else "",
         tag=str(row["tag"]) if "tag" in row else "",
-        file=f"tables/{table}.csv",
+        file=name_file(study, table),
         key=key,
         column=column,
     )
@@ -86,7 +99,7 @@ def point_at_table(study: Study, table: str, why: str = "") -> InputAnswer | Non
         of=trace_id("table", table),
         what=why or f"table {table}, {len(frame)} rows",
         tag=join_tags(frame["tag"]) if "tag" in frame else "",
-        file=f"tables/{table}.csv",
+        file=name_file(study, table),
     )
 
 
@@ -110,7 +123,7 @@ def trace_table(study: Study, parts: Sequence[str]) -> TraceAnswer | None:
         what=found.what,
         value=found.value,
         unit=found.unit,
-        formula=f"given: tables/{table}.csv, row {key}, column {column}",
+        formula=f"given: {name_file(study, table)}, row {key}, column {column}",
         source=str(row["source"]) if "source" in row else "",
         tag=found.tag,
         inputs=keep(
@@ -147,7 +160,7 @@ def _trace_whole(study: Study, table: str) -> TraceAnswer | None:
         what=f"table {table}",
         value=len(frame),
         unit="rows",
-        formula=f"given: tables/{table}.csv{more}",
+        formula=f"given: {name_file(study, table)}{more}",
         source="; ".join(list(dict.fromkeys(sources))[:8]),
         tag=join_tags(frame["tag"]) if "tag" in frame and len(frame) else "",
         inputs=inputs,

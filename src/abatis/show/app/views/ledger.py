@@ -12,6 +12,7 @@ from typing import Any
 from abatis.model.study import Study
 from abatis.programme.ledger.actuals import FIGURES
 from abatis.programme.ledger.context import read_context
+from abatis.programme.ledger.earned import LEVELS
 from abatis.programme.ledger.records import KINDS, NOT_DISCLOSED, Record, redact_record
 from abatis.programme.ledger.status import Status, assess_ledger
 from abatis.programme.ledger.store import Ledger
@@ -22,6 +23,7 @@ from abatis.show.app.views.ledger_words import KEYS, SECTIONS, Section
 from abatis.show.tables import Table
 
 MOST_STATUSES = 32
+MOST_ROWS = 500
 SPLIT = "|"
 
 
@@ -34,6 +36,7 @@ class LedgerSnapshot:
     by_key: dict[tuple[str, str], list[Record]] = field(default_factory=dict)
     corrected_by: dict[int, int] = field(default_factory=dict)
     statuses: dict[tuple[object, ...], Status] = field(default_factory=dict)
+    lists: dict[tuple[str, bool, bool], list[Record]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for one in self.records:
@@ -58,12 +61,21 @@ class LedgerSnapshot:
 
     def select(self, kind: str, key: str, everything: bool, public: bool) -> list[Record]:
         """Return records of a kind and key ('' for all), newest first; `everything`: corrected ones too."""
-        rows = self.by_key.get((kind, key), []) if kind and key else self.records
+        if key:
+            kinds = (kind,) if kind else KINDS
+            return self._filter(
+                [one for of in kinds for one in self.by_key.get((of, key), [])], "", everything, public
+            )
+        asked = (kind, everything, public)
+        if asked not in self.lists:
+            self.lists[asked] = self._filter(self.records, kind, everything, public)
+        return self.lists[asked]
+
+    def _filter(self, rows: list[Record], kind: str, everything: bool, public: bool) -> list[Record]:
         found = [
             one
-            for one in reversed(rows)
+            for one in sorted(rows, key=lambda one: -one.seq)
             if (not kind or one.kind == kind)
-            and (not key or one.key == key)
             and (everything or (one.seq not in self.corrected_by and not one.withdrawn))
         ]
         if not public:
@@ -87,9 +99,18 @@ def read_ledger(ledger: Ledger) -> LedgerSnapshot:
         held = _held.get(ledger.place)
         if held is not None and held.head == head:
             return held
-        found = LedgerSnapshot(head, ledger.read(current=False))
+        found = LedgerSnapshot(head, _read_on(ledger, held))
         _held[ledger.place] = found
         return found
+
+
+def _read_on(ledger: Ledger, held: LedgerSnapshot | None) -> list[Record]:
+    """Records of a ledger: those held and what was added, or all when the held ones do not stand below."""
+    if held is not None and held.records:
+        more = ledger.read(current=False, after=held.head[0])
+        if more and more[0].previous_hash == held.head[1]:
+            return held.records + more
+    return ledger.read(current=False)
 
 
 def assess(
@@ -142,6 +163,9 @@ def list_rows(status: Status, section: Section) -> list[dict[str, Any]]:
         rows = [row for row in rows if (row["year"] is None) == (section.key == "lines")]
         for row in rows:
             row |= {name: NOT_DISCLOSED for name in row["undisclosed"] if row.get(name) is None}
+    if section.part == "earned":
+        # Totals first: of very many works only the first are shown.
+        rows.sort(key=lambda row: LEVELS.index(row["level"]), reverse=True)
     return rows
 
 
@@ -155,7 +179,7 @@ def tabulate_section(status: Status, section: Section) -> TableAnswer:
     rows = list_rows(status, section)
     numbers = [column.key for column in section.columns if column.format]
     traces, kept = [], []
-    for row in rows:
+    for row in rows[:MOST_ROWS]:
         name = name_row(section, row)
         traces.append(
             {
@@ -168,7 +192,11 @@ def tabulate_section(status: Status, section: Section) -> TableAnswer:
         kept.append(
             {**shown, **{key: row[key] for key in KEYS[section.part]}, "records": list(row["records"])}
         )
-    return answer_table(Table(section.title, section.columns, tuple(kept), section.note), "ledger", traces)
+    note = section.note
+    if len(rows) > MOST_ROWS:
+        more = f"The first {MOST_ROWS} of {len(rows):,}; abatis ledger status --json lists all."
+        note = f"{more} {note}".strip()
+    return answer_table(Table(section.title, section.columns, tuple(kept), note), "ledger", traces)
 
 
 def _scale(value: float | None) -> float | None:
