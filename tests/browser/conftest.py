@@ -18,6 +18,9 @@ CHROMIUM = Path("/usr/bin/chromium")
 STATIC = ROOT / "src" / "abatis" / "show" / "app" / "static" / "index.html"
 FLAGS = (
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    # A window that lies behind another one must go on drawing.
+    "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
+    "--disable-background-timer-throttling",
     # Whatever the page or the browser itself asks for: no name outside this machine exists.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip

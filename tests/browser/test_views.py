@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
 import pytest
@@ -142,10 +144,9 @@ def test_tabs_are_walked_with_the_keyboard(served, visit):
 
 
 def test_one_file_page_opens_without_a_server(built_study, visit, tmp_path):
-    from abatis.show.cli import main
-
     file = tmp_path / "page.html"
-    assert main(["page", str(built_study), "--plan", "base", "--write", str(file), "--json"]) == 0
+    asked = [sys.executable, "-m", "abatis.show.cli", "page", str(built_study), "--plan", "base"]
+    subprocess.run([*asked, "--write", str(file)], check=True, timeout=300, capture_output=True)
     window = visit(tmp_path.as_uri(), offline=True)
     window.open("view=ground", "/page.html")
     shown = window.page.eval_on_selector_all("nav [data-view]", "all => all.map((one) => one.dataset.view)")
@@ -153,7 +154,7 @@ def test_one_file_page_opens_without_a_server(built_study, visit, tmp_path):
     for view in shown:
         window.choose(view)
         assert len(window.page.inner_text("main")) > 100
-        assert window.page.locator("main .fault, main [role=alert]").all_inner_texts() == []
+        assert (view, window.page.locator("main .fault, main [role=alert]").all_inner_texts()) == (view, [])
         window.keep(f"file-{view}")
     plan = json.loads((built_study / "plans" / "base" / "plan.json").read_text("utf-8"))
     window.choose("plan")

@@ -2,9 +2,14 @@
 
 import errno
 import os
+import random
+import subprocess
+import sys
+import time
 
 import pytest
 
+from abatis.model import storage
 from abatis.model.errors import InputError
 from abatis.model.storage import write_folder_whole, write_text_whole, write_whole
 
@@ -50,3 +55,46 @@ def test_a_file_in_the_place_of_a_folder_is_a_fault(tmp_path):
     (tmp_path / "plans").write_text("a file")
     with pytest.raises(InputError, match="cannot be written"):
         write_text_whole(tmp_path / "plans" / "base" / "plan.json", "x")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from abatis.model.storage import write_folder_whole
+folder, number = Path(sys.argv[1]), 0
+while True:
+    number += 1
+    with write_folder_whole(folder) as temporary:
+        for name in ("plan.json", "options.csv"):
+            (temporary / name).write_text(str(number) * 500)
+    print(number, flush=True)
+"""
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_whole_folder(tmp_path):
+    dice = random.Random(1)
+    folder = tmp_path / "base"
+    for _ in range(12):
+        command = [sys.executable, "-c", WRITER, str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            done = int(writer.stdout.readline())
+            time.sleep(dice.random() * 0.05)
+            writer.kill()
+            for line in writer.stdout:
+                done = int(line)
+        texts = [(folder / name).read_text() for name in ("plan.json", "options.csv")]
+        assert texts[0] == texts[1] != ""
+        number = int(texts[0][: len(texts[0]) // 500])
+        # What was told is there, or the one that followed it.
+        assert number in (done, done + 1)
+
+
+def test_folders_are_swapped_where_the_system_cannot_exchange_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_exchange", lambda _one, _other: False)
+    folder = tmp_path / "base"
+    for text in ("earlier", "later"):
+        with write_folder_whole(folder) as temporary:
+            (temporary / "plan.json").write_text(text)
+    assert (folder / "plan.json").read_text() == "later"
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]

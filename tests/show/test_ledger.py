@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 import sqlite3
 from datetime import date
 
@@ -151,18 +151,19 @@ def test_the_public_export_holds_no_restricted_record_and_no_site(filled, capsys
         assert "lt_spent" not in text and "secret_site" not in text
 
 
-def test_the_lines_export_is_enough_to_check_the_chain(filled, capsys):
-    """With nothing but json and hashlib, as docs/ledger.md says."""
+def test_the_lines_of_the_documentation_check_the_chain(filled, capsys, repository):
+    """The Python of docs/ledger.md, run as it stands there."""
     ask(capsys, "export", "ledger.jsonl")
-    previous = "0" * 64
-    for line in (filled / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        told = record.pop("hash")
-        assert record["previous_hash"] == previous
-        text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        previous = hashlib.sha256(text.encode()).hexdigest()
-        assert told == previous
-    assert previous in ask(capsys, "verify").out
+    lines = re.search(
+        r"```python\n(.*?)```", (repository / "docs" / "ledger.md").read_text("utf-8"), re.DOTALL
+    )[1]
+    known: dict = {}
+    exec(lines, known)
+    assert known["previous"] in ask(capsys, "verify").out
+    text = (filled / "ledger.jsonl").read_text("utf-8")
+    (filled / "ledger.jsonl").write_text(text.replace("812000000", "712000000"), encoding="utf-8")
+    with pytest.raises(AssertionError):
+        exec(lines, {})
 
 
 def test_an_export_that_cannot_be_is_told(filled, capsys):

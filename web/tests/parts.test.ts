@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { addUp, tellChart } from '../src/parts/charts.ts';
+import { checkChain, writeCanonical } from '../src/parts/chain.ts';
+import { tellChart } from '../src/parts/charts.ts';
 import { compareCells, formatValue, writeCsv, type Wording } from '../src/parts/format.ts';
+import type { RecordAnswer } from '../src/parts/types.ts';
 import { findPattern, preparePatterns, splitUnit } from '../src/words/patterns.ts';
 
 const english: Wording = { locale: 'en-GB', never: 'never', yes: 'yes', no: 'no', undisclosed: 'not disclosed' };
@@ -76,7 +78,6 @@ test('a chart told as a table holds every number and its trace', () => {
   });
   assert.deepEqual(table.columns.map((one) => one.caption), ['year', 'held', 'band, low', 'band, high']);
   assert.deepEqual(table.rows[1], { x: 2027, held_: 2, _trace: { held_: 'b' }, band_low: 1, band_high: 3 });
-  assert.deepEqual(addUp([1, null, 2]), [1, 1, 3]);
 });
 
 test('every Lithuanian text keeps the places that its English has', () => {
@@ -88,4 +89,24 @@ test('every Lithuanian text keeps the places that its English has', () => {
       assert.deepEqual(places(translated), places(english), english);
     }
   }
+});
+
+// Two records as the ledger itself wrote and sealed them.
+const RECORDS = [
+  {"seq": 1, "recorded_at": "2026-01-01T00:00:00Z", "author": "Valstybės kontrolė", "kind": "budget", "key": "lt_total", "corrects": null, "on": "2025-05", "body": {"amount_eur": 2000000.0, "name": "Užtvara „Ž“ <b>\"x\"</b>\n\t\\", "done": 0.25, "note": null}, "source": "delfi.lt", "tag": "F", "access": "public", "previous_hash": "0000000000000000000000000000000000000000000000000000000000000000", "hash": "feda9475fe8737f006bed74821fc4f0ca04a8aea8f43c4596843b3422ee541e5"},
+  {"seq": 2, "recorded_at": "2026-01-02T00:00:00Z", "author": "Valstybės kontrolė", "kind": "budget", "key": "lt_total", "corrects": 1, "on": "2025-05", "body": {"share": 1e-05, "amount_eur": "not disclosed", "quantity": 1.2345678901234568e+17, "ratio": 0.30000000000000004, "tiny": 2.5e-07, "neg": -0.00012}, "source": "delfi.lt", "tag": "F", "access": "public", "previous_hash": "feda9475fe8737f006bed74821fc4f0ca04a8aea8f43c4596843b3422ee541e5", "hash": "7a3bab46c205478d70511fe7a8d333543596b11a2bea715b9eaa719d5a398532"},
+] as unknown as RecordAnswer[];
+
+test('the browser takes the same hashes as the ledger', async () => {
+  assert.equal(writeCanonical({ b: 2e6, a: [1e-5, 0.25, null, 'Ž"'] }), '{"a":[1e-05,0.25,null,"Ž\\""],"b":2000000}');
+  assert.deepEqual(await checkChain(RECORDS), { count: 2, broken: null });
+});
+
+test('a chain with a changed, missing or swapped record is broken', async () => {
+  const [first, second] = RECORDS;
+  const changed = { ...first, body: { ...first.body, amount_eur: 2_000_001 } };
+  assert.equal((await checkChain([changed, second]))?.broken, 1);
+  assert.equal((await checkChain([second]))?.broken, 2);
+  assert.equal((await checkChain([second, first]))?.broken, 2);
+  assert.equal((await checkChain([first, { ...second, previous_hash: first.previous_hash }]))?.broken, 2);
 });

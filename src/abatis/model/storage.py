@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -75,10 +76,23 @@ def _swap_folders(new: Path, folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if not (new / path.name).exists():
             shutil.copytree(path, new / path.name) if path.is_dir() else shutil.copy2(path, new / path.name)
+    if _exchange(new, folder):
+        # What was `folder` is now the temporary one, and is deleted.
+        return
     old = new.with_name(new.name + "-old")
     folder.replace(old)
     new.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, where the system can: killed at any moment, one of them is there."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    here, swap = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), swap) == 0)
 
 
 def write_text_whole(path: Path, text: str) -> None:

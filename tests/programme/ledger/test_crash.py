@@ -23,6 +23,7 @@ ROWS = 40
 WRITER = Path(__file__).with_name("crash_writer.py")
 
 
+@pytest.mark.slow
 def test_killed_at_fifty_moments_nothing_acknowledged_is_lost(memory_folder):
     """Children import file after file into one ledger and are killed at moments drawn at random.
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.programme.ledger.status_cases import TEN_DAYS, Book, find
 
@@ -166,6 +166,7 @@ shares = st.just(0.0) | st.floats(1e-6, 1.0)
 spans = st.integers(0, 400)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(money, shares, money, spans, spans), min_size=1, max_size=8),
     st.integers(0, 900),
@@ -175,8 +176,8 @@ def test_earned_and_planned_value_never_exceed_the_plan(works, after):
     first = date(2025, 1, 1).toordinal()
     for number, (planned, done, spent, start, length) in enumerate(works):
         days = [date.fromordinal(first + one).isoformat() for one in (start, start + length)]
-        book.work(f"w{number}", "2025-01-01", stage="started", planned_eur=planned, done=done, spent_eur=spent,
-                  planned_start=days[0], planned_finish=days[1])  # fmt: skip
+        book.work(f"w{number}", "2025-01-01", stage="started", planned_eur=planned, done=done,
+                  spent_eur=spent, planned_start=days[0], planned_finish=days[1])  # fmt: skip
     day = date.fromordinal(first + after)
     rows = earn_value(measure_works(book.table("work"), day), day)
     for row in rows:
@@ -191,6 +192,7 @@ def test_earned_and_planned_value_never_exceed_the_plan(works, after):
         assert getattr(total, name) == pytest.approx(whole, abs=0.01 * len(single))
 
 
+@settings(max_examples=40, deadline=None)
 @given(shares, shares)
 def test_more_done_never_makes_a_work_later_or_dearer(one, other):
     less, more = sorted((one, other))

@@ -165,6 +165,24 @@ def test_a_server_that_goes_away_in_the_middle_records_all_or_nothing(postgres_s
         assert len(ledger.append(make_budgets(50, 100), "audit")) == 50
 
 
+def test_an_office_that_may_only_read_and_insert_keeps_the_ledger(postgres_address):
+    """As docs/ledger.md advises: it records and verifies, and cannot take a guard away."""
+    role = f"office_{postgres_address[-6:]}"
+    with open_ledger(postgres_address) as ledger:
+        ledger.append(make_budgets(1), "audit")
+    with psycopg.connect(postgres_address) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN")
+        connection.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role}")
+    own = postgres_address.replace("audit@", f"{role}@")
+    with open_ledger(own) as ledger:
+        assert [record.seq for record in ledger.append(make_budgets(2), "office")] == [2]
+        assert ledger.verify().sound
+    for statement in ("DROP TRIGGER ledger_records_no_delete ON ledger_records", "DELETE FROM ledger_records",
+                      "TRUNCATE ledger_seals", "ALTER TABLE ledger_records DISABLE TRIGGER ALL"):  # fmt: skip
+        with psycopg.connect(own) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
 def test_what_stands_already_is_left_out(postgres_address):
     with open_ledger(postgres_address) as ledger:
         ledger.append(make_budgets(3), "audit")

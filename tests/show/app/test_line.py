@@ -108,7 +108,14 @@ def test_the_joint_line_is_shown_from_its_file(study_copy: Path, make_client):
     path = study_copy / "joint.gpkg"
     for name, frame in (("lines", lines), ("seams", seams), ("joint_points", point)):
         pyogrio.write_dataframe(frame, path, layer=name, driver="GPKG", append=path.exists())
+    kept = {
+        "countries": [{"id": "HOME", "alone_eur": 9.0, "joint_eur": 4.0, "shapley_eur": 6.0}],
+        **dict.fromkeys(("alone_eur", "mending_eur", "joint_eur", "saving_eur"), 5.0),
+    }
+    (study_copy / "joint.json").write_text(json.dumps(kept), "utf-8")
     shown = client.get("/api/line").json()
+    assert shown["tables"]["joint_countries"]["rows"][0]["shapley_eur"] == 6.0
+    assert len(shown["tables"]["joint_totals"]["rows"]) == 4
     assert shown["tables"]["joint_points"]["rows"] == [
         {"between": "HOME - NEXT", "place": "Bordertown", "lon": 24.1, "lat": 55.1}
     ]

@@ -237,6 +237,20 @@ def test_results_of_the_earlier_state_do_not_stay(make_client, study_copy):
     assert files == {"plan.json", "options.csv", "saved.json", "notes.txt"}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"against": "../base"}, {"against": "a\x00b"}, {"against": "none"}, {"title": "a\x00b"},
+        {"version": "x"},
+        {"choices": {"a\x00": None}}, {"choices": {"<script>": "x" * 500}}, {"choices": []}, {"against": ""},
+    ],
+)  # fmt: skip
+def test_bodies_that_say_nonsense_are_refused(make_client, study_copy, body):
+    answer = make_client(study_copy).put("/api/plans/mine", json={"against": "base", **body})
+    assert answer.status_code in (400, 404, 422) and answer.json()["faults"]
+    assert not (study_copy / "plans" / "mine").exists()
+
+
 @pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a%2Fb", "%00", "_x", "x" * 81, "con|"])
 def test_names_that_are_no_folder_are_refused(make_client, study_copy, name):
     answer = make_client(study_copy).put(f"/api/plans/{name}", json={"against": "base"})

@@ -14,6 +14,8 @@ from scipy.sparse.csgraph import dijkstra
 from abatis.model.mesh import read_mesh
 from abatis.model.plan import add_delays, join_edges, read_plan
 from abatis.model.watched import Watched, write_watched
+from abatis.people.access_ground import prepare_access
+from abatis.people.access_rules import AccessJudge, list_access_rules
 from abatis.show.app.answers.plans import SwitchQuestion
 from abatis.show.app.loaded import LoadedStudy
 from abatis.show.app.switching import (
@@ -134,6 +136,27 @@ def test_rules_of_the_study_are_named(study_copy):
     now = LoadedStudy(study_copy).snapshot()
     choice = assess_choice(now, (), 0.0)
     assert choice.broken == ("Keep this one", "Hold them")
+
+
+def test_rules_of_access_are_named_with_the_place(study_copy):
+    head = "rule,name,kind,state,limit_h,source,tag\n"
+    rule = "road,Every place keeps a road,keep_safe,closed,,invented,G\n"
+    (study_copy / "tables" / "access_rules.csv").write_text(head + rule, "utf-8")
+    now = LoadedStudy(study_copy).snapshot()
+    every = change_rows(now, (), {site.key: closing_option(now, site.key) for site in now.siting.sites})
+    broken = [name for name in assess_choice(now, every, 1e12).broken if name.startswith("Every place")]
+    ground = prepare_access(now.study, now.mesh)
+    judge = AccessJudge(now.study, now.mesh, now.siting, list_access_rules(now.study), ground)
+    places = [ground.places[row].name for row in judge.find_broken(judge.rules[0], every).tolist()]
+    assert broken == [f"Every place keeps a road: {place}" for place in places]
+    assert places
+    assert not assess_choice(now, (), 1e12).broken
+
+
+def closing_option(now, site: str) -> str:
+    """The option of a site that closes its roads for longest."""
+    own = [one for one in now.siting.options if one.site == site]
+    return max(own, key=lambda one: one.delay_road_h).option
 
 
 def test_all_faults_come_at_once(make_client, loaded):

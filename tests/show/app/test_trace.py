@@ -138,7 +138,8 @@ def test_tables_settings_and_layers_are_traced(client):
     "of",
     [
         "plan", "plan:nothing:cost_eur", "plan:base:colour", "plan:base:option:x/y:cost_eur", "record:999999",
-        "record:1e3", "table:nothing:a:b", "table:ledger_work", "ledger:soon:lines:a:b", "setting:password",
+        "record:1e3", "table:nothing:a:b", "table:ledger_work", "ledger:soon::lines:a:b", "setting:password",
+        "setting:ledger", "ledger:2026-01-01:x:lines:a:b",
         "programme:base:year:1066:held_h", "programme:base:year:2026:line", "people:base:figure:x", "..",
         "%00",
         "source:nothing", "law:LT:NONE", "plan:..%2F..:cost_eur",

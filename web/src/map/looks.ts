@@ -85,7 +85,9 @@ export function listLookLayers(key: string, look: Look): LayerSpecification[] {
 }
 
 function listLabel(source: string, look: Look): unknown {
-  const along = { 'symbol-placement': 'line' };
+  const along = {
+    'symbol-placement': 'line', 'symbol-spacing': 220, 'text-max-angle': 180, 'text-rotation-alignment': 'viewport',
+  };
   const beside = { 'text-variable-anchor': ['left', 'right', 'top', 'bottom'], 'text-radial-offset': 0.7 };
   return {
     id: `${source}-label`, type: 'symbol', source,

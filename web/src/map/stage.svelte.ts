@@ -12,7 +12,7 @@ import type { Camera } from '../state/page.svelte';
 import { HexagonLayer } from './hexagons';
 import { listLookLayers, readProperties, type Look, type OnClick, type Shown } from './looks';
 import type { Scale } from './scales';
-import { BELOW_NAMES, BELOW_ROADS, listColours, readColour, SOURCES, writeStyle } from './style';
+import { BELOW_LABELS, BELOW_NAMES, BELOW_ROADS, listColours, readColour, SOURCES, writeStyle } from './style';
 
 setWorkerUrl(findScript(mapWorker));
 setWorkerCount(1);
@@ -226,11 +226,13 @@ export class Stage {
     }
     this.erase(key);
     map.addSource(name, { type: 'geojson', data, tolerance: 0.3 });
-    for (const layer of layers) map.addLayer(layer, layer.type === 'symbol' || layer.type === 'circle' ? undefined : this.findPlace());
+    for (const layer of layers) map.addLayer(layer, this.findPlace(layer.type));
   }
 
-  private findPlace(): string | undefined {
-    return this.map?.getLayer(BELOW_NAMES) ? BELOW_NAMES : undefined;
+  /** The layer of the base map above the new one: lines lie under borders, points under names. */
+  private findPlace(type: string): string | undefined {
+    if (type === 'symbol') return undefined;
+    return type === 'circle' ? BELOW_LABELS : BELOW_NAMES;
   }
 
   private erase(key: string): void {

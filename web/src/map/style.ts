@@ -14,6 +14,7 @@ export function readColour(colour: string): string {
 /** Layers of the study lie between the ground and the names. */
 export const BELOW_NAMES = 'borders-casing';
 export const BELOW_ROADS = 'rivers';
+export const BELOW_LABELS = 'places-hamlet';
 
 function listLayers(schematic: boolean): LayerSpecification[] {
   const c = readColour;

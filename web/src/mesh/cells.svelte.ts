@@ -31,11 +31,17 @@ export function loadCells(): Promise<Cells> {
 }
 
 async function readCells(): Promise<Cells> {
-  const table = await api.arrow('/api/ground/cells.arrow');
-  const low = readColumn(table, 'cell_low') as Uint32Array;
-  const high = readColumn(table, 'cell_high') as Uint32Array;
-  const outlines = await outlineCells({ low, high });
-  return { count: low.length, low, high, table, outlines };
+  // The worker's script is read while the cells are on their way.
+  const worker = new Worker(findScript(meshWorker), { type: recorded ? 'classic' : 'module' });
+  try {
+    const table = await api.arrow('/api/ground/cells.arrow');
+    const low = readColumn(table, 'cell_low') as Uint32Array;
+    const high = readColumn(table, 'cell_high') as Uint32Array;
+    const outlines = await outlineCells(worker, { low, high });
+    return { count: low.length, low, high, table, outlines };
+  } finally {
+    worker.terminate();
+  }
 }
 
 /** A column of numbers as one array. */
@@ -45,17 +51,10 @@ export function readColumn(table: Table, name: string): Uint8Array | Uint32Array
   return column.toArray();
 }
 
-function outlineCells(question: MeshQuestion): Promise<MeshAnswer> {
+function outlineCells(worker: Worker, question: MeshQuestion): Promise<MeshAnswer> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(findScript(meshWorker), { type: recorded ? 'classic' : 'module' });
-    worker.onmessage = (event: MessageEvent<MeshAnswer>) => {
-      worker.terminate();
-      resolve(event.data);
-    };
-    worker.onerror = (event) => {
-      worker.terminate();
-      reject(new Error(`The cells could not be outlined: ${event.message}`));
-    };
+    worker.onmessage = (event: MessageEvent<MeshAnswer>) => resolve(event.data);
+    worker.onerror = (event) => reject(new Error(`The cells could not be outlined: ${event.message}`));
     worker.postMessage(question);
   });
 }

@@ -1,7 +1,7 @@
 /** Checks the chain of the ledger in the reader's own browser: nothing that the server says of it is believed. */
 import type { Cell, RecordAnswer } from './types';
 
-export const FIRST_HASH = '0'.repeat(64);
+const FIRST_HASH = '0'.repeat(64);
 
 /** A number as the ledger writes it: whole ones without a point, small ones as 1e-05. */
 function writeNumber(value: number): string {
@@ -22,13 +22,13 @@ export function writeCanonical(value: Cell): string {
 }
 
 /** What the hash of a record is taken of: all that it says but the hash itself. */
-export function writeHashed(record: RecordAnswer): string {
+function writeHashed(record: RecordAnswer): string {
   const { access, author, body, corrects, key, kind, on, previous_hash, recorded_at, seq, source, tag } = record;
   return writeCanonical({ access, author, body, corrects, key, kind, on, previous_hash, recorded_at, seq, source, tag });
 }
 
 /** SHA-256 of a text; null where the browser has no means (a page over http from another machine). */
-export async function hashText(text: string): Promise<string | null> {
+async function hashText(text: string): Promise<string | null> {
   if (!globalThis.crypto?.subtle) return null;
   const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');

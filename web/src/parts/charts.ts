@@ -11,17 +11,6 @@ export function nameAxis(axis: AxisAnswer): string {
   return axis.unit ? `${axis.caption} [${axis.unit}]` : axis.caption;
 }
 
-/** The values of one column of a table. */
-export function takeColumn(table: TableAnswer, key: string): (number | null)[] {
-  return table.rows.map((row) => toNumber(row[key]));
-}
-
-/** Running sums; a missing value adds nothing. */
-export function addUp(values: (number | null)[]): number[] {
-  let sum = 0;
-  return values.map((value) => (sum += value ?? 0));
-}
-
 /** A chart as a table, for those who do not see it. */
 export function tellChart(chart: ChartAnswer): TableAnswer {
   return chart.spans?.length ? tellSpans(chart) : tellSeries(chart);

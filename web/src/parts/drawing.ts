@@ -24,7 +24,7 @@ const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin', 'arrow', 'round
 const SMALL = 12;
 
 /** A number with as many digits as its size needs. */
-export function writeShort(value: number, locale: string): string {
+function writeShort(value: number, locale: string): string {
   const size = Math.abs(value);
   const digits = size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : 2;
   return new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value);
@@ -132,7 +132,7 @@ function countRows(names: string[], widest: number): number {
 }
 
 /** Bars with many or long names lie on their side. */
-export function liesDown(chart: ChartAnswer, width: number): boolean {
+function liesDown(chart: ChartAnswer, width: number): boolean {
   const labels = (chart.x.values ?? []).map(String);
   if (!chart.series.length || chart.series.some((one) => one.kind !== 'bar')) return false;
   const longest = Math.max(0, ...labels.map((label) => label.length));

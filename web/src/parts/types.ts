@@ -157,10 +157,3 @@ export interface HistoryAnswer {
   record: RecordAnswer;
   history: RecordAnswer[];
 }
-
-/** Whether the chain of hashes holds. */
-export interface ChainAnswer {
-  sound: boolean;
-  count?: number;
-  problem?: string;
-}

@@ -21,13 +21,14 @@ export function may(role: string): boolean {
   return rights.includes(role);
 }
 
-/** Ask who is reading, then open the study and fill in what the link left open. */
-export async function openStudy(): Promise<void> {
+/** Ask who is reading, then open the study and fill in what the link left open; `begin` may ask for more meanwhile. */
+export async function openStudy(begin?: () => void): Promise<void> {
   study.fault = '';
   try {
     me.current = await api.get<Me>('/api/me');
     setAccess(me.current.csrf, () => (me.loginOpen = true));
     if (me.current.login_needed && !me.current.public) me.loginOpen = true;
+    begin?.();
     study.current = await api.get<StudyAnswer>('/api/study');
     fillPage(study.current);
   } catch (error) {

@@ -58,13 +58,6 @@ export function t(key: Key, values?: Record<string, string | number>): string {
   return fill(text, values);
 }
 
-/** "{count} sites" in the right form: Lithuanian has three (1, 2-9, 0 and 10-20). */
-export function tCount(one: Key, few: Key, many: Key, count: number): string {
-  const rule = new Intl.PluralRules(locale()).select(count);
-  const key = rule === "one" ? one : rule === "few" ? few : language.current === "lt" ? many : few;
-  return t(key, { count: formatNumber(count) });
-}
-
 /** A unit as it stands in brackets, in the language shown. */
 export function sayUnit(unit: string): string {
   if (language.current === "en") return unit;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -160,13 +161,18 @@ def _read_rule(
     )
 
 
+@cache
+def _read_packaged(table: str) -> tuple[pd.DataFrame, list[Fault]]:
+    with resources.as_file(resources.files("abatis.programme.ledger").joinpath(f"{table}.csv")) as path:
+        return read_table(Path(path), table, f"programme/ledger/{table}.csv")
+
+
 def _merge(
     study: Study | None, table: str, key: str, faults: list[Fault], only_known: bool = False
 ) -> pd.DataFrame:
     """Packaged rows of a table, with the study's own rows in place of the same ones and others below."""
-    with resources.as_file(resources.files("abatis.programme.ledger").joinpath(f"{table}.csv")) as path:
-        packaged, wrong = read_table(Path(path), table, f"programme/ledger/{table}.csv")
-    faults += wrong
+    packaged, damaged = _read_packaged(table)
+    faults += damaged
     place = study.folder / "tables" / f"{table}.csv" if study is not None else None
     if place is None or not place.is_file():
         return packaged

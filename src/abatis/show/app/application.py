@@ -55,8 +55,9 @@ def create_app(settings: Settings) -> FastAPI:
         title="abatis",
         version=abatis.__version__,
         description="Read and change the plans of one study.",
-        openapi_url="/api/openapi.json",
-        # The usual pages for these load scripts from elsewhere.
+        # It is described by a route of our own, in a thread: it takes a second or two. The usual pages for it
+        # load scripts from elsewhere.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=live,
@@ -100,7 +101,7 @@ def find_routers() -> list[APIRouter]:
     return [router for router in found if isinstance(router, APIRouter)]
 
 
-def check_row(request: Request) -> None:
+async def check_row(request: Request) -> None:
     """Refuse a route that answers under another address than the one the guard has looked up.
 
     Raises

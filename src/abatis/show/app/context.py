@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi import Path as InPath
+from starlette.concurrency import run_in_threadpool
 
 from abatis.model.errors import AbatisError
 from abatis.show.app.refusals import Refusal, describe_error
@@ -132,6 +133,11 @@ class LedgerHolder:
         self._lock = threading.Lock()
         self._ledger: Any = None
 
+    @property
+    def is_open(self) -> bool:
+        """True when it was opened already."""
+        return self._ledger is not None
+
     def get(self) -> Any:
         """Return the ledger."""
         with self._lock:
@@ -150,24 +156,27 @@ class LedgerHolder:
             self._ledger = None
 
 
-def get_server(request: Request) -> Server:
+# These are asynchronous because FastAPI would run each of them in a thread otherwise, for every request.
+async def get_server(request: Request) -> Server:
     """Return what lives as long as the server."""
     return request.app.state.server
 
 
-def get_visitor(request: Request) -> Visitor:
+async def get_visitor(request: Request) -> Visitor:
     """Return who asks; the guard has already checked that the role may call this route."""
     return request.state.visitor
 
 
-def get_study(request: Request) -> Any:
+async def get_study(request: Request) -> Any:
     """Return the study in memory (`loaded.open_study`)."""
-    return get_server(request).study.get()
+    holder: StudyHolder = request.app.state.server.study
+    return holder.get() if holder.state == "ready" else await run_in_threadpool(holder.get)
 
 
-def get_ledger(request: Request) -> Any:
+async def get_ledger(request: Request) -> Any:
     """Return the open ledger of the study."""
-    return get_server(request).ledger.get()
+    holder: LedgerHolder = request.app.state.server.ledger
+    return holder.get() if holder.is_open else await run_in_threadpool(holder.get)
 
 
 ServerHere = Annotated[Server, Depends(get_server)]

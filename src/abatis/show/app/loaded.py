@@ -285,6 +285,17 @@ class LoadedStudy:
         found = [path.parent.name for path in (self.folder / "plans").glob("*/plan.json")]
         return sorted((name for name in found if not name.startswith(".")), key=lambda n: (n != "base", n))
 
+    def stamp_plans(self) -> Stamp:
+        """Return name, time of change and size of every plan: another stamp, another list of plans."""
+        found = []
+        for path in sorted((self.folder / "plans").glob("*/plan.json")):
+            try:
+                state = path.stat()
+            except OSError:
+                continue
+            found.append((path.parent.name, state.st_mtime_ns, state.st_size))
+        return tuple(found)
+
     def read_plan(self, name: str) -> KeptPlan:
         """Return a plan as it stands on disk.
 

@@ -47,8 +47,6 @@ def serve(settings: Settings, certificate: Path | None, key: Path | None, open_p
     with lock_study(settings), closing(listen(settings)) as listener:
         settings = replace(settings, port=int(listener.getsockname()[1]))
         app = create_app(settings)
-        # Describing all routes takes a second or two: not while somebody waits for it.
-        threading.Thread(target=app.openapi, name="describe routes", daemon=True).start()
         address = describe_address(settings, certificate is not None)
         sys.stdout.write(f"abatis serves {settings.study} at {address} (Ctrl-C ends it)\n")
         sys.stdout.flush()

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from abatis.show.app.answers.study import Hours, PlanLine, Quantity
 from abatis.show.app.answers.tables import TableAnswer
 from abatis.show.app.answers.views import FeaturesAnswer
+from abatis.show.app.context import NAME_PATTERN
 
 Choices = dict[str, str | None]
 MOST_CHOICES = 20_000
@@ -182,9 +183,9 @@ class SaveQuestion(BaseModel):
     """
 
     choices: Choices = Field(default_factory=dict, max_length=MOST_CHOICES)
-    title: str = Field("", max_length=200)
-    version: str = Field("", max_length=64)
-    against: str = Field("", max_length=80)
+    title: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+    version: str = Field("", pattern=r"^[0-9a-f]{0,64}$")
+    against: str = Field("", max_length=80, pattern=rf"^$|{NAME_PATTERN}")
 
 
 class CompareAnswer(BaseModel):

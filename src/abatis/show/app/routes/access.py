@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,8 +13,10 @@ from abatis.show.app.context import ServerHere, VisitorHere
 from abatis.show.app.refusals import Refusal
 from abatis.show.app.security.guard import COOKIE, find_address, slow_logins
 from abatis.show.app.security.users import LONGEST
+from abatis.show.app.sending import PackedCache, send_packed
 
 router = APIRouter(prefix="/api", tags=["access"])
+_descriptions = PackedCache(8 * 1024 * 1024)
 
 
 class HealthAnswer(BaseModel):
@@ -71,6 +74,14 @@ class UserRow(BaseModel):
 async def check_health(server: ServerHere) -> HealthAnswer:
     """Say that the server runs."""
     return HealthAnswer(status="ok", version=abatis.__version__, study=server.study.state)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def describe_routes(request: Request) -> Response:
+    """Describe what can be asked (OpenAPI)."""
+    app = request.app
+    packed = _descriptions.get(id(app), lambda: json.dumps(app.openapi()).encode())
+    return send_packed(request, packed)
 
 
 @router.get("/me")

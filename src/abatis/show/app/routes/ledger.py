@@ -26,8 +26,7 @@ from abatis.show.app.answers.views import ViewAnswer
 from abatis.show.app.context import LedgerHere, StudyHere, VisitorHere
 from abatis.show.app.refusals import Refusal
 from abatis.show.app.sending import send_packed
-from abatis.show.app.views.answering import PUBLIC, PlanQuery, ask
-from abatis.show.app.views.kept import stamp_files
+from abatis.show.app.views.answering import PUBLIC, PlanQuery, ask, mark_status
 from abatis.show.app.views.ledger import assess, count_kinds, make_monitor_view, read_ledger
 from abatis.show.ledger import tabulate_record
 
@@ -111,13 +110,15 @@ def send_status(
     snapshot = read_ledger(ledger)
     # The public's state knows nothing of plans, so that none shows through.
     name = "" if public else asked.name
-    state = (snapshot.head, *asked.state, *stamp_files([study.folder / "joint.json"]))
+    version = mark_status(study, name)
 
     def write() -> bytes:
-        status = assess(snapshot, asked.now.study, repr(state), name, when, public)
+        status = assess(snapshot, asked.now.study, version, name, when, public)
         return make_monitor_view(status).model_dump_json().encode()
 
-    packed = study.pack(asked.now, ("status", name, when, public, *state), write, "application/json")
+    packed = study.pack(
+        asked.now, ("status", name, when, public, snapshot.head, version), write, "application/json"
+    )
     return send_packed(request, packed)
 
 

@@ -39,11 +39,16 @@ PlanKey = Annotated[str, Query(max_length=80, pattern=NAME_PATTERN)]
 JSON = "application/json"
 
 
-@router.get("/plans/{name}")
-def send_plan(name: PlanName, study: StudyHere) -> PlanAnswer:
+@router.get("/plans/{name}", response_model=PlanAnswer)
+def send_plan(request: Request, name: PlanName, study: StudyHere) -> Response:
     """Say what a plan holds, what it is worth, and what is proven of it."""
     find_plan_folder(study.folder, name)
-    return answer_plan(study, study.read_plan(name))
+    now, kept = study.snapshot(), study.read_plan(name)
+
+    def make() -> bytes:
+        return answer_plan(study, kept).model_dump_json().encode()
+
+    return send_packed(request, study.pack(now, ("plan", name, kept.version), make, JSON))
 
 
 @router.get("/plans/{name}/sites", response_model=FeaturesAnswer)

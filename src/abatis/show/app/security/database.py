@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +95,8 @@ class Database:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._version_lock = threading.Lock()
+        self._version_reader: sqlite3.Connection | None = None
         try:
             _make_file(file)
             self.engine = sql.create_engine(
@@ -144,6 +148,18 @@ class Database:
         if not same:
             raise DatabaseGoneError(self.file)
 
+    def read_version(self) -> int:
+        """Return a number that changes with every change of the database, by any process; takes microseconds.
+
+        In words: what was read under one number still holds while the number is the same.
+        """
+        self._check_there()
+        with self._version_lock:
+            if self._version_reader is None:
+                address = f"file:{_quote(self.file)}?mode=ro"
+                self._version_reader = sqlite3.connect(address, uri=True, check_same_thread=False)
+            return int(self._version_reader.execute("PRAGMA data_version").fetchone()[0])
+
     def keep_word(self, key: str) -> str:
         """Return a secret word of this database, made at the first call."""
         with self.change() as connection:
@@ -154,6 +170,10 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        with self._version_lock:
+            if self._version_reader is not None:
+                self._version_reader.close()
+                self._version_reader = None
         self.engine.dispose()
 
 

@@ -125,12 +125,14 @@ class Guard:
 
     async def _find_visitor(self, scope: Scope, headers: Headers) -> Visitor:
         token = read_cookie(headers)
-        found = await self._ask(self.server.logins.find, token) if token else None
+        found = self.server.logins.recall(token) if token else None
+        if token and found is None:
+            found = await self._ask(self.server.logins.find, token)
         if found is not None:
             return found
         if scope["path"].startswith(PATHS) and (basic := read_basic(headers.get("authorization", ""))):
             return await self._find_basic(scope, *basic)
-        if await self._ask(self.server.users.count) > 0:
+        if self.server.users.count() > 0:
             return Visitor("", "public" if self.server.settings.public else "anyone")
         if not self.server.settings.is_open:
             return Visitor("", "anyone")

@@ -14,6 +14,7 @@ from abatis.show.app.security.database import Database, logins, users
 from abatis.show.app.settings import Limits
 
 SEEN_EVERY_S = 60.0
+MOST_RECALLED = 10_000
 
 
 class Logins:
@@ -30,6 +31,7 @@ class Logins:
         self._database = database
         self._limits = limits
         self._clock = clock
+        self._recalled: dict[str, tuple[Visitor, int, float]] = {}
 
     def begin(self, user: str) -> tuple[str, str]:
         """Begin a login.
@@ -48,13 +50,24 @@ class Logins:
             )
         return token, csrf
 
+    def recall(self, token: str) -> Visitor | None:
+        """Find who holds a token without asking the database; None when it has to be asked.
+
+        In words: what `find` found holds until the database changes or the login has to be looked at again.
+        """
+        held = self._recalled.get(token)
+        if held is None:
+            return None
+        visitor, version, ends = held
+        return visitor if version == self._database.read_version() and self._clock() < ends else None
+
     def find(self, token: str) -> Visitor | None:
         """Find who holds a token, with the role the user has now; None for a wrong or expired one."""
         if not token or len(token) > 200:
             return None
-        now, key = self._clock(), hash_token(token)
+        now, key, version = self._clock(), hash_token(token), self._database.read_version()
         chosen = (
-            sql.select(users.c.name, users.c.role, logins.c.csrf, logins.c.seen_at)
+            sql.select(users.c.name, users.c.role, logins.c.csrf, logins.c.seen_at, logins.c.made_at)
             .join(users, users.c.name == logins.c.user)
             .where(logins.c.token_hash == key, sql.not_(sql.or_(*self._list_ends(now))))
         )
@@ -62,10 +75,17 @@ class Logins:
             row = connection.execute(chosen).first()
         if row is None:
             return None
-        if now - row.seen_at > min(SEEN_EVERY_S, self._limits.login_idle_s / 4):
+        again_s = min(SEEN_EVERY_S, self._limits.login_idle_s / 4)
+        visitor = Visitor(row.name, row.role, row.csrf, key)
+        if now - row.seen_at > again_s:
             with self._database.change() as connection:
                 connection.execute(logins.update().where(logins.c.token_hash == key).values(seen_at=now))
-        return Visitor(row.name, row.role, row.csrf, key)
+            return visitor
+        ends = min(row.seen_at + again_s, row.made_at + self._limits.login_longest_s)
+        if len(self._recalled) >= MOST_RECALLED:
+            self._recalled.clear()
+        self._recalled[token] = (visitor, version, ends)
+        return visitor
 
     def _list_ends(self, now: float) -> tuple[sql.ColumnElement[bool], ...]:
         return (

@@ -44,15 +44,20 @@ class Users:
         self._hasher = hasher or PasswordHasher()
         # Each check takes 64 MiB: many at once would fill the memory.
         self._turn = threading.Semaphore(2)
+        self._counted: tuple[int, int] | None = None
 
     def keep_local_token(self) -> str:
         """Return the token that changes need on a server without users."""
         return self._database.keep_word("local csrf")
 
     def count(self) -> int:
-        """Count the users."""
-        with self._database.read() as connection:
-            return connection.execute(sql.select(sql.func.count()).select_from(users)).scalar_one()
+        """Count the users; asks the database only when it has changed."""
+        version = self._database.read_version()
+        if self._counted is None or self._counted[0] != version:
+            with self._database.read() as connection:
+                found = connection.execute(sql.select(sql.func.count()).select_from(users)).scalar_one()
+            self._counted = (version, found)
+        return self._counted[1]
 
     def list_all(self) -> list[User]:
         """List the users by name."""

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from abatis.model.errors import InputError
+from abatis.people.treaties import read_register
 from abatis.show.app.answers.tables import plain_value
 from abatis.show.app.answers.trace import InputAnswer, TraceAnswer, split_id, trace_id
 from abatis.show.app.loaded import KeptPlan, LoadedStudy
@@ -21,7 +22,7 @@ from abatis.show.app.tracing.numbers import (
 )
 from abatis.show.app.tracing.tables import trace_law, trace_layer, trace_setting, trace_table
 from abatis.show.app.tracing.words import find_words
-from abatis.show.app.views.answering import Asked, check_plan, find_view
+from abatis.show.app.views.answering import Asked, check_plan, find_view, mark_status
 from abatis.show.app.views.kept import stamp_files
 from abatis.show.app.views.ledger import LedgerSnapshot, assess, list_rows, name_row
 from abatis.show.app.views.ledger_words import find_section
@@ -68,10 +69,11 @@ def _find(study: LoadedStudy, ground: Ground, parts: Sequence[str]) -> TraceAnsw
     if kind == "source" and len(rest) == 1:
         return trace_layer(ground.study, rest[0])
     if kind == "law" and len(rest) == 2:
-        return trace_law(ground.study, rest[0], rest[1])
+        register = ground.now.keeper.get("register", lambda: read_register(ground.study))
+        return trace_law(ground.study, register, rest[0], rest[1])
     if kind == "record" and len(rest) == 1 and rest[0].isdecimal() and len(rest[0]) < 16:
         return trace_record(ground, int(rest[0]))
-    if kind == "ledger" and len(rest) == 4:
+    if kind == "ledger" and len(rest) == 5:
         return _trace_status(study, ground, rest)
     if kind in ("plan", "programme", "people") and len(rest) > 1:
         return _trace_of_plan(study, ground, kind, rest)
@@ -115,18 +117,20 @@ def _read_plan(study: LoadedStudy, name: str) -> KeptPlan | None:
 
 
 def _trace_status(study: LoadedStudy, ground: Ground, rest: Sequence[str]) -> TraceAnswer | None:
-    """Trace a figure of the monitor: day, table, row, column."""
-    section = find_section(rest[1])
+    """Trace a figure of the monitor: day, plan ('' for none), table, row, column."""
+    section = find_section(rest[2])
     if section is None or ground.ledger is None:
         return None
     try:
         day = date.fromisoformat(rest[0])
     except ValueError:
         return None
-    plan = "" if ground.public else next(iter(study.list_plans()), "")
-    status = assess(ground.ledger, ground.study, study.version, plan, day, ground.public)
-    row = next((one for one in list_rows(status, section) if name_row(section, one) == rest[2]), None)
-    column = next((one for one in section.columns if one.key == rest[3] and one.format), None)
+    plan = "" if ground.public else rest[1]
+    if plan and plan not in study.list_plans():
+        return None
+    status = assess(ground.ledger, ground.study, mark_status(study, plan), plan, day, ground.public)
+    row = next((one for one in list_rows(status, section) if name_row(section, one) == rest[3]), None)
+    column = next((one for one in section.columns if one.key == rest[4] and one.format), None)
     if row is None or column is None:
         return None
     words = find_words(section.part, column.key)
@@ -137,7 +141,7 @@ def _trace_status(study: LoadedStudy, ground: Ground, rest: Sequence[str]) -> Tr
     ]
     return TraceAnswer(
         of=trace_id("ledger", *rest),
-        what=f"{rest[2].replace('|', ' ').strip()}: {words.what if words else column.caption}, {status.day}",
+        what=f"{rest[3].replace('|', ' ').strip()}: {words.what if words else column.caption}, {status.day}",
         value=plain_value(row[column.key]),
         unit=words.unit if words else str(row.get("unit") or ""),
         formula=words.formula if words else section.note or f"read from the records: {column.caption}",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from abatis.model.fields import KEYED_TABLES, fields_of, read_table, table_names
 from abatis.model.study import Study
-from abatis.people.treaties import read_instruments, read_packaged, read_register
+from abatis.people.treaties import read_instruments, read_packaged
 from abatis.show.app.answers.tables import plain_value
 from abatis.show.app.answers.trace import InputAnswer, TraceAnswer, trace_id
 from abatis.show.civil_figures import join_tags
@@ -20,6 +20,8 @@ SPLIT = "|"
 # Tables that come with abatis; a study's own rows stand in their place.
 PACKAGED = ("treaties", "law_rules", "clearance_terms", "access_terms", "land_terms", "road_capacities")
 MOST_INPUTS = 60
+# The address of a ledger may hold a password.
+HIDDEN_SETTINGS = ("ledger",)
 # Columns that say what a row is called, in the order in which they are tried.
 NAMES = ("name", "title", "wording")
 
@@ -183,7 +185,7 @@ def _value_column(table: str) -> str:
 def trace_setting(study: Study, key: str) -> TraceAnswer | None:
     """Trace a setting of study.toml, given there or its default."""
     field = next((one for one in fields_of("study.toml") if one.column == key), None)
-    if field is None:
+    if field is None or key in HIDDEN_SETTINGS:
         return None
     given: Any = tomllib.loads((study.folder / "study.toml").read_text(encoding="utf-8"))
     for part in key.split("."):
@@ -227,9 +229,8 @@ def trace_layer(study: Study, layer: str) -> TraceAnswer | None:
     )
 
 
-def trace_law(study: Study, state: str, instrument: str) -> TraceAnswer | None:
-    """Trace the standing of a state to a treaty to the rows of the register."""
-    register = read_register(study)
+def trace_law(study: Study, register: pd.DataFrame, state: str, instrument: str) -> TraceAnswer | None:
+    """Trace the standing of a state to a treaty to the rows of the register (`read_register`)."""
     rows = register[(register["state"] == state) & (register["instrument"] == instrument)]
     treaty = read_instruments().get(instrument)
     if treaty is None or state not in {*register["state"], *study.home, *study.hostile}:

@@ -94,3 +94,11 @@ def send_view(
 
     packed = asked.study.pack(asked.now, ("view", view, asked.name, is_public, *more, *state), write, JSON)
     return send_packed(request, packed)
+
+
+def mark_status(study: LoadedStudy, plan: str) -> str:
+    """Return what changes with the files of the study that a state of the ledger rests on."""
+    files = [study.folder / "joint.json"]
+    if plan:
+        files += [study.folder / "plans" / plan / name for name in ("plan.json", "schedule.json")]
+    return repr((study.version, stamp_files(files)))

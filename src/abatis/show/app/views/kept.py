@@ -18,7 +18,14 @@ MOST_KEPT = 64
 
 def list_inputs(study_folder: Path, plan_name: str = "") -> list[Path]:
     """List the files that the views of a study rest on; with a plan, also the files of results beside it."""
-    names = ("study.toml", "sources/sources.csv", "mesh/cells.parquet", "watch/seen.parquet", "joint.gpkg")
+    names = (
+        "study.toml",
+        "sources/sources.csv",
+        "mesh/cells.parquet",
+        "watch/seen.parquet",
+        "joint.gpkg",
+        "joint.json",
+    )
     files = [study_folder / name for name in names]
     files += sorted((study_folder / "tables").glob("*.csv"))
     if plan_name:

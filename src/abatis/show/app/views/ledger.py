@@ -183,7 +183,7 @@ def tabulate_section(status: Status, section: Section) -> TableAnswer:
         name = name_row(section, row)
         traces.append(
             {
-                key: trace_id("ledger", status.day, section.key, name, key)
+                key: trace_id("ledger", status.day, status.plan, section.key, name, key)
                 for key in numbers
                 if row.get(key) is not None
             }
@@ -217,7 +217,7 @@ def chart_lines(status: Status) -> ChartAnswer:
                 kind="bar",
                 values=[_scale(getattr(one, figure)) for one in rows],
                 trace=[
-                    trace_id("ledger", status.day, "lines", f"{one.country}|{one.line}|", figure)
+                    trace_id("ledger", status.day, status.plan, "lines", f"{one.country}|{one.line}|", figure)
                     for one in rows
                 ],
             )

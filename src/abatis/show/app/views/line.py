@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,13 @@ from abatis.show.tables import Column, Table
 
 JOINT_FILE = "joint.gpkg"
 JOINT_LAYERS = {"lines": "joint_lines", "seams": "joint_seams", "joint_points": "joint_points"}
+JOINT_ANSWER = "joint.json"
+JOINT_TOTALS = {
+    "alone_eur": "all lines alone",
+    "mending_eur": "mending their seams, as cheaply as can be",
+    "joint_eur": "joint line",
+    "saving_eur": "saving",
+}
 MOST_LEAKS = 100
 
 
@@ -77,7 +85,8 @@ def make_line_view(
             "depth": chart_depth(tables["depth"]),
         },
     )
-    answer.tables |= {key: answer_table(table) for key, table in tabulate_joint_layers(joint).items()}
+    found = tabulate_joint_layers(joint) | (tabulate_joint_costs(study.folder) if joint else {})
+    answer.tables |= {key: answer_table(table) for key, table in found.items()}
     return answer
 
 
@@ -242,6 +251,28 @@ def tabulate_joint_layers(layers: dict[str, FeaturesAnswer]) -> dict[str, Table]
             ),
             tuple(one["properties"] for one in layers["joint_seams"].features),
         ),
+    }
+
+
+def tabulate_joint_costs(folder: Path) -> dict[str, Table]:
+    """Tabulate what the joint line costs each country: joint.json, written by `abatis joint --json`."""
+    try:
+        kept = json.loads((folder / JOINT_ANSWER).read_text(encoding="utf-8"))
+        countries = tuple(dict(row) for row in kept["countries"])
+        totals = tuple({"what": words, "eur": float(kept[key])} for key, words in JOINT_TOTALS.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    columns = (
+        Column("id", "country"),
+        Column("alone_eur", "alone [EUR]", ",.0f"),
+        Column("joint_eur", "of the joint line [EUR]", ",.0f"),
+        Column("shapley_eur", "fair share [EUR]", ",.0f"),
+        Column("shapley_minus_alone_eur", "fair share against alone [EUR]", "+,.0f"),
+    )
+    note = "fair share: Shapley value"
+    return {
+        "joint_countries": Table("Cost of each country's ground", columns, countries, note),
+        "joint_totals": Table("Together", (Column("what", "what"), Column("eur", "EUR", ",.0f")), totals),
     }
 
 
