@@ -12,6 +12,7 @@ from tests.show.app.clients import PASSWORD
 
 from abatis.barrier.sites import site_study
 from abatis.model.plan import add_delays, join_edges, read_plan
+from abatis.programme.ledger.store import open_ledger
 from abatis.show.results import find_option_rows, label_sites
 from abatis.show.workflow import load_study
 
@@ -47,6 +48,15 @@ def telling_site(built_study):
     return label_sites(siting)[siting.options[best].site], whole[0], without[best][0]
 
 
+def switch_off(window, label):
+    page = window.page
+    page.fill("main input[type=search]", label)
+    page.locator("main ul button", has=page.locator(f"b:text-is('{label}')")).first.click()
+    page.locator("section.card input[type=radio]").first.click()
+    page.wait_for_selector("text=/computed in/")
+    window.wait()
+
+
 def test_a_site_switched_off_changes_the_hours_on_the_screen(served, visit, telling_site):
     label, with_h, without_h = telling_site
     window = visit(served[0])
@@ -55,11 +65,7 @@ def test_a_site_switched_off_changes_the_hours_on_the_screen(served, visit, tell
     table = page.locator("main table").first
     assert f"{with_h:.2f}" in table.inner_text()
     assert "now" not in table.inner_text()
-    page.fill("main input[type=search]", label)
-    page.locator("main ul button", has=page.locator(f"b:text-is('{label}')")).first.click()
-    page.locator("section.card input[type=radio]").first.click()
-    page.wait_for_selector("text=/computed in/")
-    window.wait()
+    switch_off(window, label)
     assert "now" in table.inner_text()
     shown = table.locator("tbody tr").first.locator("td b").inner_text()
     assert shown == f"{without_h:.2f}"
@@ -185,3 +191,67 @@ def test_nothing_restricted_reaches_a_visitor_without_a_login(guarded, visit):
     for url, body in bodies:
         assert not [word for word in secret if word.encode() in body], url
     window.check()
+
+
+def test_a_figure_leads_to_its_record_and_source_in_three_clicks(served, visit):
+    """Actual cost: the figure, one of its records, and on it the source; held against the ledger itself."""
+    address, folder = served
+    ledger = open_ledger(folder)
+    records = {one.seq: one for one in ledger.read(current=False)}
+    ledger.close()
+    window = visit(address)
+    window.open("view=monitor&plan=base")
+    page = window.page
+    page.locator("main .figure", has_text="Actual cost (AC)").locator("button").click()
+    panel = page.locator(".trace-panel")
+    links = panel.locator("ul.records button")
+    links.first.wait_for()
+    numbers = [int(text.split()[-1]) for text in links.all_inner_texts()]
+    assert numbers
+    window.keep("trace-figure")
+    links.first.click()
+    record = records[numbers[0]]
+    panel.locator("h2", has_text=f"Record {record.seq}").wait_for()
+    panel.locator("code").first.wait_for()
+    told = panel.inner_text()
+    assert record.source in told
+    assert record.hash in told
+    window.keep("trace-record")
+    page.keyboard.press("Escape")
+    panel.wait_for(state="detached")
+    window.check()
+
+
+def save(window, name):
+    window.page.click("main button:has-text('Save as a new plan')")
+    window.page.locator("dialog input").first.fill(name)
+    window.page.click("dialog button[type=submit]")
+
+
+def test_the_second_of_two_planners_is_told_and_the_first_keeps_the_plan(guarded, visit, telling_site):
+    address, folder = guarded
+    windows = []
+    for _ in range(2):
+        window = visit(address)
+        window.open()
+        log_in(window, "jonas")
+        window.page.wait_for_selector("nav [data-view=plan]")
+        window.wait()
+        window.choose("plan")
+        switch_off(window, telling_site[0])
+        windows.append(window)
+    first, second = windows
+    save(first, "shared")
+    first.wait_for("new URLSearchParams(location.hash.slice(1)).get('plan') === 'shared'")
+    first.wait()
+    kept = folder / "plans" / "shared" / "plan.json"
+    before = kept.read_bytes()
+    hours = json.loads(before)["approaches"][0]["after_h"]
+    assert hours == pytest.approx(telling_site[2])
+    assert f"{hours:.2f}" in first.page.inner_text("main table")
+    save(second, "shared")
+    second.page.locator("dialog [role=alert]", has_text="Somebody else has saved this plan").wait_for()
+    second.keep("second-planner")
+    assert kept.read_bytes() == before
+    for window in windows:
+        window.check("409 /api/plans/shared")

@@ -14,12 +14,11 @@ from abatis.model.storage import write_whole
 from abatis.programme.ledger.chain import ChainReport
 from abatis.programme.ledger.importing import ImportReport, list_columns
 from abatis.programme.ledger.records import COMMON, KINDS, Record, columns_of, redact_record, write_canonical
+from abatis.programme.ledger.scope import begins_formula
 from abatis.programme.ledger.store import Ledger
 from abatis.show.tables import Column, Table
 
 _HASH = re.compile(r"(\d{1,10}):([0-9a-f]{64})")
-# A spreadsheet would run text that begins with one of these.
-_RUNS = re.compile(r"[=@\t\r]|[+-](?!\d)")
 _AMOUNTS = ("amount_eur", "spent_eur", "paid_eur", "quantity", "done", "area_m2", "value", "cost_eur")
 _WORDS = ("name", "wording", "stage", "event", "category", "instrument")
 
@@ -300,4 +299,4 @@ def _write_cell(value: Any) -> str:
 
 def _guard(value: Any) -> Any:
     """Put an apostrophe before text that a spreadsheet would run; the ledger itself refuses such text."""
-    return f"'{value}" if isinstance(value, str) and _RUNS.match(value) else value
+    return f"'{value}" if isinstance(value, str) and begins_formula(value) else value

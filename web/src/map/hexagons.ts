@@ -1,8 +1,9 @@
 /**
  * All cells of the mesh as one layer of the map.
  *
- * Far away the cells are smaller than pixels: they are drawn once into a picture, and moving the map moves the
- * picture. Near, the cells themselves are drawn, in chunks, and only the chunks in sight.
+ * Far away the cells are smaller than pixels: a picture whose points hold their cell is drawn instead of the
+ * outlines. Near, the outlines themselves are drawn, in chunks, and only the chunks in sight. Both look the value of
+ * a cell up while drawing, so that new values are one small upload.
  */
 import type { CustomLayerInterface, CustomRenderMethodInput, Map as MapLibreMap } from 'maplibre-gl';
 import type { Cells } from '../mesh/cells.svelte';
@@ -11,7 +12,6 @@ import type { Scale } from './scales';
 import { buildProgram, makeTexture } from './webgl';
 
 const CHUNK = 4096;
-const PICTURE = 2048;
 const VALUES_WIDTH = 1024;
 const INDICES = [0, 1, 2, 0, 2, 3, 0, 3, 4, 0, 4, 5];
 
@@ -53,25 +53,47 @@ void main() {
   gl_Position = matrix * vec4(mix(extent.xy, extent.zw, corner), 0.0, 1.0);
 }`;
 
+// Four samples within a pixel of the screen smooth the edges of cells.
 const PICTURE_FRAGMENT = `#version 300 es
 precision highp float;
+precision highp usampler2D;
 in vec2 place;
-uniform sampler2D picture;
+uniform usampler2D picture;
+uniform highp sampler2D values;
+uniform sampler2D ramp;
+uniform vec2 range;
+uniform vec4 never;
 uniform float opacity;
 out vec4 colour;
-void main() { colour = texture(picture, place) * opacity; }`;
+vec4 look(vec2 at) {
+  ivec2 size = textureSize(picture, 0);
+  ivec2 spot = ivec2(floor(at * vec2(size)));
+  if (spot.x < 0 || spot.y < 0 || spot.x >= size.x || spot.y >= size.y) return vec4(0.0);
+  int cell = int(texelFetch(picture, spot, 0).r) - 1;
+  if (cell < 0) return vec4(0.0);
+  float value = texelFetch(values, ivec2(cell % ${VALUES_WIDTH}, cell / ${VALUES_WIDTH}), 0).r;
+  if (value < -1.0e30) return vec4(0.0);
+  vec4 shown = never;
+  if (value < 1.0e30) shown = texture(ramp, vec2(clamp((value - range.x) / (range.y - range.x), 0.002, 0.998), 0.5));
+  return vec4(shown.rgb * shown.a, shown.a);
+}
+void main() {
+  vec2 right = dFdx(place) * 0.25;
+  vec2 down = dFdy(place) * 0.25;
+  vec4 sum = look(place - right - down) + look(place + right - down) + look(place - right + down) + look(place + right + down);
+  colour = sum * 0.25 * opacity;
+}`;
 
 interface Drawing {
   gl: WebGL2RenderingContext;
   cellProgram: WebGLProgram;
   pictureProgram: WebGLProgram;
-  cellArray: WebGLVertexArrayObject;
+  /** Made when the map is first seen near: until then the picture is enough. */
+  cellArray: WebGLVertexArrayObject | null;
   pictureArray: WebGLVertexArrayObject;
   valuesTexture: WebGLTexture;
   rampTexture: WebGLTexture;
   pictureTexture: WebGLTexture;
-  pictureBuffer: WebGLFramebuffer;
-  pictureSize: [number, number];
 }
 
 type Extent = [number, number, number, number];
@@ -91,7 +113,6 @@ export class HexagonLayer implements CustomLayerInterface {
   private values: Float32Array | null = null;
   private scale: Scale | null = null;
   private valuesStale = false;
-  private pictureStale = true;
   private valuesNew = true;
 
   constructor(cells: Cells) {
@@ -104,7 +125,6 @@ export class HexagonLayer implements CustomLayerInterface {
     this.values = values;
     this.scale = scale;
     this.valuesStale = true;
-    this.pictureStale = true;
     this.valuesNew = true;
     this.map?.triggerRepaint();
   }
@@ -113,7 +133,6 @@ export class HexagonLayer implements CustomLayerInterface {
     this.map = map;
     this.drawing = prepareDrawing(context as WebGL2RenderingContext, this.cells);
     this.valuesStale = true;
-    this.pictureStale = true;
   }
 
   onRemove(): void {
@@ -121,21 +140,15 @@ export class HexagonLayer implements CustomLayerInterface {
     this.map = null;
   }
 
-  prerender(_context: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
-    const { drawing } = this;
-    if (!drawing || !this.values || !this.scale) return;
-    if (this.valuesStale) this.sendValues(drawing);
-    if (this.pictureStale && this.isFar(input)) this.drawPicture(drawing);
-  }
-
   render(_context: WebGLRenderingContext | WebGL2RenderingContext, input: CustomRenderMethodInput): void {
     const { drawing } = this;
     if (!drawing || !this.values || !this.scale) return;
+    if (this.valuesStale) this.sendValues(drawing);
     const matrix = shiftMatrix(input.defaultProjectionData.mainMatrix, this.cells.outlines.origin);
     drawing.gl.enable(drawing.gl.BLEND);
     drawing.gl.blendFunc(drawing.gl.ONE, drawing.gl.ONE_MINUS_SRC_ALPHA);
-    if (this.isFar(input)) this.showPicture(drawing, matrix);
-    else this.drawCells(drawing, matrix, this.opacity, this.findChunks());
+    if (this.isFar()) this.drawPicture(drawing, matrix);
+    else this.drawCells(drawing, matrix, this.findChunks());
     drawing.gl.bindVertexArray(null);
     if (this.valuesNew) {
       // Reading a pixel waits until the cells are really drawn.
@@ -146,11 +159,11 @@ export class HexagonLayer implements CustomLayerInterface {
   }
 
   /** Is a pixel of the screen at least as large as one of the picture? */
-  private isFar(_input: CustomRenderMethodInput): boolean {
-    if (!this.map || !this.drawing) return false;
+  private isFar(): boolean {
+    if (!this.map) return false;
     const [west, , east] = this.cells.outlines.extent;
     const worldPixels = 512 * 2 ** this.map.getZoom() * this.map.getPixelRatio();
-    return (east - west) * worldPixels <= this.drawing.pictureSize[0] * 1.15;
+    return (east - west) * worldPixels <= this.cells.outlines.picture.width * 1.15;
   }
 
   private sendValues(drawing: Drawing): void {
@@ -172,60 +185,42 @@ export class HexagonLayer implements CustomLayerInterface {
     this.valuesStale = false;
   }
 
-  private drawPicture(drawing: Drawing): void {
-    const { gl, pictureSize } = drawing;
-    const [west, north, east, south] = this.cells.outlines.extent;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, drawing.pictureBuffer);
-    gl.viewport(0, 0, pictureSize[0], pictureSize[1]);
-    gl.disable(gl.SCISSOR_TEST);
-    gl.disable(gl.STENCIL_TEST);
-    gl.disable(gl.DEPTH_TEST);
-    gl.disable(gl.BLEND);
-    gl.colorMask(true, true, true, true);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    const [sx, sy] = [2 / (east - west), 2 / (south - north)];
-    const matrix = new Float32Array([sx, 0, 0, 0, 0, sy, 0, 0, 0, 0, 1, 0, -1 - west * sx, -1 - north * sy, 0, 1]);
-    this.drawCells(drawing, matrix, 1, [[0, this.cells.count]]);
-    gl.bindVertexArray(null);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    gl.bindTexture(gl.TEXTURE_2D, drawing.pictureTexture);
-    gl.generateMipmap(gl.TEXTURE_2D);
-    gl.bindTexture(gl.TEXTURE_2D, null);
-    this.pictureStale = false;
-  }
-
-  private drawCells(drawing: Drawing, matrix: Float32Array, opacity: number, spans: [number, number][]): void {
-    const { gl, cellProgram } = drawing;
-    gl.useProgram(cellProgram);
-    gl.uniformMatrix4fv(gl.getUniformLocation(cellProgram, 'matrix'), false, matrix);
-    gl.uniform1f(gl.getUniformLocation(cellProgram, 'opacity'), opacity);
-    gl.uniform2f(gl.getUniformLocation(cellProgram, 'range'), this.scale!.low, this.scale!.high);
-    gl.uniform4fv(gl.getUniformLocation(cellProgram, 'never'), this.scale!.never);
-    gl.activeTexture(gl.TEXTURE0);
-    gl.bindTexture(gl.TEXTURE_2D, drawing.valuesTexture);
-    gl.uniform1i(gl.getUniformLocation(cellProgram, 'values'), 0);
-    gl.activeTexture(gl.TEXTURE1);
-    gl.bindTexture(gl.TEXTURE_2D, drawing.rampTexture);
-    gl.uniform1i(gl.getUniformLocation(cellProgram, 'ramp'), 1);
+  private drawCells(drawing: Drawing, matrix: Float32Array, spans: [number, number][]): void {
+    const { gl } = drawing;
+    drawing.cellArray ??= makeArray(gl, drawing.cellProgram, this.cells.outlines.corners, makeIndices(this.cells.count));
+    this.useProgram(drawing, drawing.cellProgram, matrix);
     gl.bindVertexArray(drawing.cellArray);
     for (const [first, last] of spans) {
       gl.drawElements(gl.TRIANGLES, (last - first) * INDICES.length, gl.UNSIGNED_INT, first * INDICES.length * 4);
     }
+  }
+
+  private drawPicture(drawing: Drawing, matrix: Float32Array): void {
+    const { gl, pictureProgram } = drawing;
+    this.useProgram(drawing, pictureProgram, matrix);
+    gl.uniform4fv(gl.getUniformLocation(pictureProgram, 'extent'), findPictureExtent(this.cells));
+    gl.activeTexture(gl.TEXTURE2);
+    gl.bindTexture(gl.TEXTURE_2D, drawing.pictureTexture);
+    gl.uniform1i(gl.getUniformLocation(pictureProgram, 'picture'), 2);
+    gl.bindVertexArray(drawing.pictureArray);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
     gl.activeTexture(gl.TEXTURE0);
   }
 
-  private showPicture(drawing: Drawing, matrix: Float32Array): void {
-    const { gl, pictureProgram } = drawing;
-    gl.useProgram(pictureProgram);
-    gl.uniformMatrix4fv(gl.getUniformLocation(pictureProgram, 'matrix'), false, matrix);
-    gl.uniform4fv(gl.getUniformLocation(pictureProgram, 'extent'), this.cells.outlines.extent);
-    gl.uniform1f(gl.getUniformLocation(pictureProgram, 'opacity'), this.opacity);
+  /** What both ways of drawing share: matrix, values and colours. */
+  private useProgram(drawing: Drawing, program: WebGLProgram, matrix: Float32Array): void {
+    const { gl } = drawing;
+    gl.useProgram(program);
+    gl.uniformMatrix4fv(gl.getUniformLocation(program, 'matrix'), false, matrix);
+    gl.uniform1f(gl.getUniformLocation(program, 'opacity'), this.opacity);
+    gl.uniform2f(gl.getUniformLocation(program, 'range'), this.scale!.low, this.scale!.high);
+    gl.uniform4fv(gl.getUniformLocation(program, 'never'), this.scale!.never);
+    gl.activeTexture(gl.TEXTURE1);
+    gl.bindTexture(gl.TEXTURE_2D, drawing.rampTexture);
+    gl.uniform1i(gl.getUniformLocation(program, 'ramp'), 1);
     gl.activeTexture(gl.TEXTURE0);
-    gl.bindTexture(gl.TEXTURE_2D, drawing.pictureTexture);
-    gl.uniform1i(gl.getUniformLocation(pictureProgram, 'picture'), 0);
-    gl.bindVertexArray(drawing.pictureArray);
-    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+    gl.bindTexture(gl.TEXTURE_2D, drawing.valuesTexture);
+    gl.uniform1i(gl.getUniformLocation(program, 'values'), 0);
   }
 
   /** Spans of cells in sight, neighbouring chunks joined. */
@@ -247,6 +242,13 @@ export class HexagonLayer implements CustomLayerInterface {
     });
     return spans;
   }
+}
+
+/** The picture's own extent: whole points, so a little more than the cells. */
+function findPictureExtent(cells: Cells): Extent {
+  const { extent, picture } = cells.outlines;
+  const [west, north] = extent;
+  return [west, north, west + picture.width * picture.point, north + picture.height * picture.point];
 }
 
 function projectLatitude(lat: number): number {
@@ -281,28 +283,22 @@ function shiftMatrix(matrix: ArrayLike<number>, [x, y]: [number, number]): Float
 function prepareDrawing(gl: WebGL2RenderingContext, cells: Cells): Drawing {
   const cellProgram = buildProgram(gl, CELL_VERTEX, CELL_FRAGMENT);
   const pictureProgram = buildProgram(gl, PICTURE_VERTEX, PICTURE_FRAGMENT);
-  const [west, north, east, south] = cells.outlines.extent;
-  const widest = Math.min(PICTURE, gl.getParameter(gl.MAX_TEXTURE_SIZE) as number);
-  const ratio = (south - north) / (east - west);
-  const pictureSize: [number, number] =
-    ratio <= 1 ? [widest, Math.max(1, Math.round(widest * ratio))] : [Math.max(1, Math.round(widest / ratio)), widest];
-  const pictureTexture = makeTexture(gl, gl.LINEAR_MIPMAP_LINEAR, gl.LINEAR);
-  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, pictureSize[0], pictureSize[1], 0, gl.RGBA, gl.UNSIGNED_BYTE, null);
-  const pictureBuffer = gl.createFramebuffer()!;
-  gl.bindFramebuffer(gl.FRAMEBUFFER, pictureBuffer);
-  gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, pictureTexture, 0);
-  gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+  const { picture } = cells.outlines;
+  const pictureTexture = makeTexture(gl, gl.NEAREST, gl.NEAREST);
+  gl.pixelStorei(gl.UNPACK_FLIP_Y_WEBGL, false);
+  gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
+  gl.texImage2D(
+    gl.TEXTURE_2D, 0, gl.R32UI, picture.width, picture.height, 0, gl.RED_INTEGER, gl.UNSIGNED_INT, picture.cells,
+  );
   const drawing: Drawing = {
     gl,
     cellProgram,
     pictureProgram,
-    cellArray: makeArray(gl, cellProgram, cells.outlines.corners, makeIndices(cells.count)),
+    cellArray: null,
     pictureArray: makeArray(gl, pictureProgram, new Float32Array([0, 0, 1, 0, 0, 1, 1, 1]), null),
     valuesTexture: makeTexture(gl, gl.NEAREST, gl.NEAREST),
     rampTexture: makeTexture(gl, gl.NEAREST, gl.NEAREST),
     pictureTexture,
-    pictureBuffer,
-    pictureSize,
   };
   gl.bindTexture(gl.TEXTURE_2D, null);
   return drawing;

@@ -2,6 +2,7 @@
 import { cellToBoundary, h3IndexToSplitLong, latLngToCell, splitLongToH3Index } from 'h3-js';
 import type { Table } from 'apache-arrow';
 import { api, findScript, recorded } from '../api/api';
+import { mark } from '../state/busy.svelte';
 import meshWorker from './mesh.worker?worker&url';
 import type { MeshAnswer, MeshQuestion } from './mesh.worker';
 
@@ -35,9 +36,11 @@ async function readCells(): Promise<Cells> {
   const worker = new Worker(findScript(meshWorker), { type: recorded ? 'classic' : 'module' });
   try {
     const table = await api.arrow('/api/ground/cells.arrow');
+    mark('cells read');
     const low = readColumn(table, 'cell_low') as Uint32Array;
     const high = readColumn(table, 'cell_high') as Uint32Array;
     const outlines = await outlineCells(worker, { low, high });
+    mark('cells outlined');
     return { count: low.length, low, high, table, outlines };
   } finally {
     worker.terminate();

@@ -1,6 +1,7 @@
 /** Outlines of cells in Mercator, counted beside the page so that the map can start meanwhile. */
 import { cellToBoundary } from 'h3-js';
 import { CORNERS, keepCorners } from './corners';
+import { paintPicture, type Picture } from './picture';
 
 export interface MeshQuestion {
   low: Uint32Array;
@@ -13,6 +14,7 @@ export interface MeshAnswer {
   origin: [number, number];
   /** Smallest and largest offset: [west, north, east, south]. */
   extent: [number, number, number, number];
+  picture: Picture;
 }
 
 function projectX(lon: number): number {
@@ -48,10 +50,10 @@ function outlineCells({ low, high }: MeshQuestion): MeshAnswer {
       if (y > extent[3]) extent[3] = y;
     }
   }
-  return { corners, origin, extent };
+  return { corners, origin, extent, picture: paintPicture(corners, extent) };
 }
 
 self.onmessage = (event: MessageEvent<MeshQuestion>) => {
   const answer = outlineCells(event.data);
-  (self as unknown as Worker).postMessage(answer, [answer.corners.buffer]);
+  (self as unknown as Worker).postMessage(answer, [answer.corners.buffer, answer.picture.cells.buffer]);
 };

@@ -77,14 +77,22 @@ class _Sum:
     value: float | None = None
     hidden: bool = False
     basis: str = ""
-    seqs: set[int] = field(default_factory=set)
+    parts: list[np.ndarray] = field(default_factory=list)
     tags: set[str] = field(default_factory=set)
 
-    def add(self, value: float, seqs: Iterable[int], tag: str) -> None:
+    def add(self, value: float, seqs: Sequence[int] | np.ndarray, tag: str) -> None:
         """Add an amount."""
         self.value = (self.value or 0.0) + value
-        self.seqs.update(seqs)
+        self.rest_on(seqs)
         self.tags.add(tag)
+
+    def rest_on(self, seqs: Sequence[int] | np.ndarray) -> None:
+        """Add records that the figure rests on."""
+        self.parts.append(np.asarray(seqs, np.int64))
+
+    def list_records(self) -> tuple[int, ...]:
+        """Return the numbers of the records, each once."""
+        return tuple(np.unique(np.concatenate(self.parts)).tolist()) if self.parts else ()
 
 
 @dataclass(frozen=True)
@@ -236,7 +244,7 @@ def _add_plans(cells: dict[Cell, dict[str, _Sum]], amounts: Sequence[_Amount], u
             _take(whole, one, one.reading.amount_eur or 0.0, used)
         if whole.hidden:
             for one in every:
-                whole.seqs.update(one.reading.records)
+                whole.rest_on(one.reading.records)
         for year, one in _choose_years(known).items():
             _take(cells[country, line, year]["planned_eur"], one, _spread(one), used)
 
@@ -277,7 +285,7 @@ def _add_outturns(cells: dict[Cell, dict[str, _Sum]], amounts: Sequence[_Amount]
             years = range(one.first_year, one.last_year + 1) if one.span < ALL_YEARS[1] else ()
             for place in (None, *years):
                 cells[country, line, place]["spent_eur"].hidden = True
-                cells[country, line, place]["spent_eur"].seqs.update(one.reading.records)
+                cells[country, line, place]["spent_eur"].rest_on(one.reading.records)
 
 
 def _lay_baseline(
@@ -363,13 +371,13 @@ def _add_rows(
     for cell, places in _group_rows(table, rows):
         weakest = tag_of[int(table.rank[rows[places]].min())]
         amount = round(float(values[places].sum()), 2)
-        cells[cell][figure].add(amount, table.seq[rows[places]].tolist(), weakest)
+        cells[cell][figure].add(amount, table.seq[rows[places]], weakest)
 
 
 def _mark_hidden(cells: dict[Cell, dict[str, _Sum]], table: KindTable, rows: np.ndarray, figure: str) -> None:
     for cell, places in _group_rows(table, rows):
         cells[cell][figure].hidden = True
-        cells[cell][figure].seqs.update(table.seq[rows[places]].tolist())
+        cells[cell][figure].rest_on(table.seq[rows[places]])
 
 
 def _add_deliveries(cells: dict[Cell, dict[str, _Sum]], table: KindTable) -> None:
@@ -402,7 +410,7 @@ def _write_row(cell: Cell, sums: Mapping[str, _Sum]) -> LineActual:
     country, line, year = cell
     figures = {name: sums.get(name, _Sum()) for name in FIGURES}
     planned, spent = figures["planned_eur"].value, figures["spent_eur"].value
-    grounds = {name: tuple(sorted(one.seqs)) for name, one in figures.items() if one.seqs}
+    grounds = {name: one.list_records() for name, one in figures.items() if one.parts}
     tags = {tag for one in figures.values() for tag in one.tags}
     over = planned is not None and spent is not None
     return LineActual(
@@ -420,5 +428,12 @@ def _write_row(cell: Cell, sums: Mapping[str, _Sum]) -> LineActual:
         undisclosed=tuple(name for name in FIGURES if figures[name].hidden),
         tag=min(tags, key=lambda one: TAG_RANK[one]) if tags else "",
         grounds=grounds,
-        records=tuple(sorted({seq for seqs in grounds.values() for seq in seqs})),
+        records=_join([seqs for seqs in grounds.values() if seqs]),
     )
+
+
+def _join(every: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The numbers of several figures' records, each once."""
+    if len(every) < 2:
+        return every[0] if every else ()
+    return tuple(sorted({seq for seqs in every for seq in seqs}))

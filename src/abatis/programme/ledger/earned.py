@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 
 import numpy as np
 
@@ -422,7 +423,8 @@ def _list_members(of_row: np.ndarray, count: int) -> list[np.ndarray]:
 def _join_records(works: Works, rows: Sequence[int]) -> tuple[int, ...]:
     if len(rows) == 1:
         return works.records[rows[0]]
-    return tuple(sorted({seq for row in rows for seq in works.records[row]}))
+    every = np.fromiter(chain.from_iterable(works.records[row] for row in rows), np.int64)
+    return tuple(np.unique(every).tolist())
 
 
 def _find_weakest_tag(works: Works, rows: Sequence[int]) -> str:

@@ -22,7 +22,7 @@ from abatis.programme.ledger.records import (
     columns_of,
     may_stay_undisclosed,
 )
-from abatis.programme.ledger.scope import refuse_column
+from abatis.programme.ledger.scope import refuse_column, refuse_text, show_plain
 from abatis.programme.ledger.sheets import Part, find_cell_error, hash_source, open_parts
 from abatis.programme.ledger.store import Ledger
 from abatis.programme.ledger.writing import Place, check_author
@@ -130,7 +130,7 @@ def _cut(faults: Sequence[Fault]) -> list[Fault]:
     """Of very many faults the first thousand, and how many more there are."""
     if len(faults) <= MOST_FAULTS:
         return list(faults)
-    more = f"and {len(faults) - MOST_FAULTS:,} more faults"
+    more = f"and {len(faults) - MOST_FAULTS:,} or more other faults"
     return [*faults[:MOST_FAULTS], Fault(more, faults[0].file, remedy="mend these first")]
 
 
@@ -162,6 +162,9 @@ def _read_part(part: Part, drafts: list[Draft], places: list[Place], faults: lis
         if draft is not None:
             drafts.append(draft)
             places.append((part.shown, number))
+        elif len(faults) > 10 * MOST_FAULTS:
+            # A file of nothing but faults would fill the memory with them.
+            raise InputError(_cut(faults))
 
 
 def find_kind(name: str) -> str:
@@ -189,10 +192,11 @@ def _check_header(header: Sequence[str], kind: str, shown: str, row: int) -> lis
     for cell in header:
         if cell not in known and cell != "kind":
             refused = refuse_column(cell)
-            text, remedy = refused or (f"has the unknown column '{cell[:60]}'", nearest_word(cell, known))
-            faults.append(Fault(text, shown, row, cell[:60], remedy))
+            name = show_plain(cell)
+            text, remedy = refused or (f"has the unknown column '{name}'", nearest_word(name, known))
+            faults.append(Fault(text, shown, row, name, remedy))
     twice = [cell for cell in dict.fromkeys(header) if header.count(cell) > 1]
-    faults += [Fault("column stands twice", shown, row, cell[:60], "delete one") for cell in twice]
+    faults += [Fault("column stands twice", shown, row, show_plain(cell), "delete one") for cell in twice]
     asked = [field for field in columns_of(kind or KINDS[0]) if not mixed or field.column in COMMON]
     missing = [field for field in asked if field.default == "required" and field.column not in header]
     faults += [Fault("column is missing", shown, row, field.column, field.meaning) for field in missing]
@@ -223,8 +227,8 @@ def make_draft(
     """
     word = row.get("kind", kind)
     if word not in KINDS:
-        text = f"has the unknown word '{word[:40]}'" if word else "is missing"
-        return None, [Fault(text, shown, number, "kind", nearest_word(word, KINDS))]
+        text = f"has the unknown word '{show_plain(word)}'" if word else "is missing"
+        return None, [Fault(text, shown, number, "kind", nearest_word(show_plain(word), KINDS))]
     fields = _fields_of(word)
     faults = [
         Fault(f"a {word} has no column '{column}'", shown, number, column, "leave it empty in this row")
@@ -256,6 +260,9 @@ def _fields_of(kind: str) -> Mapping[str, Field]:
 @lru_cache(maxsize=65536)
 def _parse(kind: str, column: str, text: str) -> tuple[Cell, str, str]:
     field = _fields_of(kind)[column]
+    refused = refuse_text(text) if text not in ("", "-") else None
+    if refused:
+        return None, *refused
     if find_cell_error(text):
         return None, f"is an error of the workbook: {text}", "mend the cell"
     if _DISCLOSED.fullmatch(text) and field.type.split()[0] in ("number", "integer"):

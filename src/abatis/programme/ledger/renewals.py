@@ -153,32 +153,37 @@ def _renew_deliveries(table: KindTable, lives: Mapping[str, Life], now: int, lim
     if not len(table):
         return []
     quantity, _ = table.read_numbers("quantity")
-    texts = {name: table.read_texts(name) for name in ("measure", "country", "line", "name", "unit")}
     told, years = table.read_days("renewal")[1], table.read_numbers("life_years")[0]
-    due, basis = _end_lives(table.last_day, told, years, texts["measure"], lives)
-    groups: dict[tuple[int, int, str], list[int]] = defaultdict(list)
-    for row in np.flatnonzero((basis != "") & (due <= limit)).tolist():
-        groups[due[row], table.group[row], texts["measure"][row]].append(row)
+    due, basis = _end_lives(table.last_day, told, years, table.read_texts("measure"), lives)
+    shown = np.flatnonzero((basis != "") & (due <= limit))
+    country, line, name, unit, measure = (
+        table.read_texts(column)[shown].tolist() for column in ("country", "line", "name", "unit", "measure")
+    )
+    ends, group, seq = due[shown].tolist(), table.group[shown].tolist(), table.seq[shown].tolist()
+    amount, on_what = quantity[shown].tolist(), basis[shown].tolist()
+    tag = [table.records[row].tag for row in shown.tolist()]
+    places: dict[tuple[int, int, str], list[int]] = defaultdict(list)
+    for place, key in enumerate(zip(ends, group, measure, strict=True)):
+        places[key].append(place)
     found = []
-    for (ends, group, measure), rows in groups.items():
-        last = rows[-1]
-        amounts = quantity[rows]
-        known = amounts[~np.isnan(amounts)]
+    for (last_day, of_key, of_measure), every in places.items():
+        last = every[-1]
+        known = [amount[one] for one in every if amount[one] == amount[one]]
         found.append(
             Renewal(
-                due=write_day(ends),
+                due=write_day(last_day),
                 kind="equipment",
-                key=table.keys[group],
-                name=texts["name"][last] or table.keys[group],
-                country=texts["country"][last],
-                line=texts["line"][last],
-                measure=measure,
-                quantity=float(known.sum()) if len(known) else None,
-                unit=texts["unit"][last],
-                basis=basis[last],
-                days_left=int(ends) - now if ends > NO_DAY else None,
-                tag=_weaken({table.records[row].tag for row in rows}, basis[last], lives.get(measure)),
-                records=tuple(sorted(table.seq[rows].tolist())),
+                key=table.keys[of_key],
+                name=name[last] or table.keys[of_key],
+                country=country[last],
+                line=line[last],
+                measure=of_measure,
+                quantity=sum(known) if known else None,
+                unit=unit[last],
+                basis=on_what[last],
+                days_left=last_day - now if last_day > NO_DAY else None,
+                tag=_weaken({tag[one] for one in every}, on_what[last], lives.get(of_measure)),
+                records=tuple(sorted(seq[one] for one in every)),
             )
         )
     return found

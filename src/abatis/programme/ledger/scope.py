@@ -23,7 +23,8 @@ _PLACE = re.compile(
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.,]+\s*(?:%|[A-Za-z ]*$))")
+# A number with words behind it is text: "-5 % against 2024"; with signs that join formulas it is none.
+_FORMULA = re.compile(r"[=@\t\r＝＠]|[+\-＋－](?![\d.,]+[\w\s.,;:%]*$)")
 _PERSON_COLUMN = re.compile(
     r"(?:^|_)(?:person|victim|casualty|patient|first|last|family|given)_?(?:name|id|address|phone|birth\w*)(?:$|_)"
     r"|(?:^|_)(?:e_?mail|phone|telephone|passport|birth(?:day|date)|personal_code)(?:$|_)"
@@ -54,9 +55,31 @@ def refuse_text(text: str) -> Refusal | None:
     if unseen:
         name = f"U+{ord(unseen[0]):04X}"
         return f"holds a sign that cannot be seen ({name})", "write it on one line, in plain letters"
-    if _FORMULA.match(text):
+    if begins_formula(text):
         return f"begins like a formula: '{text[:20]}'", "give the value, or begin with a letter"
     return None
+
+
+def begins_formula(text: str) -> bool:
+    """True when a spreadsheet might run a text instead of showing it.
+
+    Examples
+    --------
+    >>> [begins_formula(text) for text in ("=1+1", "-5 %", "-5%+cmd|' /C calc'!A0", "@SUM(A1)", "plain")]
+    [True, False, True, True, False]
+    """
+    return bool(_FORMULA.match(text))
+
+
+def show_plain(text: str) -> str:
+    """Return a name with signs that cannot be seen made visible, and not too long.
+
+    Examples
+    --------
+    >>> show_plain("a" + chr(27) + "[2Jb")
+    'a?[2Jb'
+    """
+    return _UNSEEN.sub("?", text)[:60]
 
 
 def refuse_scope(kind: str, column: str, text: str) -> Refusal | None:

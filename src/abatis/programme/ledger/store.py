@@ -19,6 +19,7 @@ from abatis.model.errors import AbatisError, Fault, InputError
 from abatis.programme.ledger import schema
 from abatis.programme.ledger.chain import ChainChecker, ChainReport, Seal
 from abatis.programme.ledger.records import FIRST_HASH, Draft, Record
+from abatis.programme.ledger.scope import show_plain
 from abatis.programme.ledger.writing import (
     Place,
     Review,
@@ -183,7 +184,8 @@ class Ledger:
             review = review_prepared(connection, prepared)
             if review.faults:
                 raise InputError(review.faults)
-            return insert_prepared(connection, prepared, review.repeated, author, (origin, origin_hash))
+            came_from = (show_plain(origin), origin_hash)
+            return insert_prepared(connection, prepared, review.repeated, author, came_from)
 
     def review(self, drafts: Sequence[Draft], places: Sequence[Place] | None = None) -> Review:
         """Say what `append` would do with drafts, and do nothing."""

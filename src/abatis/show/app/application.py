@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.middleware import Middleware
@@ -26,7 +27,7 @@ from abatis.show.app.security.users import Users
 from abatis.show.app.settings import Settings
 
 REFUSALS = (400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 422, 429, 503)
-ERRORS = {status: {"model": FaultsAnswer} for status in REFUSALS}
+ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": FaultsAnswer} for status in REFUSALS}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -61,7 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=live,
-        responses=dict(ERRORS),
+        responses=ERRORS,
         dependencies=[Depends(check_row)],
         redirect_slashes=False,
         middleware=[

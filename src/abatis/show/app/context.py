@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,12 +126,19 @@ class Server:
 
 
 class LedgerHolder:
-    """Opens the ledger of a study at the first request that needs it."""
+    """Opens the ledger of a study at the first request that needs it, and notices when its file goes away.
+
+    Parameters
+    ----------
+    folder : study folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
         self._ledger: Any = None
+        self._file: Path | None = None
+        self._inode = 0
 
     @property
     def is_open(self) -> bool:
@@ -139,21 +146,52 @@ class LedgerHolder:
         return self._ledger is not None
 
     def get(self) -> Any:
-        """Return the ledger."""
+        """Return the ledger.
+
+        Raises
+        ------
+        Refusal : 503 when its file was deleted or replaced since it was opened: what is written into an open
+            file that has no name any more is lost.
+        """
         with self._lock:
             if self._ledger is None:
-                from abatis.programme.ledger.store import open_ledger
+                from abatis.programme.ledger.store import find_address, open_ledger
 
+                address = find_address(self.folder)
                 self._ledger = open_ledger(self.folder)
+                name = address.removeprefix("sqlite:///")
+                self._file = Path(name) if name != address else None
+                self.note_file()
+            self._check_file()
             return self._ledger
+
+    def _check_file(self) -> None:
+        if self._file is None or self._inode in (0, _find_inode(self._file)):
+            return
+        raise Refusal(
+            503, "The ledger's file was deleted or replaced while the server ran; nothing was recorded.",
+            self._file.name, "put it back, or end the server and start it again",
+        )  # fmt: skip
+
+    def note_file(self) -> None:
+        """Remember which file the ledger is; its first record makes it."""
+        if self._file is not None and self._inode == 0:
+            self._inode = _find_inode(self._file)
 
     def close(self) -> None:
         """Close the ledger if it was opened."""
         with self._lock:
-            close = getattr(self._ledger, "close", None)
-            if close is not None:
-                close()
+            if self._ledger is not None:
+                self._ledger.close()
             self._ledger = None
+
+
+def _find_inode(file: Path) -> int:
+    """Return the number of a file on its disk; 0 when it is not there."""
+    try:
+        return file.stat().st_ino
+    except OSError:
+        return 0
 
 
 # These are asynchronous because FastAPI would run each of them in a thread otherwise, for every request.
@@ -173,10 +211,11 @@ async def get_study(request: Request) -> Any:
     return holder.get() if holder.state == "ready" else await run_in_threadpool(holder.get)
 
 
-async def get_ledger(request: Request) -> Any:
+async def get_ledger(request: Request) -> AsyncIterator[Any]:
     """Return the open ledger of the study."""
     holder: LedgerHolder = request.app.state.server.ledger
-    return holder.get() if holder.is_open else await run_in_threadpool(holder.get)
+    yield holder.get() if holder.is_open else await run_in_threadpool(holder.get)
+    holder.note_file()
 
 
 ServerHere = Annotated[Server, Depends(get_server)]

@@ -85,7 +85,9 @@ def _make_protocol(head_wait_s: float) -> type[H11Protocol]:
             self.hang_up = self.loop.call_later(head_wait_s, self._hang_up)
 
         def _hang_up(self) -> None:
-            if self.cycle is None and not self.transport.is_closing():
+            # No request has been read whole yet.
+            silent: bool = getattr(self, "cycle", None) is None
+            if silent and not self.transport.is_closing():
                 self.transport.abort()
 
         def connection_lost(self, exc: Exception | None) -> None:

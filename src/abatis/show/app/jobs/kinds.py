@@ -144,14 +144,15 @@ def trace_curve(work: Work) -> dict[str, Any]:
         tuple(asked.budgets_eur), asked.land, asked.people, asked.gap, asked.time_limit_s, asked.seed
     )
     tables = trace_study(work.study, settings, work.progress)
+    points = [describe_point(row) for row in tables["curve"].rows]
     kept = {
         "made": True,
         "study_hash": before.study_hash,
         "watch_hash": before.watch_hash,
-        "points": [describe_point(row) for row in tables["curve"].rows],
+        "points": points,
     }
     keep_json(work.place / "curve.json", kept)
-    return {"plan": work.plan, "points": len(kept["points"]), "files": [f"plans/{work.plan}/curve.json"]}
+    return {"plan": work.plan, "points": len(points), "files": [f"plans/{work.plan}/curve.json"]}
 
 
 def describe_point(row: Mapping[str, Any]) -> dict[str, Any]:

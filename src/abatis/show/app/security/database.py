@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import OperationalError
 
 from abatis.model.errors import Fault, InputError
@@ -163,7 +164,7 @@ class Database:
     def keep_word(self, key: str) -> str:
         """Return a secret word of this database, made at the first call."""
         with self.change() as connection:
-            fresh = sql.dialects.sqlite.insert(words).values(key=key, value=secrets.token_urlsafe(32))
+            fresh = insert(words).values(key=key, value=secrets.token_urlsafe(32))
             connection.execute(fresh.on_conflict_do_nothing())
             found = connection.execute(sql.select(words.c.value).where(words.c.key == key))
             return str(found.scalar_one())

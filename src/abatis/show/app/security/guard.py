@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio.to_thread
 import sqlalchemy as sql
@@ -97,9 +97,10 @@ class Guard:
     async def _pass_on(self, scope: Scope, gate: BodyGate, send: _Watched) -> None:
         """Run the route; when its body breaks a limit or it takes too long, its own words are dropped."""
         limit_s = self.server.settings.limits.answer_s
-        work = asyncio.ensure_future(self.app(scope, gate.receive, send))
+        work: asyncio.Future[Any] = asyncio.ensure_future(self.app(scope, gate.receive, send))
+        first: set[asyncio.Future[Any]] = {work, gate.broken}
         try:
-            await asyncio.wait({work, gate.broken}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(first, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
             if not work.done() and not send.status:
                 late = send.take_over()
                 work.cancel()
@@ -154,7 +155,7 @@ class Guard:
             raise Refusal(401, "Name or password is wrong.", headers=ASK_BASIC)
         return found
 
-    async def _ask(self, question: Callable[..., Answer], *arguments: str) -> Answer:
+    async def _ask(self, question: Callable[..., Answer], *arguments: object) -> Answer:
         """Ask the database in a thread of its own, so that slow routes do not keep logins waiting."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(6)
