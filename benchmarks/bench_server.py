@@ -100,30 +100,39 @@ async def _read_all(address: str, tokens: list[str]) -> tuple[dict[str, list[flo
     taken: dict[str, list[float]] = defaultdict(list)
     errors: list[str] = []
     end = time.perf_counter() + SECONDS
-    await asyncio.gather(
-        *(_read(address, token, number, end, taken, errors) for number, token in enumerate(tokens))
-    )
+    users = [_read(address, token, number, end, taken, errors) for number, token in enumerate(tokens)]
+    await asyncio.gather(*users)
     return taken, errors
 
 
 async def _read(
     address: str, token: str, number: int, end: float, taken: dict[str, list[float]], errors: list[str]
 ) -> None:
+    """Read as one user on one connection that is kept, until the time is over."""
     dice = random.Random(number)
-    async with httpx.AsyncClient(base_url=address, cookies={COOKIE: token}, timeout=30) as client:
-        while time.perf_counter() < end:
-            path = dice.choice(SMALL)
-            start = time.perf_counter()
-            try:
-                answer = await client.get(path)
-            except httpx.HTTPError as error:
-                errors.append(f"{path}: {error!r}")
-                continue
-            taken[path].append(1000 * (time.perf_counter() - start))
-            if answer.status_code != 200:
-                errors.append(f"{path}: {answer.status_code}")
-            if THINK_S:
-                await asyncio.sleep(dice.uniform(0, 2 * THINK_S))
+    place = address.removeprefix("http://")
+    host, port = place.split(":")
+    lines = (f"Host: {place}", f"Cookie: {COOKIE}={token}", "Accept-Encoding: gzip", "", "")
+    head = "\r\n".join(lines)
+    reader, writer = await asyncio.open_connection(host, int(port), limit=2**20)
+    while time.perf_counter() < end:
+        path = dice.choice(SMALL)
+        start = time.perf_counter()
+        writer.write(f"GET {path} HTTP/1.1\r\n{head}".encode())
+        try:
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", answer)
+            await reader.readexactly(int(length[1]) if length else 0)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            errors.append(f"{path}: {error!r}")
+            reader, writer = await asyncio.open_connection(host, int(port), limit=2**20)
+            continue
+        taken[path].append(1000 * (time.perf_counter() - start))
+        if b" 200 " not in answer[:20]:
+            errors.append(f"{path}: {answer[:20]!r}")
+        if THINK_S:
+            await asyncio.sleep(dice.uniform(0, 2 * THINK_S))
+    writer.close()
 
 
 def _find_share(values: list[float], share: float) -> float:

@@ -163,6 +163,29 @@ def test_one_file_page_opens_without_a_server(built_study, visit, tmp_path):
     window.check()
 
 
+def test_a_request_to_the_world_would_be_noted(browser, way_out, served, visit):
+    """Else a count of zero would say nothing: a page, an address without a name, and a worker ask outside."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto("about:blank")
+    page.evaluate(
+        """async () => {
+          await fetch('http://example.org/a').catch(() => {});
+          await fetch('http://192.0.2.1/b').catch(() => {});
+          const work = "fetch('http://example.org/c').finally(() => postMessage(1))";
+          const address = URL.createObjectURL(new Blob([work]));
+          await new Promise((done) => { new Worker(address).onmessage = done; });
+        }"""
+    )
+    context.close()
+    try:
+        told = " ".join(way_out.asked)
+        for address in ("http://example.org/a", "http://192.0.2.1/b", "http://example.org/c"):
+            assert address in told
+    finally:
+        way_out.asked.clear()
+
+
 def test_the_runner_never_leaves_these_tests_out(monkeypatch):
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception):

@@ -66,6 +66,9 @@ test('a pattern with most fixed letters wins and its places are translated', () 
   assert.equal(findPattern(patterns, 'cost in base', twice), 'kaina plane BASE');
   assert.equal(findPattern(patterns, 'a of b', twice), 'B: A');
   assert.equal(findPattern(patterns, 'nothing', twice), undefined);
+  const same = (part: string) => part;
+  assert.equal(findPattern(patterns, 'cost of the road', same), undefined);
+  assert.equal(findPattern(patterns, 'cost P50', same), 'kaina P50');
 });
 
 test('a chart told as a table holds every number and its trace', () => {

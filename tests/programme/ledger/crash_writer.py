@@ -16,6 +16,7 @@ from pathlib import Path
 import alembic.command
 import alembic.config
 
+import abatis.people.hazards
 from abatis.programme.ledger.importing import import_records
 from abatis.programme.ledger.store import open_ledger
 
@@ -56,7 +57,8 @@ def follow_child(child: int, told: int, wanted: int, share: float, usual_s: floa
 def main() -> None:
     """Read moments, fork, kill, and print what the children acknowledged."""
     folder = Path(sys.argv[1])
-    assert alembic.command.upgrade and alembic.config.Config
+    # Loaded here and not in each child: what the first import and the first record ask for.
+    assert alembic.command and alembic.config and abatis.people.hazards
     usual_s = 0.1
     for line in sys.stdin:
         first, rows, wanted, share = line.split()

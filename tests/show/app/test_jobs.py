@@ -296,3 +296,29 @@ def test_faulty_questions_are_refused_before_anything_starts(
     assert answer.status_code == status, answer.text
     assert answer.json()["faults"][0]["where"] == where
     assert client.get("/api/jobs").json() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "asked", "files"),
+    [
+        ("programme", {"time_limit_s": 5}, ["programme.json", "programme.html", "programme.xlsx"]),
+        ("risk", {"draws": 10}, ["risk.json"]),
+        ("people", {}, ["people_view.json"]),
+        ("why", {"time_limit_s": 2, "alternatives": 1}, ["why.json"]),
+        ("report", {}, ["report.html", "plan.gpkg"]),
+        ("watch", {"budget_eur": 400_000}, []),
+    ],
+)
+def test_every_kind_writes_what_the_command_line_writes(make_client, study_copy, kind, asked, files):
+    client = make_client(study_copy)
+    place = study_copy / "plans" / "base"
+    for name in files:
+        (place / name).unlink(missing_ok=True)
+    answer = client.post("/api/jobs", json={"kind": kind, "plan": "base", "settings": asked})
+    job = wait_over_http(client, answer.json()["id"], "done", "failed")
+    assert job["state"] == "done", job
+    assert job["result"]["files"] == [f"plans/base/{name}" for name in files] or kind == "watch"
+    assert all((place / name).is_file() for name in files)
+    if kind == "watch":
+        assert (study_copy / "watch" / "watch.json").is_file()

@@ -7,8 +7,10 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -124,6 +126,40 @@ def test_an_address_of_another_machine_is_named(bare_study, capsys, host, words)
     add_user(bare_study, "ona", "admin")
     assert main(["serve", str(bare_study), "--host", host, "--port", "0", "--no-open"]) == 1
     assert words in " ".join(capsys.readouterr().err.split())
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for localhost with OpenSSL."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    asked = ["openssl", *words, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(asked, check=True, capture_output=True)
+    return certificate, key
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="OpenSSL makes the certificate of this test")
+def test_the_server_speaks_https_with_a_certificate(bare_study, tmp_path, capsys):
+    certificate, key = make_certificate(tmp_path)
+    add_user(bare_study, "ona", "admin")
+    start = ["serve", str(bare_study), "--port", "0", "--no-open"]
+    for wrong in (["--certificate", str(certificate)], ["--certificate", str(key), "--key", str(key)]):
+        assert main([*start, *wrong]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "belong together" in told
+    assert "cannot be used with its key" in told
+    start += ["--certificate", str(certificate), "--key", str(key)]
+    command = [sys.executable, "-m", "abatis.show.cli", *start]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        address = re.search(r"https://127\.0\.0\.1:\d+", server.stdout.readline())[0]
+        trust = ssl.create_default_context(cafile=str(certificate))
+        trust.check_hostname = False
+        question = {"name": "ona", "password": PASSWORD}
+        answer = httpx.post(f"{address}/api/login", json=question, verify=trust, timeout=10)
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+    assert answer.status_code == 200
+    assert "; secure" in answer.headers["set-cookie"].lower()
+    assert "strict-transport-security" in answer.headers
 
 
 def test_a_folder_that_is_no_study_is_named(tmp_path, capsys):

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from abatis.show.line import LEANINGS
+
 ROOT = Path(__file__).parents[3]
 WEB = ROOT / "web"
 CODE = ROOT / "src" / "abatis"
@@ -37,6 +39,7 @@ NOT_SHOWN = (
 ONLY_VALUES = re.compile(r"(\{\d\}[\s:,/]*)+(\[[^\[\]]*\])?")
 CALL = re.compile(r"\bt(?:Count)?\(\s*((?:(['\"`])(?:\\.|(?!\2).)*\2\s*,?\s*)+)")
 LITERAL = re.compile(r"(['\"`])((?:\\.|(?!\1).)*)\1")
+SURE = 9
 PLACE = re.compile(r"\{\w+\}")
 
 
@@ -88,7 +91,9 @@ def list_captions() -> Iterator[tuple[str, str]]:
             if place < 0:
                 continue
             text = write_text(node.args[place] if len(node.args) > place else given.get(word))
-            if text and not ONLY_VALUES.fullmatch(text):
+            if text == "on {0} [share]":
+                yield from ((name, text.format(word)) for word in LEANINGS)
+            elif text and not ONLY_VALUES.fullmatch(text):
                 yield name, text
 
 
@@ -103,6 +108,9 @@ def list_sections() -> Iterator[tuple[str, str]]:
 @cache
 def read_patterns(part: str) -> list[re.Pattern[str]]:
     keys = [key for key in read_words()[part] if re.search(r"\{\d\}", key)]
+    if part == "captions":
+        # A short pattern fits too much; the page uses it only where its places are known as well.
+        keys = [key for key in keys if len(PLACE.sub("", key)) >= SURE]
     return [re.compile(re.sub(r"\\\{\d\\\}", "(.+?)", re.escape(key)), re.DOTALL) for key in keys]
 
 

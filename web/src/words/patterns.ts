@@ -8,6 +8,9 @@ export interface Pattern {
   fixed: number;
 }
 
+/** A pattern with fewer fixed letters does not stretch over words that nobody translated. */
+const SURE = 9;
+
 /** Make a test of every key that holds `{0}`, the ones with most fixed letters first. */
 export function preparePatterns(captions: Record<string, string>): Pattern[] {
   return Object.entries(captions)
@@ -38,7 +41,7 @@ export function findPattern(
   for (const pattern of patterns) {
     if (pattern.fixed < least) break;
     const found = pattern.test.exec(text);
-    if (!found) continue;
+    if (!found || (pattern.fixed < SURE && found.slice(1).some((part) => part.includes(' ') && sayPart(part) === part))) continue;
     return pattern.text.replace(/\{(\d)\}/g, (_, number: string) =>
       sayPart(found[pattern.order.indexOf(Number(number)) + 1] ?? ""),
     );

@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import re
+import secrets
 import tempfile
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, replace
@@ -154,7 +155,7 @@ def record_answers(study: Path, settings: PageSettings, progress: Progress) -> R
         if settings.public:
             # With a user there, whoever has no login is the public, exactly as on the wire.
             held = Database(database)
-            Users(held).add("nobody", base64.b64encode(Path(beside).name.encode() * 2).decode(), "viewer")
+            Users(held).add("nobody", secrets.token_hex(16), "viewer")
             held.close()
         limits = replace(Limits(), calls={}, answer_s=3600.0)
         app = create_app(Settings(study, HOST, public=settings.public, database=database, limits=limits))
@@ -165,6 +166,8 @@ def record_answers(study: Path, settings: PageSettings, progress: Progress) -> R
 
 async def _record(app: FastAPI, recorder: Recorder, settings: PageSettings, progress: Progress) -> None:
     async with app.router.lifespan_context(app):
+        while app.state.server.study.state == "loading":
+            await asyncio.sleep(0.05)
         me = await recorder.ask("/api/me")
         # A file can be looked at, not changed.
         me |= {"role": "public" if settings.public else "viewer", "csrf": "", "login_needed": False}
