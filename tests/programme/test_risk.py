@@ -11,7 +11,10 @@ import scipy.sparse as sparse
 from scipy import stats
 from scipy.sparse.csgraph import dijkstra
 
+from abatis.barrier.network import build_network
+from abatis.barrier.observed import weaken_unseen
 from abatis.barrier.sites import site_study
+from abatis.barrier.solve import measure_times
 from abatis.ground.speeds import compute_edge_times
 from abatis.model.errors import InputError
 from abatis.model.plan import read_plan
@@ -103,6 +106,34 @@ def still(case, **free):
         name: (0.0, 0.0, 0.0) for name in names if name.startswith(("slip_years", "land_years", "failure"))
     }
     return freeze(case, **(zero | {"price_level": (1.0, 1.0, 1.0)} | free))
+
+
+@pytest.mark.parametrize("with_speeds", [False, True])
+def test_what_posts_do_not_see_loses_delay_edge_by_edge(solved, dated, with_speeds):
+    """Without spread a draw gives the hours of the problem that a watch result leaves, and the same money."""
+    study, mesh, siting, _ = solved
+    seen = np.random.default_rng(3).random(mesh.edge_count) < 0.5
+    weak = weaken_unseen(siting.problem, seen)
+    watched = replace(siting, problem=weak, seen_edges=seen)
+    blind = replace(
+        siting, problem=weaken_unseen(siting.problem, ~np.ones_like(seen)), seen_edges=~np.ones_like(seen)
+    )
+    found = {}
+    for name, one in (("all", siting), ("half", watched), ("none", blind)):
+        case = still(prepare_case(study, mesh, one, [dated], YEARS, with_speeds))
+        outcome = run_draws(case, 1, 2)
+        network = build_network(one.problem)
+        choice = np.isin(np.arange(one.problem.option_count), dated.options).astype(float)
+        assert outcome.hours[0, 0, -1] == pytest.approx(measure_times(network, choice), rel=1e-9)
+        found[name] = outcome
+    weight = siting.problem.approach_weight
+    values = [float(found[name].hours[0, 0, -1] @ weight) for name in ("all", "half", "none")]
+    assert values[0] > values[1] > values[2]
+    assert (
+        found["all"].spend_eur.tolist()
+        == found["half"].spend_eur.tolist()
+        == found["none"].spend_eur.tolist()
+    )
 
 
 def measure_by_scipy(mesh, problem, case, draws, plan, draw, year, times):

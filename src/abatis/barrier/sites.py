@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from abatis.barrier.lines import Line, find_echelon_lines
-from abatis.barrier.observed import mark_observed
+from abatis.barrier.observed import mark_observed, see_edges
 from abatis.barrier.options import EARTH_RADIUS_KM, SiteOption, find_protected_works, list_options
 from abatis.barrier.stocked import limit_stocks
 from abatis.ground.avenues import find_avenues
@@ -64,8 +64,8 @@ class Removal:
 class Siting:
     """Lines, sites, their options, what was left out of the sites, and the problem for the solver.
 
-    `seen_share` float64[S] is the share of each site that posts see; None where the study has no watch result
-    and every barrier counts as observed.
+    `seen_share` float64[S] is the share of each site that posts see, `seen_edges` bool[E] the edges that they
+    see; both None where the study has no watch result and every barrier counts as observed.
     """
 
     lines: tuple[Line, ...]
@@ -74,6 +74,7 @@ class Siting:
     removed: tuple[Removal, ...]
     problem: Problem
     seen_share: np.ndarray | None = None
+    seen_edges: np.ndarray | None = None
 
 
 def site_study(study: Study, mesh: Mesh, progress: Progress | None = None) -> Siting:
@@ -103,12 +104,21 @@ def site_study(study: Study, mesh: Mesh, progress: Progress | None = None) -> Si
     report("stating the problem", 0.9)
     problem = build_problem(study, mesh, sites, options)
     watched = read_watched(study.folder, mesh)
-    seen_share = None
+    seen_share = seen_edges = None
     if watched is not None:
-        observed = mark_observed(problem, mesh, sites, watched.mark_cells())
-        problem, seen_share = observed.problem, observed.share
+        seen = watched.mark_cells()
+        observed = mark_observed(problem, mesh, sites, seen)
+        problem, seen_share, seen_edges = observed.problem, observed.share, see_edges(mesh, seen)
     report("stating the problem", 1.0)
-    return Siting(lines, sites, options, removed, problem, seen_share)
+    return Siting(lines, sites, options, removed, problem, seen_share, seen_edges)
+
+
+def forget_watch(study: Study, mesh: Mesh, siting: Siting) -> Siting:
+    """Return the siting as if the study had no watch result: every barrier counts as observed."""
+    if siting.seen_edges is None:
+        return siting
+    problem = build_problem(study, mesh, siting.sites, siting.options)
+    return replace(siting, problem=problem, seen_share=None, seen_edges=None)
 
 
 def count_route_use(study: Study, mesh: Mesh) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,6 +82,9 @@ SPEED_WORDS = {
     "structure": STRUCTURE_WORDS,
 }
 OPTIONAL_FACTORS = ("surface", "structure")
+
+
+LEDGER_LINE = re.compile(rb"(?m)^[ \t]*ledger[ \t]*=.*\n?")
 
 
 @dataclass(frozen=True)
@@ -227,9 +231,10 @@ def _read_study(folder: Path, complete: bool) -> Study:
 def hash_study(study: Study) -> str:
     """Return the SHA-256 over study.toml, all tables, sources.csv and the sizes of the source files.
 
-    Tables of the programme do not count, but for stocks and belts where an option uses a measure in stock.
+    Tables of the programme do not count, but for stocks and belts where an option uses a measure in stock;
+    nor does the address of the ledger: a plan stays good when its ledger moves.
     """
-    digest = hashlib.sha256((study.folder / "study.toml").read_bytes())
+    digest = hashlib.sha256(LEDGER_LINE.sub(b"", (study.folder / "study.toml").read_bytes()))
     options = study.tables["options"]
     used = {one for column in ("open_measure", "road_measure", "bridge_measure") for one in options[column]}
     stocked = used & set(study.tables["stocks"]["measure"])

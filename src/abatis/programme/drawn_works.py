@@ -23,8 +23,9 @@ class Works:
     """The works of O options: P pairs (option, measure), and the edges that each option delays.
 
     `options` rows of the problem; `pair_option` rows into them; `pair_measure` rows into `measures`;
-    `pair_units` quantities; `pair_growth` [2, P, A] share of the delay by age in years, on open ground and on
-    roads; `takes_land` bool[O]. Option o delays `edge[start[o]:start[o + 1]]`; there
+    `pair_seen` bool[P], false for the part of a work that no post sees, which is a pair of its own without
+    quantity; `pair_units` quantities; `pair_growth` [2, P, A] share of the delay by age in years, on open
+    ground and on roads; `takes_land` bool[O]. Option o delays `edge[start[o]:start[o + 1]]`; there
     `edge_open` and `edge_road` name the pair that delays open ground and the road (-1 none).
     """
 
@@ -34,6 +35,7 @@ class Works:
     measures: tuple[str, ...]
     pair_option: np.ndarray
     pair_measure: np.ndarray
+    pair_seen: np.ndarray
     pair_units: np.ndarray
     pair_growth: np.ndarray
     takes_land: np.ndarray
@@ -101,7 +103,8 @@ def collect_works(study: Study, mesh: Mesh, siting: Siting, options: Sequence[in
     options : rows of options of `siting.problem`; repeated ones count once.
 
     In words: an option may hold several measures; each is a work of its own that may cost more, come late or
-    fail. The edges are those of the site, by the same rules as in the problem.
+    fail. The edges are those of the site, by the same rules as in the problem. What a watch result leaves
+    unseen of a work shares its luck and its years, but keeps only a share of its delay.
     """
     rows = np.unique(np.asarray(options, np.int64))
     named = list_measures(study, siting)
@@ -109,15 +112,21 @@ def collect_works(study: Study, mesh: Mesh, siting: Siting, options: Sequence[in
     land = dict(zip(table["measure"], table["land_take_m2"].astype(float), strict=True))
     used = [dict(siting.options[row].quantities) for row in rows]
     measures = tuple(sorted({key for one in used for key in one}))
-    pairs = [(o, key, units) for o, one in enumerate(used) for key, units in one.items()]
-    place = {(o, key): p for p, (o, key, _) in enumerate(pairs)}
+    pairs = [(o, key, units, True) for o, one in enumerate(used) for key, units in one.items()]
+    if siting.seen_edges is not None:
+        pairs += [(o, key, 0.0, False) for o, key, _, _ in pairs]
+    place = {(o, key, seen): p for p, (o, key, _, seen) in enumerate(pairs)}
     site_of = {site.key: site for site in siting.sites}
     start, edges, opened, roads = [0], [], [], []
     for o, row in enumerate(rows):
         chain = site_of[siting.options[row].site].edges
         road = mesh.road_class[chain] >= 0
         bridge = road & (mesh.bridge_m[chain] > 0)
-        pair = {mode: place.get((o, key), -1) for mode, key in named[row].items()}
+        seen = np.ones(len(chain), bool) if siting.seen_edges is None else siting.seen_edges[chain]
+        pair = {
+            mode: np.where(seen, place.get((o, key, True), -1), place.get((o, key, False), -1))
+            for mode, key in named[row].items()
+        }
         on_open = np.where(mesh.gap_m[chain] > 0, pair["open"], -1)
         on_road = np.where(bridge, pair["bridge"], np.where(road, pair["road"], -1))
         kept = (on_open >= 0) | (on_road >= 0)
@@ -131,10 +140,11 @@ def collect_works(study: Study, mesh: Mesh, siting: Siting, options: Sequence[in
         site_keys=tuple(siting.options[row].site for row in rows),
         option_keys=tuple(siting.options[row].option for row in rows),
         measures=measures,
-        pair_option=np.array([o for o, _, _ in pairs], np.int64),
-        pair_measure=np.array([measures.index(key) for _, key, _ in pairs], np.int64),
-        pair_units=np.array([units for _, _, units in pairs], np.float64),
-        pair_growth=_list_growth(study, [siting.options[row] for row in rows], [o for o, _, _ in pairs]),
+        pair_option=np.array([one[0] for one in pairs], np.int64),
+        pair_measure=np.array([measures.index(one[1]) for one in pairs], np.int64),
+        pair_seen=np.array([one[3] for one in pairs], bool),
+        pair_units=np.array([one[2] for one in pairs], np.float64),
+        pair_growth=_list_growth(study, [siting.options[row] for row in rows], [one[0] for one in pairs]),
         takes_land=np.array([any(land[key] > 0 for key in one) for one in used], bool),
         start=np.array(start, np.int64),
         edge=np.concatenate(none + edges).astype(np.int64),

@@ -238,12 +238,12 @@ def draw_delays(inputs: RiskInputs, works: Works, draws: Draws, watched: np.ndar
     draws : D worlds.
     watched : bool[plans, O], options that are observed.
 
-    In words: a work that fails, or that nobody watches, keeps the drawn share of its delay; one that does
-    both loses it once.
+    In words: a work that fails, or a part of it that nobody watches, keeps the drawn share of its delay; what
+    does both loses it once.
     """
     values, pair_m = draws.values, works.pair_measure
     failed = draws.luck < values[:, find_columns(inputs, works, "failure")][:, pair_m]
-    weak = failed[None] | ~watched[:, None, works.pair_option]
+    weak = failed[None] | ~(watched[:, works.pair_option] & works.pair_seen)[:, None]
     left = np.where(weak, values[None, :, [inputs.keys.index("left_share")]], 1.0)
     return snap_delays(values[:, find_columns(inputs, works, "delay")][None, :, pair_m] * left)
 

@@ -23,7 +23,7 @@ JOINT_DEPTH_KM = 20.0
 def run_demo(
     folder: Path, progress: Progress, note: Callable[[str], None] | None = None
 ) -> tuple[Path, Results]:
-    """Write the example of Lithuania, build its mesh, solve it and write plan, GeoPackage and report.
+    """Write the example of Lithuania, build its mesh, solve it; write plan, GeoPackage, report and ledger.
 
     Parameters
     ----------
@@ -41,10 +41,12 @@ def run_demo(
     """
     progress("writing the example", 0.0)
     write_example(folder)
-    import_example_ledger(folder)
     progress("writing the example", 1.0)
     study, mesh = build_study(folder, progress)
-    return solve_study(study, mesh, choose_settings(study), progress, note)
+    solved = solve_study(study, mesh, choose_settings(study), progress, note)
+    # Last, so that an interrupted demo leaves an earlier one as it was.
+    import_example_ledger(folder)
+    return solved
 
 
 def run_joint_demo(folder: Path, progress: Progress) -> tuple[Path, JointAnswer]:

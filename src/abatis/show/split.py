@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abatis.barrier.sites import Siting, site_study
+from abatis.barrier.sites import Siting, forget_watch, site_study
 from abatis.model.errors import Fault, InputError
 from abatis.model.study import Study
 from abatis.people.law import require_lawful
@@ -78,7 +78,8 @@ def compare_splits(folder: Path, settings: SplitSettings, progress: Progress) ->
         splits = read_splits(study)
         wide = widen_study(study)
         require_lawful(wide)
-        siting = site_study(wide, mesh, progress)
+        # A split buys its own watch: what posts see today is left out.
+        siting = forget_watch(wide, mesh, site_study(wide, mesh, progress))
         years = study.first_year + np.arange(study.programme_years)
         seed = study.seed if settings.seed is None else settings.seed
         limit_s = settings.time_limit_s / len(splits)

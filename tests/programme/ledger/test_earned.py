@@ -83,6 +83,7 @@ def test_a_planned_work_is_known_to_have_done_nothing_only_while_a_record_says_s
         ({"stage": "started", "quantity": 9.0, "planned_quantity": 600.0}, 0.015),
         ({"stage": "started", "quantity": 700.0, "planned_quantity": 600.0}, 1.0),
         ({"stage": "started", "quantity": "not disclosed", "planned_quantity": 600.0}, None),
+        ({"stage": "started", "quantity": 5.0, "planned_quantity": 0.0}, None),
         ({"stage": "started"}, None),
     ],
 )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import shapely.geometry
+from tests.show.app.clients import add_user
 
 from abatis.model.mesh import read_mesh
 from abatis.model.study import read_study
 from abatis.show.app.loaded import LoadedStudy, stamp_files
-from tests.show.app.clients import add_user
 
 MOST_BASE_BYTES = 3_000_000
 

@@ -141,6 +141,14 @@ def test_the_earlier_export_comes_back_when_the_last_step_fails(results, tmp_pat
     assert [one.name for one in tmp_path.iterdir()] == ["out"]
 
 
+def test_the_folder_one_stands_in_can_be_written(results, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    export_results(results, ("kml",), type(tmp_path)("."), False, keep_quiet)
+    assert set(list_bytes(tmp_path / "here")) == {"base.kml", "export.json"}
+    assert [one.name for one in tmp_path.iterdir()] == ["here"]
+
+
 def test_formats_are_read_with_all_faults():
     with pytest.raises(InputError) as caught:
         read_formats("gpgk,nvg,shape", public=True)
@@ -157,7 +165,7 @@ def test_command_writes_and_tells(solved_folder, tmp_path, capsys):
     asked = ["export", str(plan), "--format", "geojson,xlsx", "--write", str(folder), "--json"]
     assert main(asked) == 0
     rows = json.loads(capsys.readouterr().out)["files"]
-    assert {row["file"] for row in rows} == {str(folder / one["file"]) for one in json.loads(
+    assert {row["file"] for row in rows} == {str(folder.resolve() / one["file"]) for one in json.loads(
         (folder / "export.json").read_text("utf-8"))["files"]}  # fmt: skip
     assert main([*asked[:3], "doc", *asked[4:]]) == 1
     assert main(["export", str(solved_folder / "plans" / "none"), *asked[2:5], str(tmp_path / "o2")]) == 1

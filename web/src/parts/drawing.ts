@@ -187,7 +187,7 @@ function measureValues(chart: ChartAnswer, look: Look, lying: boolean): Options 
     name: look.say(nameAxis(chart.y)),
     nameLocation: lying ? 'middle' : 'end',
     nameGap: lying ? 26 : 15,
-    nameTextStyle: { color: look.quiet, fontSize: SMALL, ...(lying ? {} : { align: 'left', padding: [0, 0, 0, -30] }) },
+    nameTextStyle: { color: look.quiet, fontSize: SMALL, ...(lying ? {} : { align: 'left', padding: [0, 0, 0, -12] }) },
     axisLabel: { color: look.quiet, fontSize: SMALL, formatter: (value: number) => writeShort(value, look.locale) },
     splitLine: { lineStyle: { color: look.rule } },
     splitNumber: lying && look.width < 520 ? 3 : 4,

@@ -195,7 +195,7 @@ def _find_share(
     quantity, whole = say_number(table, "quantity"), say_number(table, "planned_quantity")
     finished = stage == "finished"
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        part = np.minimum(quantity.value / whole.value, 1.0)
+        part = np.where(whole.value > 0, np.minimum(quantity.value / whole.value, 1.0), np.nan)
     unsaid = done.row < 0
     value = np.where(unsaid & ~np.isnan(part), part, done.value)
     value = np.where(np.isnan(value) & waiting & unsaid, 0.0, value)

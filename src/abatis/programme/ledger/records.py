@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -121,15 +120,6 @@ def _make_whole(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_make_whole(one) for one in value]
     return value
-
-
-def hash_content(draft: Draft | Record) -> str:
-    """Return the SHA-256 of what a record says, whoever recorded it and when.
-
-    In words: two records with the same content are the same record told twice.
-    """
-    said = {name: getattr(draft, name) for name in Draft._fields}
-    return hashlib.sha256(write_canonical(said).encode()).hexdigest()
 
 
 def redact_record(record: Record) -> Record | None:

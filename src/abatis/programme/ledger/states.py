@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -111,22 +111,11 @@ def select_current(
 
 @dataclass(frozen=True)
 class Sheet:
-    """Bodies that give the same columns: `place` of each in `columns`, and the rows int64[k] they are of.
-
-    `chosen` int64[k] are the bodies that are kept, None for all.
-    """
+    """Bodies that give the same columns: `place` of each in `values` object[k, m], and their rows int64[k]."""
 
     place: Mapping[str, int]
-    columns: Sequence[Sequence[Any]]
+    values: np.ndarray
     rows: np.ndarray
-    chosen: np.ndarray | None = None
-
-    def read(self, column: str) -> np.ndarray:
-        """Return the values of a column object[k]."""
-        given = self.columns[self.place[column]]
-        values = np.empty(len(given), object)
-        values[:] = given
-        return values if self.chosen is None else values[self.chosen]
 
 
 @dataclass(frozen=True)
@@ -140,18 +129,16 @@ class Cells:
         giving = [one for one in self.sheets if column in one.place]
         if not giving:
             return np.zeros(0, np.int64), np.zeros(0, object)
-        return np.concatenate([one.rows for one in giving]), np.concatenate(
-            [one.read(column) for one in giving]
-        )
+        values = [one.values[:, one.place[column]] for one in giving]
+        return np.concatenate([one.rows for one in giving]), np.concatenate(values)
 
     def keep_rows(self, kept: np.ndarray) -> Cells:
         """Return the values of the rows that are kept (bool[n]), numbered anew."""
         number = np.cumsum(kept) - 1
         sheets = []
         for one in self.sheets:
-            here = np.flatnonzero(kept[one.rows])
-            chosen = here if one.chosen is None else one.chosen[here]
-            sheets.append(Sheet(one.place, one.columns, number[one.rows[here]], chosen))
+            here = kept[one.rows]
+            sheets.append(Sheet(one.place, one.values[here], number[one.rows[here]]))
         return Cells(tuple(sheets))
 
 
@@ -167,16 +154,13 @@ def lay_out_cells(bodies: Sequence[Mapping[str, Any]]) -> Cells:
     shapes: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, names in enumerate(map(tuple, bodies)):
         shapes[names].append(row)
-    return Cells(
-        tuple(
-            Sheet(
-                place={name: place for place, name in enumerate(names)},
-                columns=list(zip(*[bodies[row].values() for row in rows], strict=True)),
-                rows=np.array(rows, np.int64),
-            )
-            for names, rows in shapes.items()
-        )
-    )
+    sheets = []
+    for names, rows in shapes.items():
+        values = np.empty(len(rows) * len(names), object)
+        values[:] = list(chain.from_iterable([bodies[row].values() for row in rows]))
+        place = {name: place for place, name in enumerate(names)}
+        sheets.append(Sheet(place, values.reshape(len(rows), len(names)), np.array(rows, np.int64)))
+    return Cells(tuple(sheets))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from abatis.programme.ledger.states import (
     select_current,
     tabulate_kind,
 )
+from abatis.programme.ledger.store import Ledger
 
 
 @contextmanager
@@ -166,6 +167,24 @@ def _assess(records: Iterable[Record], day: date, context: Context, public: bool
         contradictions=contradictions,
         statements=tuple(_read_statement(one) for one in weak["statement"].records),
     )
+
+
+def read_status(
+    study: Study, ledger: Ledger, day: date, plan: str | None = "base", public: bool = False
+) -> Status:
+    """Read all records of a study's ledger and assess the state of its programme on a day.
+
+    Parameters
+    ----------
+    ledger : of the study. study, day, plan, public : see `assess_study`.
+
+    Raises
+    ------
+    InputError : see `read_context`.
+    LedgerError : the database cannot be reached.
+    """
+    with pause_collection():
+        return assess_study(study, ledger.read(current=False), day, plan, public)
 
 
 def assess_study(

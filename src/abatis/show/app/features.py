@@ -149,7 +149,7 @@ def _list_of_plan(path: Path, kept: KeptPlan, layers: dict[str, dict[str, Any]])
             layers[name]["fields"],
         )
         for name in TITLES
-        if name in layers and name != "facilities"
+        if name in layers
     ]
 
 
@@ -175,7 +175,7 @@ def name_plan(name: str) -> str:
     Examples
     --------
     >>> name_plan("base"), name_plan("base 2")
-    ('base', 'base-2-80a1')
+    ('base', 'base-2-cadd')
     """
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:4]}"

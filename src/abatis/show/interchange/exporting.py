@@ -177,6 +177,7 @@ def export_results(
     results: Results, formats: Sequence[str], folder: Path, public: bool, progress: Progress
 ) -> Table:
     """Write results in some formats; see `export_plan`."""
+    folder = folder.resolve()
     check_target(folder)
     plan = results.plan
     schematic = (

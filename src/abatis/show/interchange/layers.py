@@ -19,7 +19,6 @@ from abatis.show.styles import LAYER_STYLES, grade_cells
 PUBLIC_COLUMNS: dict[str, tuple[str, ...]] = {
     "cells": ("h3", "country", "main_cover", "population", "protected_share", "border_km"),
     "places": ("place", "name", "kind", "population", "country", "source", "tag"),
-    "facilities": ("kind", "name", "protected_work", "source"),
 }
 BORDER_CLASSES = (
     (0.0, 5.0, "#4a4a4a", "to 5 km"),
