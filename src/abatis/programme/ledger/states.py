@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import chain, pairwise
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -111,11 +111,17 @@ def select_current(
 
 @dataclass(frozen=True)
 class Sheet:
-    """Bodies that give the same columns: `place` of each in `values` object[k, m], and their rows int64[k]."""
+    """Bodies that give the same columns, and the rows int64[k] that they are of."""
 
-    place: Mapping[str, int]
-    values: np.ndarray
+    names: tuple[str, ...]
+    bodies: Sequence[Mapping[str, Any]]
     rows: np.ndarray
+
+    def read(self, column: str) -> np.ndarray:
+        """Return the values of a column object[k]."""
+        values = np.empty(len(self.bodies), object)
+        values[:] = list(map(itemgetter(column), self.bodies))
+        return values
 
 
 @dataclass(frozen=True)
@@ -126,10 +132,10 @@ class Cells:
 
     def find(self, column: str) -> tuple[np.ndarray, np.ndarray]:
         """Return rows int64[k] and values object[k] of one column."""
-        giving = [one for one in self.sheets if column in one.place]
+        giving = [one for one in self.sheets if column in one.names]
         if not giving:
             return np.zeros(0, np.int64), np.zeros(0, object)
-        values = [one.values[:, one.place[column]] for one in giving]
+        values = [one.read(column) for one in giving]
         return np.concatenate([one.rows for one in giving]), np.concatenate(values)
 
     def keep_rows(self, kept: np.ndarray) -> Cells:
@@ -137,8 +143,9 @@ class Cells:
         number = np.cumsum(kept) - 1
         sheets = []
         for one in self.sheets:
-            here = kept[one.rows]
-            sheets.append(Sheet(one.place, one.values[here], number[one.rows[here]]))
+            here = np.flatnonzero(kept[one.rows])
+            bodies = [one.bodies[row] for row in here.tolist()]
+            sheets.append(Sheet(one.names, bodies, number[one.rows[here]]))
         return Cells(tuple(sheets))
 
 
@@ -154,13 +161,12 @@ def lay_out_cells(bodies: Sequence[Mapping[str, Any]]) -> Cells:
     shapes: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, names in enumerate(map(tuple, bodies)):
         shapes[names].append(row)
-    sheets = []
-    for names, rows in shapes.items():
-        values = np.empty(len(rows) * len(names), object)
-        values[:] = list(chain.from_iterable([bodies[row].values() for row in rows]))
-        place = {name: place for place, name in enumerate(names)}
-        sheets.append(Sheet(place, values.reshape(len(rows), len(names)), np.array(rows, np.int64)))
-    return Cells(tuple(sheets))
+    return Cells(
+        tuple(
+            Sheet(names, [bodies[row] for row in rows], np.array(rows, np.int64))
+            for names, rows in shapes.items()
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -226,7 +232,9 @@ class KindTable:
     def has(self, column: str) -> np.ndarray:
         """True where a column was given, bool[n]."""
         given = np.zeros(len(self), bool)
-        given[self.cells.find(column)[0]] = True
+        for sheet in self.cells.sheets:
+            if column in sheet.names:
+                given[sheet.rows] = True
         return given
 
     def keep_rows(self, kept: np.ndarray) -> KindTable:

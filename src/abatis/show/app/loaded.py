@@ -243,12 +243,12 @@ class LoadedStudy:
         return found
 
     def warm(self) -> None:
-        """Prepare sites and network in a thread, so that the first switch need not wait."""
+        """Prepare base map, sites and network in a thread, so that the first map and switch need not wait."""
         now = self._now
 
         def prepare() -> None:
             try:
-                _ = now.network, now.judge
+                _ = now.base_map, now.network, now.judge
             except AbatisError:
                 # Whoever asks for the sites is told.
                 return
