@@ -132,9 +132,7 @@ def check_notices(frame: pd.DataFrame, file: str, folder: Path) -> tuple[tuple[N
             try:
                 outline = read_outline(str(row["area"]), folder)
             except ValueError as error:
-                remedy = (
-                    "give simple outlines (WKT or a .geojson file) in EPSG:4326"
-                )
+                remedy = "give simple outlines (WKT or a .geojson file) in EPSG:4326"
                 wrong.append(("area", str(error), remedy))
         faults += [Fault(problem, file, line, column, remedy) for column, problem, remedy in wrong]
         if not wrong and outline is not None and starts and ends:

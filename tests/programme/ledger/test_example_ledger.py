@@ -13,7 +13,7 @@ import abatis.examples.lithuania
 from abatis.model.study import hash_study, read_study
 from abatis.programme.ledger.importing import import_records
 from abatis.programme.ledger.records import KINDS, NOT_DISCLOSED
-from abatis.programme.ledger.status import assess_ledger, assess_study
+from abatis.programme.ledger.status import assess_ledger, assess_study, read_status
 from abatis.programme.ledger.store import open_ledger
 from abatis.show.example_ledger import import_example_ledger
 from abatis.show.new import write_new_study
@@ -156,3 +156,9 @@ def test_no_figure_is_called_not_disclosed_by_a_zero(records):
         for name, value in one.body.items():
             assert value != 0 or name == "done", (one.key, name)
     assert [one for one in records if NOT_DISCLOSED in one.body.values()]
+
+
+def test_reading_and_assessing_at_once_says_the_same(study_folder, records):
+    study = read_study(study_folder)
+    with open_ledger(study_folder) as ledger:
+        assert read_status(study, ledger, DAY) == assess_study(study, records, DAY)
