@@ -144,11 +144,14 @@ def test_the_public_export_holds_no_restricted_record_and_no_site(filled, capsys
     body = {"country": "EE", "stage": "started", "site": "secret_site"}
     with open_ledger(filled) as ledger:
         ledger.append([Draft("work", "ditch", "2026", body, "err.ee", "F", "public")], "audit")
+        hashes = [one.hash for one in ledger.read(current=False)]
     for ending in ("csv", "jsonl"):
         ask(capsys, "export", f"public.{ending}", "--public")
         text = (filled / f"public.{ending}").read_text()
         assert "lt_mines" in text and "ditch" in text
         assert "lt_spent" not in text and "secret_site" not in text
+        # A reader who knows the form of a record could try what was hidden against its hash.
+        assert not any(one in text for one in hashes)
 
 
 def test_the_lines_of_the_documentation_check_the_chain(filled, capsys, repository):

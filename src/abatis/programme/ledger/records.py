@@ -126,9 +126,9 @@ def redact_record(record: Record) -> Record | None:
     """Return what the public may see of a record, or None when that is nothing.
 
     In words: restricted records are left out whole; of public ones the columns that would say where a
-    barrier stands are left out. A redacted record no longer matches its hash.
+    barrier stands are left out, and the hashes, because a reader could guess what was hidden and try.
     """
     if record.access != "public":
         return None
     kept = {key: value for key, value in record.body.items() if key not in RESTRICTED_COLUMNS}
-    return record._replace(body=kept)
+    return record._replace(body=kept, previous_hash="", hash="")
