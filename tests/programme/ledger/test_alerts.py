@@ -68,6 +68,21 @@ def missed_milestone(book):
     book.add("milestone", "m", "2026-01", name="All in place", stage="planned", due="2026-05-01")
 
 
+def put_off_work(book):
+    book.work("w", "2026-01", stage="started", planned_finish="2026-09-01")
+    book.work("w", "2026-06-01", stage="started", planned_finish="2026-10-31")
+
+
+def put_off_milestone(book):
+    book.add("milestone", "m", "2026-01", name="All in place", stage="planned", due="2026-09-01")
+    book.add("milestone", "m", "2026-06", name="All in place", stage="planned", due="2026-10-31")
+
+
+def put_off_land(book):
+    said = {"name": "Land", "category": "land", "stage": "planned"}
+    book.add("milestone", "m", "2026-01", first_due="2026-09-01", due="2026-10-31", **said)
+
+
 def late_land(book):
     book.add("milestone", "m", "2026-01", name="Land", category="land", stage="planned", due="2026-05-01")
 
@@ -114,6 +129,9 @@ def weak_figure(book):
 
 CASES = {
     "work_late": (late_work, "warning", "60 days"),
+    "work_put_off": (put_off_work, "warning", "60 days"),
+    "milestone_put_off": (put_off_milestone, "warning", "60 days"),
+    "land_put_off": (put_off_land, "warning", "60 days"),
     "work_not_begun": (work_that_waits, "warning", "60 days"),
     "work_over_budget": (dear_work, "warning", "15 %"),
     "work_forecast_over": (work_that_gets_dear, "warning", "20 %"),
@@ -149,6 +167,18 @@ def test_a_rule_is_raised_with_its_figure_and_its_records(rule):
     assert "{" not in alert.text
     assert alert.records
     assert set(alert.records) <= {one.seq for one in book.records}
+
+
+@pytest.mark.parametrize("write", [put_off_work, put_off_milestone, put_off_land])
+def test_what_is_put_off_is_not_missed_before_its_new_day(write):
+    """Put off from 1 September to 31 October: put off until that day, late from the next one on."""
+    book = Book()
+    write(book)
+    late = {"work_late", "milestone_missed", "land_late"}
+    off = {"work_put_off", "milestone_put_off", "land_put_off"}
+    for day, told in (("2026-10-30", off), ("2026-11-01", late)):
+        rules = {one.rule for one in book.assess(day).alerts}
+        assert len(rules & told) == 1 and not rules & ((late | off) - told)
 
 
 @pytest.mark.parametrize("rule", CASES)

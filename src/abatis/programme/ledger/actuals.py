@@ -17,6 +17,7 @@ OUTTURN = "spent"
 # Of two amounts for the same years the later counts; of the same day, the firmer.
 STAGES = ("announced", "planned", "approved", "allocated")
 ALL_YEARS = (0, 9999)
+EPOCH = date(1970, 1, 1).toordinal()
 Cell = tuple[str, str, int | None]
 
 
@@ -89,10 +90,6 @@ class _Sum:
     def rest_on(self, seqs: Sequence[int] | np.ndarray) -> None:
         """Add records that the figure rests on."""
         self.parts.append(np.asarray(seqs, np.int64))
-
-    def list_records(self) -> tuple[int, ...]:
-        """Return the numbers of the records, each once."""
-        return tuple(np.unique(np.concatenate(self.parts)).tolist()) if self.parts else ()
 
 
 @dataclass(frozen=True)
@@ -312,9 +309,9 @@ def _locate(table: KindTable) -> tuple[np.ndarray, np.ndarray]:
 
 def _years_of(table: KindTable, rows: np.ndarray) -> np.ndarray:
     """Calendar year of the first day that the date of each row may mean."""
-    days, place = np.unique(table.first_day[rows], return_inverse=True)
-    years = np.array([date.fromordinal(day).year for day in days.tolist()], np.int64)
-    return years[place] if len(rows) else years
+    days = (table.first_day[rows] - EPOCH).astype("datetime64[D]")
+    years: np.ndarray = days.astype("datetime64[Y]").astype(np.int64) + 1970
+    return years
 
 
 def _add_increments(
@@ -410,7 +407,7 @@ def _write_row(cell: Cell, sums: Mapping[str, _Sum]) -> LineActual:
     country, line, year = cell
     figures = {name: sums.get(name, _Sum()) for name in FIGURES}
     planned, spent = figures["planned_eur"].value, figures["spent_eur"].value
-    grounds = {name: one.list_records() for name, one in figures.items() if one.parts}
+    grounds = {name: _list_records(one.parts) for name, one in figures.items() if one.parts}
     tags = {tag for one in figures.values() for tag in one.tags}
     over = planned is not None and spent is not None
     return LineActual(
@@ -428,12 +425,10 @@ def _write_row(cell: Cell, sums: Mapping[str, _Sum]) -> LineActual:
         undisclosed=tuple(name for name in FIGURES if figures[name].hidden),
         tag=min(tags, key=lambda one: TAG_RANK[one]) if tags else "",
         grounds=grounds,
-        records=_join([seqs for seqs in grounds.values() if seqs]),
+        records=_list_records([part for one in figures.values() for part in one.parts]),
     )
 
 
-def _join(every: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The numbers of several figures' records, each once."""
-    if len(every) < 2:
-        return every[0] if every else ()
-    return tuple(sorted({seq for seqs in every for seq in seqs}))
+def _list_records(parts: Sequence[np.ndarray]) -> tuple[int, ...]:
+    """The numbers of records, each once."""
+    return tuple(np.unique(np.concatenate(parts)).tolist()) if parts else ()

@@ -123,7 +123,8 @@ def _gauge_works(seen: Measured) -> Gauges:
         cost = np.where(works.live & (works.bac_eur > 0), works.ac_eur / works.bac_eur - 1.0, np.nan)
     silent = np.where(works.stage == "started", now - works.last_on, np.nan)
     return {
-        ("work", "days_late"): _gauge_delays(seen, "work"),
+        ("work", "days_late"): _gauge_delays(seen, "work", ahead=False),
+        ("work", "days_put_off"): _gauge_delays(seen, "work", ahead=True),
         ("work", "start_days_late"): Gauge(
             "days", begin, lambda row: describe(row, works.planned_start[row])
         ),
@@ -135,12 +136,14 @@ def _gauge_works(seen: Measured) -> Gauges:
     }
 
 
-def _gauge_delays(seen: Measured, kind: str, keys: set[str] | None = None) -> Gauge:
-    """Days that open things of a kind are late."""
+def _gauge_delays(seen: Measured, kind: str, ahead: bool, keys: set[str] | None = None) -> Gauge:
+    """Days that open things of a kind are late; with `ahead` of those put off to a day still to come."""
+    today = seen.day.isoformat()
     found = [
         (float(one.days), _describe_delay(one))
         for one in seen.delays
         if one.kind == kind and not one.ended and (keys is None or one.key in keys)
+        if (one.until > today) is ahead
     ]
     return _list_gauge("days", found)
 
@@ -233,7 +236,8 @@ def _gauge_milestones(seen: Measured) -> Gauges:
         past = np.where(of_kind & waiting, now - due, np.nan)
         keys = {table.keys[row] for row in np.flatnonzero(of_kind)}
         gauges[name, "days_past_due"] = Gauge("days", past, lambda row: describe(row, due[row]))
-        gauges[name, "days_late"] = _gauge_delays(seen, "milestone", keys)
+        gauges[name, "days_late"] = _gauge_delays(seen, "milestone", False, keys)
+        gauges[name, "days_put_off"] = _gauge_delays(seen, "milestone", True, keys)
     return gauges
 
 

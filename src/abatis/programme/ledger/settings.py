@@ -19,14 +19,21 @@ SEVERITIES = ("severe", "warning", "info")
 OFF = "off"
 # Figures by subject: what a rule may speak of.
 FIGURES: dict[str, tuple[str, ...]] = {
-    "work": ("days_late", "start_days_late", "cost_over_share", "forecast_over_share", "silent_days"),
+    "work": (
+        "days_late",
+        "days_put_off",
+        "start_days_late",
+        "cost_over_share",
+        "forecast_over_share",
+        "silent_days",
+    ),
     "line": ("spent_over_share", "contracted_over_share"),
     "contract": ("days_past_due", "failed_tender"),
     "delivery": ("short_share",),
-    "milestone": ("days_late", "days_past_due"),
-    "land": ("days_late", "days_past_due"),
-    "law": ("days_late", "days_past_due"),
-    "seam": ("days_late", "days_past_due"),
+    "milestone": ("days_late", "days_put_off", "days_past_due"),
+    "land": ("days_late", "days_put_off", "days_past_due"),
+    "law": ("days_late", "days_put_off", "days_past_due"),
+    "seam": ("days_late", "days_put_off", "days_past_due"),
     "joint_seam": ("open_km",),
     "treaty": ("days_without_effect",),
     "treaty_change": ("days_left",),
