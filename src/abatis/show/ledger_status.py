@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from abatis.model.study import read_study
-from abatis.programme.ledger.status import Status, assess_study
+from abatis.programme.ledger.status import Status, read_status
 from abatis.programme.ledger.store import Ledger
 from abatis.show.ledger import require_ledger
 from abatis.show.tables import Column, Table
@@ -120,7 +120,7 @@ def assess(ledger: Ledger, study: Path, day: date, plan: str, public: bool) -> S
     InputError : there is no ledger, or every fault of the study.
     """
     require_ledger(ledger)
-    return assess_study(read_study(study), ledger.read(current=False), day, plan, public)
+    return read_status(read_study(study), ledger, day, plan, public)
 
 
 def tabulate_status(status: Status) -> dict[str, Table]:
