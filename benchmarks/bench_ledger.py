@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from abatis.programme.ledger.records import Draft
-from abatis.programme.ledger.status import Status, assess_ledger, pause_collection
-from abatis.programme.ledger.store import Ledger, open_ledger
+from abatis.programme.ledger.status import Status, assess_ledger
+from abatis.programme.ledger.store import Ledger, open_ledger, pause_collection
 
 COUNT = 100_000
 REPEATS = 5

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
@@ -28,19 +26,7 @@ from abatis.programme.ledger.states import (
     select_current,
     tabulate_kind,
 )
-from abatis.programme.ledger.store import Ledger
-
-
-@contextmanager
-def pause_collection() -> Iterator[None]:
-    """Let the collector of unused objects wait: it would walk all records again and again."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
+from abatis.programme.ledger.store import Ledger, pause_collection
 
 
 @dataclass(frozen=True)
