@@ -27,7 +27,7 @@ KEEP_SHARE = 0.95
 ROUNDING = 1e-9
 POINTS = 10
 SHARP = 0.01
-FRONT_TIME = 0.7
+FRONT_TIME = 0.85
 Progress = Callable[[str, float], None]
 
 
@@ -229,7 +229,7 @@ def trace_balance(
     part : the civil cost; its limit becomes one more rule of the solver.
     points : limits, spread evenly from none of it to what the plan without a limit takes.
     keep_share : share of the hours won that the least plan has to keep.
-    gap, time_limit_s, seed, progress, network : as in `trace_front`; about 0.7 of the time is for the front.
+    gap, time_limit_s, seed, progress, network : as in `trace_front`; about 0.85 of the time is for the front.
     free : the plan without a limit and its bound, searched for when left out.
 
     Raises
