@@ -24,11 +24,8 @@ from abatis.programme.drawn_works import DatedPlan, date_plan, date_schedule, sp
 from abatis.programme.draws import Quantity
 from abatis.programme.kept import read_schedule
 from abatis.programme.outlook import (
-    compute_uplift,
-    compute_worst_mean,
     describe_outcome,
     find_band,
-    read_reference_class,
     sum_value,
 )
 from abatis.programme.risk import (
@@ -39,7 +36,7 @@ from abatis.programme.risk import (
     run_draws,
 )
 from abatis.programme.schedule import solve_schedule
-from abatis.programme.sensitivity import InputShare, group_inputs, rank_inputs, tell_first
+from abatis.programme.sensitivity import group_inputs, rank_inputs, tell_first
 from abatis.programme.split import Split, compare_outcomes, plan_split, tell_difference
 from abatis.programme.terms import NEVER, read_terms
 from abatis.show.cli import main
@@ -372,25 +369,6 @@ def test_chance_that_the_budget_holds(case):
     assert outlook.years[-1].spent_so_far_eur.p50 == pytest.approx(outlook.cost_eur.p50)
 
 
-def test_bands_and_the_worst_share():
-    values = np.random.default_rng(1).normal(size=1000)
-    band = find_band(values)
-    assert np.mean(values <= band.p10) == 0.1
-    assert np.mean(values <= band.p90) == 0.9
-    assert compute_worst_mean(values) == pytest.approx(np.sort(values)[:100].mean())
-    ends = np.linspace(values.min(), values.max(), 20_001)
-    formula = max(e - np.maximum(e - values[:25], 0).mean() / 0.1 for e in ends)
-    assert compute_worst_mean(values[:25]) == pytest.approx(formula, abs=1e-3)
-
-
-def test_reference_class_carries_sources_and_uplifts_rise():
-    cases = read_reference_class()
-    assert len(cases) >= 5
-    assert all(one.source and one.tag in ("F", "F-", "D", "G") and one.ratio > 1 for one in cases)
-    ratios = [one.ratio for one in cases]
-    assert compute_uplift(ratios, 0.5) <= compute_uplift(ratios, 0.8) <= max(ratios)
-
-
 def test_sensitivity_finds_the_only_input_that_matters(case):
     shares = rank_inputs(still(case, price_level=(1.0, 1.2, 2.0)), 1, 256)
     cost = [one for one in shares if one.output == "cost_eur"]
@@ -444,15 +422,6 @@ def test_sensitivity_finds_the_shares_of_ishigami(case, monkeypatch):
         assert shares[key].first == pytest.approx(first / whole, abs=0.06)
         assert shares[key].total == pytest.approx(every / whole, abs=0.04)
     assert shares["luck"].total == 0
-
-
-def test_inputs_level_within_their_error_are_named():
-    def make(group, total):
-        return InputShare("cost_eur", group, 0.0, 0.0, total, 0.1, (group,), ("G",))
-
-    sentence = tell_first((make("a", 0.5), make("b", 0.4), make("c", 0.2), make("luck", 0.6)), "cost_eur")
-    assert sentence.startswith("Research a first")
-    assert "Within the error b may matter as much" in sentence
 
 
 def test_inputs_that_hang_together_are_one_group(case):

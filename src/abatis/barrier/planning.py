@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from abatis import __version__
 from abatis.barrier.certificate import check_certificate
@@ -14,7 +16,7 @@ from abatis.barrier.sites import Siting, site_study
 from abatis.barrier.solve import Solution
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh, read_mesh
-from abatis.model.plan import ApproachResult, ChosenOption, Plan, read_plan
+from abatis.model.plan import ApproachResult, ChosenOption, Plan, Problem, read_plan
 from abatis.model.study import Study, hash_study, read_study
 from abatis.model.watched import check_watch_result, hash_watched
 
@@ -50,25 +52,8 @@ def make_plan(study: Study, siting: Siting, solution: Solution, name: str, seed:
     seed : the seed that was used.
     """
     problem = solution.problem
-    options = tuple(
-        ChosenOption(
-            site=problem.site_keys[problem.option_site[o]],
-            option=siting.options[o].option,
-            name=problem.site_names[problem.option_site[o]],
-            cost_eur=float(problem.option_cost_eur[o]),
-        )
-        for o in solution.chosen
-    )
-    approaches = tuple(
-        ApproachResult(
-            id=problem.approach_keys[k],
-            name=problem.approach_names[k],
-            weight=float(problem.approach_weight[k]),
-            before_h=float(solution.before_h[k]),
-            after_h=float(solution.after_h[k]),
-        )
-        for k in range(problem.approach_count)
-    )
+    options = list_chosen(problem, siting, solution.chosen)
+    approaches = list_arrivals(problem, solution.before_h, solution.after_h)
     before = [one.before_h for one in approaches]
     weighted = sum(one.weight * one.before_h for one in approaches)
     return Plan(
@@ -202,3 +187,30 @@ def _compare_plan(plan: Plan, siting: Siting, certificate: Mapping[str, Any]) ->
     if abs(plan.gap * abs(plan.value_h) - spread) > CLOSE * max(1.0, abs(plan.value_h)):
         reasons.append("the gap in plan.json does not follow from its value and bound")
     return reasons
+
+
+def list_chosen(problem: Problem, siting: Siting, rows: Iterable[int]) -> tuple[ChosenOption, ...]:
+    """Describe chosen options, rows of the problem, as a plan holds them."""
+    return tuple(
+        ChosenOption(
+            site=problem.site_keys[problem.option_site[row]],
+            option=siting.options[row].option,
+            name=problem.site_names[problem.option_site[row]],
+            cost_eur=float(problem.option_cost_eur[row]),
+        )
+        for row in rows
+    )
+
+
+def list_arrivals(problem: Problem, before_h: np.ndarray, after_h: np.ndarray) -> tuple[ApproachResult, ...]:
+    """Describe arrival times without and with a plan, hours float64[K], as a plan holds them."""
+    return tuple(
+        ApproachResult(
+            id=problem.approach_keys[k],
+            name=problem.approach_names[k],
+            weight=float(problem.approach_weight[k]),
+            before_h=float(before_h[k]),
+            after_h=float(after_h[k]),
+        )
+        for k in range(problem.approach_count)
+    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from abatis.model.fields import Field, fields_of
 
-KINDS = (
+Kind = Literal[
     "budget",
     "contract",
     "delivery",
@@ -19,7 +19,8 @@ KINDS = (
     "incident",
     "treaty_event",
     "statement",
-)
+]
+KINDS: tuple[str, ...] = get_args(Kind)
 # Columns that every kind has; all others stand in `body`.
 COMMON = ("key", "on", "corrects", "source", "tag", "access")
 ACCESS = ("public", "restricted")

@@ -6,8 +6,9 @@ import math
 from datetime import UTC, datetime
 
 import abatis
+from abatis.barrier.planning import list_arrivals, list_chosen
 from abatis.model.errors import Fault, InputError
-from abatis.model.plan import BY_HAND, ApproachResult, ChosenOption, Plan, write_plan
+from abatis.model.plan import BY_HAND, Plan, write_plan
 from abatis.model.storage import write_folder_whole
 from abatis.model.study import hash_study
 from abatis.model.watched import hash_watched
@@ -107,27 +108,10 @@ def _check_version(loaded: LoadedStudy, name: str, version: str) -> None:
 
 def make_hand_plan(now: Snapshot, name: str, choice: Choice, budget_eur: float) -> Plan:
     """Write a choice down as a plan made by hand: without a bound, since nothing is proven of it."""
-    problem, options = now.problem, now.siting.options
+    problem = now.problem
     before = assess_nothing(now)
-    approaches = tuple(
-        ApproachResult(
-            id=problem.approach_keys[k],
-            name=problem.approach_names[k],
-            weight=float(problem.approach_weight[k]),
-            before_h=float(before.arrival_h[k]),
-            after_h=float(choice.arrival_h[k]),
-        )
-        for k in range(problem.approach_count)
-    )
-    chosen = tuple(
-        ChosenOption(
-            site=options[row].site,
-            option=options[row].option,
-            name=problem.site_names[int(problem.option_site[row])],
-            cost_eur=float(problem.option_cost_eur[row]),
-        )
-        for row in choice.rows
-    )
+    approaches = list_arrivals(problem, before.arrival_h, choice.arrival_h)
+    chosen = list_chosen(problem, now.siting, choice.rows)
     return Plan(
         name=name,
         title=now.study.title,

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from abatis.programme.ledger.importing import import_records
+from abatis.programme.ledger.records import Kind
 from abatis.programme.ledger.store import Ledger
 from abatis.show.app.answers.ledger import (
     HistoryAnswer,
@@ -33,18 +34,7 @@ from abatis.show.ledger import tabulate_record
 router = APIRouter(prefix="/api/ledger", tags=["ledger"])
 PAGE = 50
 LOCAL = "local"
-Kind = Literal[
-    "",
-    "budget",
-    "contract",
-    "delivery",
-    "work",
-    "milestone",
-    "hazard",
-    "incident",
-    "treaty_event",
-    "statement",
-]
+KindAsked = Literal["", Kind]
 Key = Annotated[str, Query(max_length=200, description="key of the thing that records speak of")]
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
 Seq = Annotated[int, InPath(ge=1, le=2**53, description="number of the record")]
@@ -55,7 +45,7 @@ Day = Annotated[date | None, Query(alias="date", description="YYYY-MM-DD; today 
 def list_records(
     ledger: LedgerHere,
     visitor: VisitorHere,
-    kind: Kind = "",
+    kind: KindAsked = "",
     key: Key = "",
     page: Page = 1,
     everything: Annotated[bool, Query(alias="all", description="corrected ones too")] = False,
@@ -139,7 +129,7 @@ async def import_file(
     ledger: LedgerHere,
     visitor: VisitorHere,
     dry_run: bool = False,
-    kind: Kind = "",
+    kind: KindAsked = "",
     form: Annotated[Literal["csv", "xlsx"], Query(description="what the body is")] = "csv",
 ) -> ImportAnswer:
     """Record the rows of a CSV or XLSX file (the body), all or none; with `dry_run` only check them.

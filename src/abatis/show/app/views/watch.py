@@ -127,15 +127,7 @@ def chart_border(border: Table) -> ChartAnswer:
         "plan_km": "with the plan",
         "twice_km": "by two with the plan",
     }
-    return ChartAnswer(
-        title="Border seen",
-        x=AxisAnswer(caption="front", values=[str(row["name"]) for row in border.rows]),
-        y=AxisAnswer(caption="border", unit="km"),
-        series=[
-            SeriesAnswer(key=key, name=name, kind="bar", values=_pick(border.rows, key))
-            for key, name in words.items()
-        ],
-    )
+    return _chart_by_name("Border seen", "front", ("border", "km"), border, words)
 
 
 def chart_warning(warning: Table) -> ChartAnswer:
@@ -146,13 +138,21 @@ def chart_warning(warning: Table) -> ChartAnswer:
         "fast_plan_h": "fast ways, with posts and plan",
         "warning_plan_h": "any way, with posts and plan",
     }
+    note = "A way that nobody sees gives no warning: 0 h."
+    return _chart_by_name("Warning of each approach", "approach", ("warning", "h"), warning, words, note)
+
+
+def _chart_by_name(
+    title: str, caption: str, figure: tuple[str, str], table: Table, words: Mapping[str, str], note: str = ""
+) -> ChartAnswer:
+    """Chart columns of a table as bars by its column `name`; `words` name them, `figure` has the unit."""
     return ChartAnswer(
-        title="Warning of each approach",
-        x=AxisAnswer(caption="approach", values=[str(row["name"]) for row in warning.rows]),
-        y=AxisAnswer(caption="warning", unit="h"),
+        title=title,
+        x=AxisAnswer(caption=caption, values=[str(row["name"]) for row in table.rows]),
+        y=AxisAnswer(caption=figure[0], unit=figure[1]),
         series=[
-            SeriesAnswer(key=key, name=name, kind="bar", values=_pick(warning.rows, key))
+            SeriesAnswer(key=key, name=name, kind="bar", values=_pick(table.rows, key))
             for key, name in words.items()
         ],
-        note="A way that nobody sees gives no warning: 0 h.",
+        note=note,
     )
