@@ -29,6 +29,8 @@ LEAST_MULTIPLIER = 1e-10
 LEAST_VIOLATION = 2e-7
 LEAST_COVERED = 0.02
 LEAST_SHARE = 1e-6
+LEAST_SHORT = 1e-9
+ROOM_SHARE = 1e-3
 SPARE_ROWS = 800
 THIN_POOL = 400
 NO_ROWS = np.empty(0, np.int64)
@@ -37,7 +39,11 @@ NOTHING = np.empty(0)
 
 @dataclass
 class Node:
-    """One node of the tree: its box, its bound, and either two children or the multipliers that prove it."""
+    """One node of the tree: its box, its bound, and either two children or the multipliers that prove it.
+
+    `need` is what the programme's plan costs, as a share of all options; it orders nodes of one bound. A
+    `is_rest` node is to be cut into tests before anything is asked of it (see `Descent`).
+    """
 
     box: Box
     bound_h: float
@@ -48,6 +54,8 @@ class Node:
     row_multipliers: np.ndarray = field(default_factory=lambda: NOTHING)
     point: Relaxation | None = field(default=None, repr=False)
     option: int | None = None
+    need: float = 0.0
+    is_rest: bool = False
 
 
 class Goal:
@@ -60,6 +68,11 @@ class Goal:
         self.grain_h = grain_h
 
     @property
+    def is_stepped(self) -> bool:
+        """True with one level in whole steps: a box is then a test whether any plan reaches its lower end."""
+        return bool(self.grain_h) and np.count_nonzero(self.levels.weight) == 1
+
+    @property
     def value_h(self) -> float:
         """Boxes with a bound up to this are settled."""
         value = self.incumbent.value_h
@@ -68,8 +81,6 @@ class Goal:
     @property
     def narrow_h(self) -> float:
         """Weighted hours below which a level counts as narrow; plans worth nothing give no scale."""
-        if self.grain_h and np.count_nonzero(self.levels.weight) == 1:
-            return 0.5 * self.grain_h
         value = self.incumbent.value_h
         return NARROW_SHARE * (abs(value) if np.isfinite(value) and value else self.levels.span_h)
 
@@ -112,27 +123,30 @@ class BoxWorker:
     def bound_node(self, box: Box, rows: np.ndarray, deadline: float) -> Node:
         """Bound a box, starting from `rows` of the shared pool; the node names rows of the own copy."""
         goal = self.goal
-        bands = cut_bands(self.programme.grid, box.low_h, box.high_h)
+        top_h = box.low_h if goal.is_stepped else box.high_h
+        bands = cut_bands(self.programme.grid, box.low_h, top_h)
         rows = self._load(box, bands, rows)
         relaxation = self.programme.solve()
         seen = set(rows.tolist())
-        last, stalled = np.inf, 0
-        wide = bool((self.levels.weight * (box.high_h - box.low_h) > goal.narrow_h).any())
+        last, need, stalled = np.inf, 0.0, 0
+        wide = bool((self.levels.weight * (top_h - box.low_h) > goal.narrow_h).any())
         for _ in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
             if goal.is_settled(relaxation.value_h, box) or self.crew.is_over(deadline):
                 break
             fresh = self._find_fresh(relaxation, bands, seen)
             if not len(fresh):
                 break
-            stalled = stalled + 1 if last - relaxation.value_h < 1e-4 * abs(last) else 0
-            last = relaxation.value_h
+            fell = last - relaxation.value_h >= 1e-4 * abs(last)
+            rose = goal.is_stepped and relaxation.need - need >= 1e-3 * need
+            stalled = 0 if fell or rose else stalled + 1
+            last, need = relaxation.value_h, relaxation.need
             if stalled >= STALLED_ROUNDS and not is_whole(relaxation.choice):
                 break
             rows = np.append(rows, self._add_rows(fresh, bands))
             seen.update(fresh.tolist())
             relaxation = self.programme.solve()
         self.loaded_levels, self._loaded_rows = box.levels_key(), rows
-        node = self._close_node(box, bands, rows, relaxation)
+        node = self._close_node(box, rows, relaxation)
         if not wide and not goal.is_settled(node.bound_h, box):
             node.option = self.branching.choose(self.programme, relaxation.choice)
         return node
@@ -192,32 +206,50 @@ class BoxWorker:
                         rows.append(self.pool.number_row(path, band, cover))
         return np.unique(np.array(rows, np.int64))
 
-    def _close_node(self, box: Box, bands: Bands, rows: np.ndarray, relaxation: Relaxation) -> Node:
-        multipliers = relaxation.row_multipliers
-        used = multipliers > LEAST_MULTIPLIER
-        kept = self.pool.derive(rows[used], bands)
-        bound = bound_box(
+    def _close_node(self, box: Box, rows: np.ndarray, relaxation: Relaxation) -> Node:
+        low_h, top_h = self.levels.weight @ box.low_h, float(self.levels.weight @ box.high_h)
+        used = relaxation.row_multipliers > LEAST_MULTIPLIER
+        node = Node(box, top_h, point=relaxation, rows=rows[used])
+        node.static_multipliers = relaxation.static_multipliers
+        node.row_multipliers = relaxation.row_multipliers[used]
+        if self.goal.is_stepped:
+            node.need = relaxation.need
+            self._raise_multipliers(node)
+        bound_h = self._bound(node, box)
+        if bound_h < low_h - self.levels.tolerance_h:
+            node.bound_h = -np.inf
+        elif bound_h < top_h:
+            node.bound_h = bound_h
+        else:
+            node.static_multipliers, node.row_multipliers = NOTHING, np.zeros(len(node.rows))
+        return node
+
+    def _raise_multipliers(self, node: Node) -> None:
+        """Multiply the proof that no plan reaches the lower end until it says so of the whole box.
+
+        In words: what is missing at the lower end counts as often as it takes to outweigh the box's width.
+        """
+        box, weight = node.box, self.levels.weight
+        low_h, top_h = float(weight @ box.low_h), float(weight @ box.high_h)
+        short_h = low_h - self._bound(node, Box(box.low_h, box.low_h, box.fixed))
+        if short_h > LEAST_SHORT * self.levels.span_h:
+            wanted_h = top_h - low_h + ROOM_SHARE * max(abs(low_h), self.levels.span_h)
+            factor = max(1.0, wanted_h / short_h)
+            node.static_multipliers = factor * node.static_multipliers
+            node.row_multipliers = factor * node.row_multipliers
+
+    def _bound(self, node: Node, box: Box) -> float:
+        """Bound a box by the rows and multipliers of a node."""
+        bands = cut_bands(self.programme.grid, box.low_h, box.high_h)
+        return bound_box(
             self.network.problem,
             self.levels,
             self.programme.static,
             box,
             bands,
-            kept,
-            relaxation.static_multipliers,
-            multipliers[used],
-        )
-        top_h = float(self.levels.weight @ box.high_h)
-        if top_h <= bound:
-            return Node(box, top_h, point=relaxation)
-        if bound < float(self.levels.weight @ box.low_h) - self.levels.tolerance_h:
-            bound = -np.inf
-        return Node(
-            box,
-            bound,
-            rows=rows[used],
-            static_multipliers=relaxation.static_multipliers,
-            row_multipliers=multipliers[used],
-            point=relaxation,
+            self.pool.derive(node.rows, bands),
+            node.static_multipliers,
+            node.row_multipliers,
         )
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from abatis.barrier.programme import NodeProgramme
 
-MOST_PROBES = 12
-MOST_IDLE_PROBES = 5
-RELIABLE = 2
+MOST_PROBES = 20
+MOST_IDLE_PROBES = 8
+RELIABLE = 8
 LEAST_LOSS = 1e-6
 WHOLE = 1e-6
 

@@ -14,7 +14,7 @@ from abatis.model.plan import Problem
 
 INFINITE = highspy.kHighsInf
 SLACK_COST = 100.0
-PROBE_STEPS = 40
+PROBE_STEPS = 100
 SAFETY = 4e-12
 LEAST_SLACK = 1e-9
 SLACK = 0
@@ -33,7 +33,10 @@ class StaticRows:
 
 @dataclass(frozen=True)
 class Relaxation:
-    """Answer of one linear programme: the point, the slack used, and the multipliers of the rows."""
+    """Answer of one linear programme: the point, the slack used, and the multipliers of the rows.
+
+    `need` is what the point costs as a share of all options.
+    """
 
     choice: np.ndarray
     filled: np.ndarray
@@ -41,6 +44,7 @@ class Relaxation:
     static_multipliers: np.ndarray
     row_multipliers: np.ndarray
     value_h: float
+    need: float
 
 
 def make_static_rows(problem: Problem, budget_eur: float) -> StaticRows:
@@ -257,7 +261,8 @@ class NodeProgramme:
         duals = np.maximum(np.asarray(solution.row_dual), 0.0)
         choice = np.zeros(self.problem.option_count)
         choice[self._members] = np.clip(point[1 + self._bands :], 0.0, 1.0)
-        thrift = float(self._thrift @ choice) if self._thrifty else 0.0
+        need = float(self._thrift @ choice)
+        thrift = need if self._thrifty else 0.0
         return Relaxation(
             choice=choice,
             filled=np.clip(point[1 : 1 + self._bands], 0.0, 1.0),
@@ -265,6 +270,7 @@ class NodeProgramme:
             static_multipliers=duals[: len(self.static.names)] * self._unit_h,
             row_multipliers=duals[self._base_rows :] * self._unit_h / self._row_scale,
             value_h=(float(self._model.getObjectiveValue()) + thrift) * self._unit_h + self._offset_h,
+            need=need,
         )
 
 

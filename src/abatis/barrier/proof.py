@@ -59,7 +59,7 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
 def _describe_node(node: Node, pool: PathPool, number: dict[int, int]) -> dict[str, Any]:
     if node.children is not None and node.split is not None:
         return {"split": list(node.split), "children": list(node.children)}
-    if not len(node.rows) and not len(node.static_multipliers):
+    if not node.row_multipliers.any() and not node.static_multipliers.any():
         return {}
     rows = []
     for row, multiplier in zip(node.rows, node.row_multipliers, strict=True):

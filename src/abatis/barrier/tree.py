@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from abatis.barrier.bands import cut_bands, make_grid
 from abatis.barrier.boxes import NO_ROWS, BoxWorker, Goal, Node, is_whole
 from abatis.barrier.branching import OptionBranching
 from abatis.barrier.crew import Crew
+from abatis.barrier.descent import Descent
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box, Levels
 from abatis.barrier.network import Network
@@ -23,6 +25,15 @@ DIVE_EVERY = 20
 TIE = 1e-6
 Seek = Callable[[], np.ndarray | None]
 Improve = Callable[[Relaxation, int], Seek | None]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A box to come, the node it is cut from, and whether it is the rest that no test covers yet."""
+
+    box: Box
+    parent: int | None
+    is_rest: bool
 
 
 class TreeSearch:
@@ -53,10 +64,11 @@ class TreeSearch:
         self.pool = PathPool(network)
         self.grid: list[np.ndarray] = []
         self.branching = OptionBranching(network.problem.option_count)
+        self._descent = Descent(self.goal) if self.goal.is_stepped else None
         self.nodes: list[Node] = []
         self._workers: list[BoxWorker] = []
         self._worker_of: dict[int, int] = {}
-        self._open: list[tuple[float, int]] = []
+        self._open: list[tuple[float, float, int]] = []
         self._steps = 0
         self._diving: int | None = None
 
@@ -89,11 +101,11 @@ class TreeSearch:
         if not self.nodes:
             self.grid = make_grid(self.levels, self.incumbent.value_h)
             root = Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ())
-            self._add_nodes([(self.levels.tighten(root), None)], deadline)
+            self._add_nodes([_Part(self.levels.tighten(root), None, self._descent is not None)], deadline)
         else:
             self._queue_leaves()
         while self._open:
-            bound, index = -self._open[0][0], self._open[0][1]
+            bound, index = -self._open[0][0], self._open[0][-1]
             report(self.incumbent.value_h, bound)
             if self.is_settled(bound, self.nodes[index].box):
                 heapq.heappop(self._open)
@@ -111,19 +123,24 @@ class TreeSearch:
     def _queue_leaves(self) -> None:
         """Queue every leaf that is not settled: a search that was stopped may have taken one off."""
         leaves = [(index, node) for index, node in enumerate(self.nodes) if node.children is None]
-        self._open = [(-node.bound_h, i) for i, node in leaves if not self.is_settled(node.bound_h, node.box)]
+        left = [index for index, node in leaves if not self.is_settled(node.bound_h, node.box)]
+        self._open = [self._rank(index) for index in left]
         heapq.heapify(self._open)
+
+    def _rank(self, index: int) -> tuple[float, float, int]:
+        """Order of the queue: by falling bound, then by what the programme's plan costs."""
+        return -self.nodes[index].bound_h, self.nodes[index].need, index
 
     def _pick_nodes(self) -> list[int]:
         """Take the nodes of a round off the queue: that of a dive first, then by falling bound."""
         picked = []
         dive = self._follow_dive()
         if dive is not None:
-            self._open.remove((-self.nodes[dive].bound_h, dive))
+            self._open.remove(self._rank(dive))
             heapq.heapify(self._open)
             picked.append(dive)
         while self._open and len(picked) < NODES_AT_ONCE:
-            index = heapq.heappop(self._open)[1]
+            index = heapq.heappop(self._open)[-1]
             if self.is_settled(self.nodes[index].bound_h, self.nodes[index].box):
                 continue
             self._steps += 1
@@ -146,29 +163,27 @@ class TreeSearch:
             if self.nodes[child].point is not None
             and not self.is_settled(self.nodes[child].bound_h, self.nodes[child].box)
         ]
-        return max(children, key=lambda child: (self.nodes[child].bound_h, child), default=None)
+        return max(children, key=self._rank_dive, default=None)
 
-    def _add_nodes(
-        self, parts: Sequence[tuple[Box, int | None]], deadline: float, sought: Sequence[Seek] = ()
-    ) -> list[int]:
+    def _rank_dive(self, index: int) -> tuple[float, float, int]:
+        return self.nodes[index].bound_h, -self.nodes[index].need, index
+
+    def _add_nodes(self, parts: Sequence[_Part], deadline: float, sought: Sequence[Seek] = ()) -> list[int]:
         """Bound boxes (with their parents) side by side, keep them as leaves, queue those not settled."""
         weight, first = self.levels.weight, len(self.nodes)
-        nodes = [Node(box, -np.inf if box.is_empty else float(weight @ box.high_h)) for box, _ in parts]
-        wanted = [place for place, node in enumerate(nodes) if not self.is_settled(node.bound_h)]
+        tops = [-np.inf if one.box.is_empty else float(weight @ one.box.high_h) for one in parts]
+        nodes = [Node(one.box, top_h, is_rest=one.is_rest) for one, top_h in zip(parts, tops, strict=True)]
+        left = [place for place, node in enumerate(nodes) if not self.is_settled(node.bound_h)]
+        wanted = [place for place in left if not parts[place].is_rest]
         workers = self._share_out([parts[place] for place in wanted])
         jobs = []
         for place, worker in zip(wanted, workers, strict=True):
-            box, parent = parts[place]
-            rows = NO_ROWS if parent is None else self.nodes[parent].rows
             self._workers[worker].refresh()
-            jobs.append(partial(self._workers[worker].bound_node, box, rows, deadline))
+            rows = self._list_rows(parts[place])
+            jobs.append(partial(self._workers[worker].bound_node, parts[place].box, rows, deadline))
         choices, found = self._run_round(sought, jobs)
         for place, worker, node in zip(wanted, workers, found, strict=True):
-            numbers = self.pool.absorb(self._workers[worker].pool)
-            self.branching.absorb(self._workers[worker].branching)
-            self._workers[worker].renumber(numbers)
-            node.rows = numbers[node.rows]
-            nodes[place] = node
+            nodes[place] = self._absorb(worker, node)
             self._worker_of[first + place] = worker
         for choice in choices:
             self.incumbent.offer(choice)
@@ -179,8 +194,30 @@ class TreeSearch:
             if self.is_settled(node.bound_h, node.box):
                 node.point = None
             else:
-                heapq.heappush(self._open, (-node.bound_h, index))
+                heapq.heappush(self._open, self._rank(index))
         return list(range(first, len(self.nodes)))
+
+    def _list_rows(self, part: _Part) -> np.ndarray:
+        """Rows to start a box from: those of its parent, or for a test those of the test before."""
+        if self._descent is not None and not part.box.fixed:
+            return self._descent.rows
+        return NO_ROWS if part.parent is None else self.nodes[part.parent].rows
+
+    def _absorb(self, worker: int, node: Node) -> Node:
+        """Take in what a worker found with a node; returns the node with rows of the shared pool."""
+        numbers = self.pool.absorb(self._workers[worker].pool)
+        self.branching.absorb(self._workers[worker].branching)
+        self._workers[worker].renumber(numbers)
+        node.rows = numbers[node.rows]
+        if self._descent is not None and not node.box.fixed:
+            self._descent.rows = node.rows
+        return node
+
+    def _test_box(self, deadline: float, box: Box, rows: np.ndarray) -> Node:
+        """Bound a box that is no part of the tree."""
+        worker = self._share_out([_Part(box, None, False)])[0]
+        self._workers[worker].refresh()
+        return self._absorb(worker, self._workers[worker].bound_node(box, rows, deadline))
 
     def _run_round(
         self, sought: Sequence[Seek], jobs: Sequence[Callable[[], Node]]
@@ -195,18 +232,18 @@ class TreeSearch:
         nodes = [answer for answer in answers if answer is not None]
         return [choice for choice in choices if choice is not None], nodes
 
-    def _share_out(self, parts: Sequence[tuple[Box, int | None]]) -> list[int]:
+    def _share_out(self, parts: Sequence[_Part]) -> list[int]:
         """Choose a worker for every box: one that has its levels loaded (its parent's first), or any."""
         while len(self._workers) < len(parts):
             programme = NodeProgramme(self.network.problem, self.levels, self.static, self.grid)
             self._workers.append(BoxWorker(programme, self.pool, self.branching, self.goal, self.crew))
         free = list(range(len(self._workers)))
         chosen: dict[int, int] = {}
-        for place, (box, parent) in enumerate(parts):
-            key = box.levels_key()
+        for place, part in enumerate(parts):
+            key = part.box.levels_key()
             loaded = [worker for worker in free if self._workers[worker].loaded_levels == key]
             if loaded:
-                known = self._worker_of.get(-1 if parent is None else parent, -1)
+                known = self._worker_of.get(-1 if part.parent is None else part.parent, -1)
                 chosen[place] = known if known in loaded else loaded[0]
                 free.remove(chosen[place])
         for place in range(len(parts)):
@@ -216,14 +253,13 @@ class TreeSearch:
 
     def _branch(self, picked: Sequence[int], deadline: float, sought: Sequence[Seek]) -> None:
         """Split nodes and bound the parts; a split that the deadline left without a bound is taken back."""
-        splits = [(index, self._choose_split(self.nodes[index])) for index in picked]
-        parts: list[tuple[Box, int | None]] = []
+        splits = [(index, self._split_node(self.nodes[index], deadline)) for index in picked]
+        parts: list[_Part] = []
         kept: list[tuple[int, tuple[str, int, float]]] = []
         for index, split in splits:
             if split is not None:
                 kept.append((index, split))
-                boxes = self.nodes[index].box.split(*split, grain_h=self.grain_h)
-                parts += [(self.levels.tighten(box), index) for box in boxes]
+                parts += self._cut(index, split)
         children = self._add_nodes(parts, deadline, sought)
         over = self.crew.is_over(deadline)
         for place, (index, split) in enumerate(kept):
@@ -236,11 +272,25 @@ class TreeSearch:
         for index in picked:
             self.nodes[index].point = None
 
+    def _cut(self, index: int, split: tuple[str, int, float]) -> tuple[_Part, _Part]:
+        """Cut a node; of a rest the lower part stays the rest, or the upper one when the lower is settled."""
+        node = self.nodes[index]
+        below, above = (self.levels.tighten(box) for box in node.box.split(*split, grain_h=self.grain_h))
+        is_settled = not below.is_empty and self.is_settled(float(self.levels.weight @ below.high_h))
+        return _Part(below, index, node.is_rest), _Part(above, index, node.is_rest and is_settled)
+
     def _drop_nodes(self, first: int) -> None:
         """Forget the nodes from `first` on."""
         del self.nodes[first:]
-        self._open = [one for one in self._open if one[1] < first]
+        self._open = [one for one in self._open if one[-1] < first]
         heapq.heapify(self._open)
+
+    def _split_node(self, node: Node, deadline: float) -> tuple[str, int, float] | None:
+        """Choose where to split a node; of a rest the next test is cut off."""
+        if self._descent is None or not node.is_rest:
+            return self._choose_split(node)
+        settled = self._find_settled_level(node.box)
+        return settled or self._descent.choose_split(node.box, partial(self._test_box, deadline))
 
     def _choose_split(self, node: Node) -> tuple[str, int, float] | None:
         """Cut off levels that cannot matter; then halve the most mixed wide level; then options."""
@@ -249,6 +299,8 @@ class TreeSearch:
         settled = self._find_settled_level(box)
         if settled is not None:
             return settled
+        if self._descent is not None and node.option is not None:
+            return "option", node.option, 0.0
         width = weight * (box.high_h - box.low_h)
         level = int(
             np.argmax(np.where(width > self.goal.narrow_h, self._measure_mixing(node) + TIE * width, -1.0))
