@@ -10,7 +10,7 @@ from abatis.barrier.incumbent import Incumbent
 
 LEAST_POINT = 0.05
 MOVES_A_CALL = 8
-MOST_IDLE_CALLS = 12
+MOST_IDLE_CALLS = 40
 
 
 class PlanSearch:

@@ -24,9 +24,9 @@ from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.plan import Problem, find_grain
 
 FIRST_MOVES = 100
-MORE_MOVES = 900
-NODE_MOVES = 32
-MOVE_EVERY = 32
+MORE_MOVES = 3000
+NODE_MOVES = 64
+MOVE_EVERY = 8
 FIRST_NEARBY = 100
 ROUNDING = 1e-9
 Progress = Callable[[float, float, float], None]
