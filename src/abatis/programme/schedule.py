@@ -11,6 +11,7 @@ import numpy as np
 from abatis.barrier.crew import Crew, count_threads
 from abatis.model.errors import Fault, InputError
 from abatis.model.plan import Problem
+from abatis.programme.common_tree import JoinedYears, join_years
 from abatis.programme.improving import Improver, place_serially
 from abatis.programme.limits import Limits, lay_out_fixed, make_limits
 from abatis.programme.nesting import nest_sets, order_starts
@@ -126,7 +127,9 @@ def _solve(
     else:
         report("all years as one problem", 0.0)
         whole_h = improver.solve_whole(max(0.0, deadline - time.monotonic()))
-    _Search(improver, yearly, terms, gap, deadline, report).run(whole_h)
+    # The first year's money buys few options: a tree of its own is soon proven.
+    joined = join_years(yearly[1:], terms.weight, YEAR_GAP_SHARE * gap, crew)
+    _Search(improver, yearly, joined, terms, gap, deadline, report).run(whole_h)
     return _write_schedule(improver, terms, yearly, whole_h, started)
 
 
@@ -160,6 +163,7 @@ class _Search:
 
     improver: Improver
     yearly: list[YearBound]
+    joined: list[JoinedYears]
     terms: Terms
     gap: float
     deadline: float
@@ -214,8 +218,14 @@ class _Search:
                 return
             room = [self.terms.weight[one.year] * (one.bound_h - value_h[one.year]) for one in left]
             worst = left[int(np.argmax(room))]
-            worst.prove(self.yearly, min(PROVE_S, max(0.0, self.deadline - time.monotonic())))
-            self._order_bounds(worst)
+            left_s = min(PROVE_S, max(0.0, self.deadline - time.monotonic()))
+            joined = next((one for one in self.joined if worst in one.years), None)
+            if joined is None:
+                worst.prove(self.yearly, left_s)
+            else:
+                joined.prove(left_s)
+            for proven in [worst] if joined is None else reversed(joined.years):
+                self._order_bounds(proven)
 
     def _order_bounds(self, proven: YearBound) -> None:
         """Carry a new bound back: works stay, so no year holds more than a later one allows it."""

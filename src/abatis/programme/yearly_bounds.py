@@ -16,6 +16,7 @@ from abatis.programme.terms import NEVER, Terms
 from abatis.programme.timeline import Timeline
 
 ROUNDING = 1e-9
+SAME = 1e-12
 
 
 class YearBound:
@@ -43,12 +44,15 @@ class YearBound:
         self.search = search
         self.layer = layer
         self.room = room
+        self.is_over = False
         self._known: dict[int, int] = {}
 
     @property
     def is_settled(self) -> bool:
         """True when more time would not lower the bound."""
-        return self.search is None or self.search.is_settled
+        if self.search is None or self.is_over:
+            return True
+        return self.search.tree.is_settled(self.bound_h * (1 - 2 * ROUNDING))
 
     def find_set(self, seconds: float) -> None:
         """Look for a good set of options for this year alone."""
@@ -86,6 +90,37 @@ class YearBound:
             and np.array_equal(other.columns, self.columns)
             and not ((self.layer.added > 0) & (other.layer.added <= 0)).any()
         )
+
+    def has_problem_of(self, other: YearBound) -> bool:
+        """Say whether another year differs in the limits of money and capacity alone."""
+        if self.search is None or other.search is None:
+            return False
+        own, its = self.search.tree.static, other.search.tree.static
+        return (
+            np.array_equal(self.columns, other.columns)
+            and np.array_equal(self.layer.base_h, other.layer.base_h)
+            and np.array_equal(self.layer.added, other.layer.added)
+            and own.names == its.names
+            and all(
+                np.array_equal(own.options[row], its.options[row])
+                and np.allclose(
+                    own.coefficients[row] * self.room.find_scale(name),
+                    its.coefficients[row] * other.room.find_scale(name),
+                    rtol=SAME,
+                    atol=0.0,
+                )
+                and (name in self.room.limit or own.limits[row] == its.limits[row])
+                for row, name in enumerate(own.names)
+            )
+        )
+
+    def limit_rows(self, other: YearBound) -> np.ndarray:
+        """Limits of another year in the scale of this one's rows, float64[rows]; see `has_problem_of`."""
+        if self.search is None:
+            return np.empty(0)
+        static = self.search.tree.static
+        less = [self.room.find_less(name, other.room) for name in static.names]
+        return np.asarray(static.limits - np.array(less))
 
     def bound_earlier(self, earlier: YearBound) -> float:
         """Bound an earlier year by the tree of this one, hours; infinite where that says nothing.
@@ -134,6 +169,10 @@ class _Room:
         self.limit[name] = max(0.0, limit)
         self._scale[name] = max(1.0, abs(limit))
         return self._scale[name]
+
+    def find_scale(self, name: str) -> float:
+        """What the coefficients and the limit of a row were divided by; 1 for rows written as they are."""
+        return self._scale.get(name, 1.0)
 
     def find_less(self, name: str, other: _Room) -> float:
         """How much less of a limit another has, in the scale of this; 0 for rows that are the same."""
