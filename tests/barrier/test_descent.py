@@ -36,7 +36,7 @@ def test_tests_go_down_in_doubling_steps_and_at_most_halfway():
         assert (kind, level) == ("level", 0)
         splits.append(high_h)
     assert asked[:3] == [55.0, 32.0, 43.0]
-    # Above 40 the programme alone is enough; then tests at 40, 38, 34 and 26, halfway at 17 and 13, and at 10.
+    # Above 40 the programme alone is enough; tests at 40, 38, 34 and 26, halfway at 17 and 13, then at 10.
     assert splits == [40.0, 39.0, 37.0, 33.0, 25.0, 16.0, 12.0, 9.0]
 
 
