@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from abatis.barrier.boxes import NO_ROWS, Node
+from abatis.barrier.boxes import Node
 from abatis.barrier.certificate import check_certificate
 from abatis.barrier.descent import Descent
 from abatis.barrier.levels import Box, Levels
@@ -26,9 +26,9 @@ def test_tests_go_down_in_doubling_steps_and_at_most_halfway():
     descent = Descent(SimpleNamespace(levels=levels, grain_h=1.0))
     asked = []
 
-    def rule_out_above_40(box, rows):
+    def rule_out_above_40(box):
         asked.append(float(box.low_h[0]))
-        return Node(box, -np.inf if box.low_h[0] > 40 else 100.0, rows=NO_ROWS)
+        return Node(box, -np.inf if box.low_h[0] > 40 else 100.0)
 
     splits, high_h = [], 100.0
     while high_h >= 10.0:
@@ -43,7 +43,7 @@ def test_tests_go_down_in_doubling_steps_and_at_most_halfway():
 def test_a_programme_that_rules_nothing_out_is_tested_from_the_top():
     levels = Levels(((0,),), np.array([1.0]), np.array([0.0]), np.array([9.0]))
     descent = Descent(SimpleNamespace(levels=levels, grain_h=1.0))
-    split = descent.choose_split(make_box(4.0, 9.0), lambda box, rows: Node(box, 9.0))
+    split = descent.choose_split(make_box(4.0, 9.0), lambda box: Node(box, 9.0))
     assert split == ("level", 0, 8.0)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from abatis.barrier.boxes import NO_ROWS, Goal, Node
+from abatis.barrier.boxes import Goal, Node
 from abatis.barrier.levels import Box
 
 FIRST_STEP_SHARE = 0.005
 LAST_STEPS = 4
-Test = Callable[[Box, np.ndarray], Node]
+Test = Callable[[Box], Node]
 
 
 class Descent:
@@ -22,20 +22,17 @@ class Descent:
     there in steps that double, at most halfway to the best plan at a time. Each test is a tree over options.
     In words: proving 370, 369, 368 one by one would take a tree each; 361 takes hardly more than 368, and
     proves them all. But a test below what the best plan can be is in vain, so the steps begin small.
-
-    `rows` are those of the last test without fixed options: the next one starts from them.
     """
 
     def __init__(self, goal: Goal) -> None:
         self._level = int(np.argmax(goal.levels.weight))
         self._grain_h = goal.grain_h
         self._step_h = 0.0
-        self.rows = NO_ROWS
 
     def choose_split(self, box: Box, test: Test) -> tuple[str, int, float]:
         """Split the rest: its upper part is tested next, its lower part stays the rest.
 
-        The lower part is empty when all of the rest is tested. `test` bounds a box, starting from some rows.
+        The lower part is empty when all of the rest is tested. `test` bounds a box.
         """
         low_h, high_h = float(box.low_h[self._level]), float(box.high_h[self._level])
         if self._step_h == 0.0:
@@ -55,9 +52,7 @@ class Descent:
         while high_h > low_h:
             middle_h = max(low_h + self._grain_h, self._round(0.5 * (low_h + high_h)))
             part = box.split("level", self._level, middle_h - self._grain_h, self._grain_h)[1]
-            node = test(part, self.rows)
-            self.rows = node.rows
-            if np.isfinite(node.bound_h):
+            if np.isfinite(test(part).bound_h):
                 low_h = middle_h
             else:
                 high_h = middle_h - self._grain_h

@@ -65,6 +65,7 @@ class TreeSearch:
         self.grid: list[np.ndarray] = []
         self.branching = OptionBranching(network.problem.option_count)
         self._descent = Descent(self.goal) if self.goal.is_stepped else None
+        self._test_rows = NO_ROWS
         self.nodes: list[Node] = []
         self._workers: list[BoxWorker] = []
         self._worker_of: dict[int, int] = {}
@@ -200,7 +201,7 @@ class TreeSearch:
     def _list_rows(self, part: _Part) -> np.ndarray:
         """Rows to start a box from: those of its parent, or for a test those of the test before."""
         if self._descent is not None and not part.box.fixed:
-            return self._descent.rows
+            return self._test_rows
         return NO_ROWS if part.parent is None else self.nodes[part.parent].rows
 
     def _absorb(self, worker: int, node: Node) -> Node:
@@ -210,14 +211,15 @@ class TreeSearch:
         self._workers[worker].renumber(numbers)
         node.rows = numbers[node.rows]
         if self._descent is not None and not node.box.fixed:
-            self._descent.rows = node.rows
+            self._test_rows = node.rows
         return node
 
-    def _test_box(self, deadline: float, box: Box, rows: np.ndarray) -> Node:
+    def _test_box(self, deadline: float, box: Box) -> Node:
         """Bound a box that is no part of the tree."""
-        worker = self._share_out([_Part(box, None, False)])[0]
+        part = _Part(box, None, False)
+        worker = self._share_out([part])[0]
         self._workers[worker].refresh()
-        return self._absorb(worker, self._workers[worker].bound_node(box, rows, deadline))
+        return self._absorb(worker, self._workers[worker].bound_node(box, self._list_rows(part), deadline))
 
     def _run_round(
         self, sought: Sequence[Seek], jobs: Sequence[Callable[[], Node]]

@@ -14,7 +14,7 @@ from abatis.barrier.boxes import NO_ROWS, BoxWorker, Goal, Node, is_whole
 from abatis.barrier.crew import Crew
 from abatis.barrier.levels import Box
 from abatis.barrier.programme import INFINITE, NodeProgramme, Relaxation, StaticRows, bound_box
-from abatis.barrier.tree import NODES_AT_ONCE, TIE, TreeSearch
+from abatis.barrier.tree import NODES_AT_ONCE, TreeSearch
 from abatis.programme.layer_search import ROUNDING, STEP_SHARE, LayerSearch
 from abatis.programme.yearly_bounds import YearBound
 
@@ -156,7 +156,7 @@ class CommonTree:
         if leaf.node is None or not leaf.is_solved[year]:
             return [(leaf, year)]
         self.leaves.remove(leaf)
-        split = self._choose_split(leaf.node, year)
+        split = self._shared[year]._choose_split(leaf.node)
         if split is None:
             self._closed_h = np.maximum(self._closed_h, leaf.bound_h)
             return []
@@ -173,25 +173,6 @@ class CommonTree:
             if child.bound_h[year] > self._goals[year].value_h:
                 jobs.append((child, year))
         return jobs
-
-    def _choose_split(self, node: Node, year: int) -> tuple[str, int, float] | None:
-        """Cut off times that cannot matter; then halve the most mixed wide level; then options."""
-        tree, box, weight = self._shared[year], node.box, self.levels.weight
-        settled = tree._find_settled_level(box)
-        if settled is not None:
-            return settled
-        width, narrow_h = weight * (box.high_h - box.low_h), self._goals[year].narrow_h
-        is_wide = width > narrow_h
-        mixing = np.where(is_wide, tree._measure_mixing(node) + TIE * width, -1.0)
-        level = int(np.argmax(mixing if is_wide.any() else width))
-        if node.option is not None and not is_wide.any():
-            return "option", node.option, 0.0
-        if width[level] <= max(self.levels.tolerance_h, 0.5 * weight[level] * tree.grain_h):
-            return None
-        middle = 0.5 * (box.low_h[level] + box.high_h[level])
-        if tree.grain_h:
-            middle = np.floor(middle / tree.grain_h) * tree.grain_h
-        return "level", level, float(middle)
 
     def _solve(self, jobs: Sequence[tuple[Leaf, int]], deadline: float) -> None:
         """Bound boxes for years side by side; what was found is merged in the order of the jobs."""
