@@ -8,6 +8,85 @@ from numba import njit
 from abatis.barrier._heap import pop_heap, push_heap
 
 MOST_WAYS = 16
+OPEN = -1
+ALL_LONGEST = -2
+
+
+@njit(cache=True, nogil=True)
+def list_ways(
+    start: np.ndarray, option: np.ndarray, delay_h: np.ndarray, site: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Per candidate the ways to cross it: open, or built to each of its options by rising delay.
+
+    Candidate c has the options `option[start[c]:start[c + 1]]`. Where options of several sites delay one
+    crossing, it is open or all these sites are at their longest. Returns the first way of each candidate, hours
+    and option (or `OPEN`, `ALL_LONGEST`) of each way, and pairs of a way and an option longer than it.
+    """
+    widths = np.diff(start)
+    most = int(widths.max()) if len(widths) else 0
+    way_start = np.zeros(len(start), np.int64)
+    hours, built = np.empty(len(option) + len(widths)), np.empty(len(option) + len(widths), np.int64)
+    room = int((widths * np.minimum(widths + 1, MOST_WAYS)).sum())
+    owner, longer = np.empty(room, np.int64), np.empty(room, np.int64)
+    ways = pairs = 0
+    rising = np.empty(most, np.int64)
+    for c in range(len(widths)):
+        entries = sort_entries(start[c], start[c + 1], delay_h, rising)
+        hours[ways], built[ways] = 0.0, OPEN
+        for entry in rising[:entries]:
+            if delay_h[entry] > 0.0:
+                owner[pairs], longer[pairs] = ways, option[entry]
+                pairs += 1
+        ways += 1
+        total_h = sum_of_sites(rising[:entries], option, delay_h, site)
+        if total_h >= 0.0:
+            hours[ways], built[ways] = total_h, ALL_LONGEST
+            ways += 1
+            way_start[c + 1] = ways
+            continue
+        for i in range(entries):
+            last = i == entries - 1
+            if not last and delay_h[rising[i]] == delay_h[rising[i + 1]]:
+                continue
+            if not last and ways - way_start[c] == MOST_WAYS - 1:
+                continue
+            hours[ways], built[ways] = delay_h[rising[i]], option[rising[i]]
+            for other in rising[i + 1 : entries]:
+                owner[pairs], longer[pairs] = ways, option[other]
+                pairs += 1
+            ways += 1
+        way_start[c + 1] = ways
+    return way_start, hours[:ways], built[:ways], owner[:pairs], longer[:pairs]
+
+
+@njit(cache=True, nogil=True)
+def sort_entries(first: int, last: int, delay_h: np.ndarray, rising: np.ndarray) -> int:
+    """Put the entries `first:last` into `rising` by rising delay, equal ones as they come; returns how many."""
+    for entry in range(first, last):
+        i = entry - first
+        while i > 0 and delay_h[rising[i - 1]] > delay_h[entry]:
+            rising[i] = rising[i - 1]
+            i -= 1
+        rising[i] = entry
+    return last - first
+
+
+@njit(cache=True, nogil=True)
+def sum_of_sites(rising: np.ndarray, option: np.ndarray, delay_h: np.ndarray, site: np.ndarray) -> float:
+    """Longest hours of each site of one crossing, summed; -1 where all its options are of one site.
+
+    `rising` holds the entries by rising delay.
+    """
+    total_h, sites = 0.0, 0
+    for i in range(len(rising) - 1, -1, -1):
+        is_seen = False
+        for j in range(i + 1, len(rising)):
+            if site[option[rising[j]]] == site[option[rising[i]]]:
+                is_seen = True
+        if not is_seen:
+            total_h += delay_h[rising[i]]
+            sites += 1
+    return total_h if sites > 1 else -1.0
 
 
 @njit(cache=True, nogil=True)

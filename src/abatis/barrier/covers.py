@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.barrier._covers import MOST_WAYS, search_covers, trace_cover
+from abatis.barrier._covers import ALL_LONGEST, MOST_WAYS, list_ways, search_covers, trace_cover
 from abatis.barrier.network import Network, Route
 
 STEPS = 32
-OPEN = -1
-ALL_LONGEST = -2
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,13 @@ class CoverFinder:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._list_ways()
+        self._way_start, self._way_delay_h, self._way_option, self._owner, self._longer = list_ways(
+            network.candidate_start,
+            network.candidate_option,
+            network.candidate_delay_h,
+            network.problem.option_site.astype(np.int64),
+        )
+        self._way_weight = np.zeros(len(self._way_delay_h), np.int64)
         self._tails = [np.repeat(np.arange(len(g.nodes)), np.diff(g.start)) for g in network.graphs]
         most = max(len(graph.nodes) for graph in network.graphs)
         room = 4 * max(len(graph.head) for graph in network.graphs) + 16
@@ -47,48 +51,6 @@ class CoverFinder:
         self._parent = np.empty(most * STEPS, np.int64)
         self._least = np.empty(most, np.int64)
         self._keys, self._items = np.empty(room), np.empty(room, np.int32)
-
-    def _list_ways(self) -> None:
-        """Per candidate the ways to cross it: open, or built to each of its options by rising delay.
-
-        Where options of several sites delay one crossing, it is open or all these sites are at their longest.
-        """
-        network = self.network
-        starts: list[int] = [0]
-        delays: list[float] = []
-        options: list[int] = []
-        owners: list[int] = []
-        longer: list[int] = []
-        for candidate in range(len(network.candidate_edge)):
-            first, last = network.candidate_start[candidate], network.candidate_start[candidate + 1]
-            choices = network.candidate_option[first:last].tolist()
-            hours = network.candidate_delay_h[first:last].tolist()
-            ways = self._make_ways(choices, hours)
-            for delay_h, option in ways:
-                above = (
-                    []
-                    if option == ALL_LONGEST
-                    else [other for other, hour in zip(choices, hours, strict=True) if hour > delay_h]
-                )
-                owners += [len(delays)] * len(above)
-                longer += above
-                delays.append(delay_h)
-                options.append(option)
-            starts.append(len(delays))
-        self._way_start, self._way_delay_h = np.array(starts, np.int64), np.array(delays, float)
-        self._way_option = np.array(options, np.int64)
-        self._owner, self._longer = np.array(owners, np.int64), np.array(longer, np.int64)
-        self._way_weight = np.zeros(len(delays), np.int64)
-
-    def _make_ways(self, choices: list[int], hours: list[float]) -> list[tuple[float, int]]:
-        of_site: dict[int, float] = {}
-        for option, hour in zip(choices, hours, strict=True):
-            site = int(self.network.problem.option_site[option])
-            of_site[site] = max(of_site.get(site, 0.0), hour)
-        if len(of_site) > 1:
-            return [(0.0, OPEN), (sum(of_site.values()), ALL_LONGEST)]
-        ways = [(0.0, OPEN), *sorted(dict(zip(hours, choices, strict=True)).items())]
-        return ways if len(ways) <= MOST_WAYS else [*ways[: MOST_WAYS - 1], ways[-1]]
 
     def set_choice(self, choice: np.ndarray) -> None:
         """Take a plan, float64[O] with shares between 0 and 1."""

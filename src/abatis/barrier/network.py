@@ -91,11 +91,13 @@ def build_network(problem: Problem, crew: Crew | None = None) -> Network:
     arrival with every barrier built, is left out before.
     """
     edges, modes, start, options, delays = _list_candidates(problem)
-    index = {(int(e), int(m)): c for c, (e, m) in enumerate(zip(edges, modes, strict=True))}
-    longest_h = _longest_delays(problem, edges, modes, start, options, delays)
+    owner = np.full((2, len(problem.tail)), -1, np.int64)
+    owner[modes, edges] = np.arange(len(edges))
+    longest_h = np.zeros(owner.shape)
+    longest_h[modes, edges] = _sum_longest(problem.option_site, start, options, delays)
     arcs = [_GroupArcs(problem, group, longest_h) for group in range(len(problem.open_h))]
     jobs = [
-        partial(_compress_approach, problem, k, index, arcs[problem.approach_group[k]])
+        partial(_compress_approach, problem, k, owner, arcs[problem.approach_group[k]])
         for k in range(problem.approach_count)
     ]
     graphs = tuple((Crew(1) if crew is None else crew).run(jobs))
@@ -130,21 +132,15 @@ def _list_candidates(problem: Problem) -> tuple[np.ndarray, ...]:
     )
 
 
-def _longest_delays(
-    problem: Problem,
-    edges: np.ndarray,
-    modes: np.ndarray,
-    start: np.ndarray,
-    options: np.ndarray,
-    delays: np.ndarray,
+def _sum_longest(
+    option_site: np.ndarray, start: np.ndarray, options: np.ndarray, delay_h: np.ndarray
 ) -> np.ndarray:
-    """Longest delay [2, E] any allowed choice puts on an edge: the longest option of each site, summed."""
-    longest = np.zeros((2, len(problem.tail)))
-    for candidate, (edge, mode) in enumerate(zip(edges, modes, strict=True)):
-        part = slice(start[candidate], start[candidate + 1])
-        sites = problem.option_site[options[part]]
-        longest[mode, edge] = sum(float(delays[part][sites == site].max()) for site in np.unique(sites))
-    return longest
+    """Longest delay [C] any allowed choice puts on a candidate: the longest option of each site, summed."""
+    owner, site = np.repeat(np.arange(len(start) - 1), np.diff(start)), option_site[options]
+    order = np.lexsort((-delay_h, site, owner))
+    owner, site, delay_h = owner[order], site[order], delay_h[order]
+    first = np.append(True, (owner[1:] != owner[:-1]) | (site[1:] != site[:-1]))[: len(owner)]
+    return np.bincount(owner[first], delay_h[first], minlength=len(start) - 1)
 
 
 def make_arcs(
@@ -194,7 +190,7 @@ class _GroupArcs:
 
 
 def _compress_approach(
-    problem: Problem, approach: int, index: dict[tuple[int, int], int], arcs: _GroupArcs
+    problem: Problem, approach: int, owner: np.ndarray, arcs: _GroupArcs
 ) -> ApproachGraph:
     fronts, goals = problem.approach_sources[approach], problem.approach_targets[approach]
     from_front = arcs.measure(arcs.forward, fronts)
@@ -211,7 +207,7 @@ def _compress_approach(
     seeds, aims = np.asarray(fronts, np.int32), np.asarray(goals, np.int32)
     legs = collect_all_legs(start, head, time_h, end_of, ends, seeds, aims, from_front, to_goal, limit_h)
     onward_h = _measure_onward(problem, approach, arcs)
-    return _assemble(problem, arcs, ends, legs, touched, index, to_goal, slowest_h, onward_h, fronts)
+    return _assemble(problem, arcs, ends, legs, touched, owner, to_goal, slowest_h, onward_h, fronts)
 
 
 def _measure_onward(problem: Problem, approach: int, arcs: _GroupArcs) -> np.ndarray:
@@ -237,7 +233,7 @@ def _assemble(
     ends: np.ndarray,
     legs: tuple[np.ndarray, np.ndarray, np.ndarray],
     touched: np.ndarray,
-    index: dict[tuple[int, int], int],
+    owner: np.ndarray,
     to_goal: np.ndarray,
     slowest_h: float,
     onward_h: np.ndarray,
@@ -251,11 +247,10 @@ def _assemble(
     number[ends] = np.arange(len(ends))
     for mode, hours in enumerate((arcs.open_h, arcs.road_h)):
         usable = touched[np.isfinite(hours[touched])]
-        owner = np.array([index.get((int(e), mode), -1) for e in usable], np.int64)
         tail, head = number[problem.tail[usable]], number[problem.head[usable]]
-        parts.append((tail, head, hours[usable], owner, usable))
+        parts.append((tail, head, hours[usable], owner[mode, usable], usable))
         if not problem.directed:
-            parts.append((head, tail, hours[usable], owner, usable))
+            parts.append((head, tail, hours[usable], owner[mode, usable], usable))
     tail, head, base_h, candidate, edge = (np.concatenate([part[i] for part in parts]) for i in range(5))
     order = np.lexsort((base_h, head, tail))
     start = np.zeros(len(nodes) + 1, np.int64)
@@ -280,12 +275,8 @@ def _assemble(
 
 def sum_longest_delays(network: Network) -> np.ndarray:
     """Longest delay of every candidate, hours float64[C]: the longest option of each of its sites, summed."""
-    site = network.problem.option_site[network.candidate_option]
-    owner = np.repeat(np.arange(len(network.candidate_edge)), np.diff(network.candidate_start))
-    order = np.lexsort((-network.candidate_delay_h, site, owner))
-    owner, site, delay_h = owner[order], site[order], network.candidate_delay_h[order]
-    first = np.append(True, (owner[1:] != owner[:-1]) | (site[1:] != site[:-1]))[: len(owner)]
-    return np.bincount(owner[first], delay_h[first], minlength=len(network.candidate_edge))
+    site = network.problem.option_site
+    return _sum_longest(site, network.candidate_start, network.candidate_option, network.candidate_delay_h)
 
 
 class RouteFinder:
