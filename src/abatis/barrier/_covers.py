@@ -19,8 +19,8 @@ def list_ways(
     """Per candidate the ways to cross it: open, or built to each of its options by rising delay.
 
     Candidate c has the options `option[start[c]:start[c + 1]]`. Where options of several sites delay one
-    crossing, it is open or all these sites are at their longest. Returns the first way of each candidate, hours
-    and option (or `OPEN`, `ALL_LONGEST`) of each way, and pairs of a way and an option longer than it.
+    crossing, it is open or all these sites are at their longest. Returns the first way of each candidate,
+    hours and option (or `OPEN`, `ALL_LONGEST`) of each way, and pairs of a way and an option longer than it.
     """
     widths = np.diff(start)
     most = int(widths.max()) if len(widths) else 0
@@ -61,7 +61,7 @@ def list_ways(
 
 @njit(cache=True, nogil=True)
 def sort_entries(first: int, last: int, delay_h: np.ndarray, rising: np.ndarray) -> int:
-    """Put the entries `first:last` into `rising` by rising delay, equal ones as they come; returns how many."""
+    """Put the entries `first:last` into `rising` by rising delay, ties as they come; returns how many."""
     for entry in range(first, last):
         i = entry - first
         while i > 0 and delay_h[rising[i - 1]] > delay_h[entry]:

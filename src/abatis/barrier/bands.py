@@ -26,7 +26,7 @@ class Bands:
     high_h: np.ndarray
 
 
-def make_grid(levels: Levels, value_h: float) -> list[np.ndarray]:
+def make_grid(levels: Levels, value_h: float, most_bands: int = MOST_BANDS) -> list[np.ndarray]:
     """Cut the root range of every level into equal steps of about `BAND_SHARE` of the value (weighted).
 
     `value_h` is the value of the best plan known; when there is none, of the least any plan can have.
@@ -35,7 +35,7 @@ def make_grid(levels: Levels, value_h: float) -> list[np.ndarray]:
     step_h = max(BAND_SHARE * abs(scale_h), 1e-6 * levels.span_h)
     grid = []
     for low, high, weight in zip(levels.low_h, levels.high_h, levels.weight, strict=True):
-        count = int(np.clip(np.ceil(weight * (high - low) / step_h), 1, MOST_BANDS))
+        count = int(np.clip(np.ceil(weight * (high - low) / step_h), 1, most_bands))
         grid.append(np.linspace(low, high, count + 1))
     return grid
 

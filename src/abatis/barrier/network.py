@@ -189,9 +189,7 @@ class _GroupArcs:
         return distance
 
 
-def _compress_approach(
-    problem: Problem, approach: int, owner: np.ndarray, arcs: _GroupArcs
-) -> ApproachGraph:
+def _compress_approach(problem: Problem, approach: int, owner: np.ndarray, arcs: _GroupArcs) -> ApproachGraph:
     fronts, goals = problem.approach_sources[approach], problem.approach_targets[approach]
     from_front = arcs.measure(arcs.forward, fronts)
     to_goal = arcs.measure(arcs.backward, goals)

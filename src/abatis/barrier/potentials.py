@@ -14,6 +14,7 @@ from abatis.barrier.programme import INFINITE, StaticRows
 LEAST_ROOM = 1e-9
 LEAST_HOURS = 1e-300
 SOURCE = 0
+BUDGET = 0
 
 
 class Potentials:
@@ -39,13 +40,9 @@ class Potentials:
         self._most_left_h = self._measure(every, self.goal, backward=True)
 
     def _collect_arcs(self) -> None:
-        problem = self.network.problem
         keys, hours = [], []
         for approach, graph in enumerate(self.network.graphs):
-            field = (int(problem.approach_group[approach]), problem.approach_sources[approach].tobytes())
-            number = np.array([self._find_node((*field, int(node))) for node in graph.nodes], np.int64)
-            number[graph.source] = SOURCE
-            number[graph.target] = self._find_node(("goal", approach))
+            number = self.number_nodes(approach)
             self.goal[approach] = number[graph.target]
             tail = np.repeat(number, np.diff(graph.start))
             keys.append(np.stack([tail, number[graph.head], graph.candidate], axis=1))
@@ -59,6 +56,15 @@ class Potentials:
         self.tail, self.head, self.candidate = key[first].T
         self.base_h = base_h[first]
         self.node_count = len(self._number) + 1
+
+    def number_nodes(self, approach: int) -> np.ndarray:
+        """The node here, int64[n], of every node of an approach's graph."""
+        problem, graph = self.network.problem, self.network.graphs[approach]
+        field = (int(problem.approach_group[approach]), problem.approach_sources[approach].tobytes())
+        number = np.array([self._find_node((*field, int(node))) for node in graph.nodes], np.int64)
+        number[graph.source] = SOURCE
+        number[graph.target] = self._find_node(("goal", approach))
+        return number
 
     def _find_node(self, key: tuple[object, ...]) -> int:
         return self._number.setdefault(key, len(self._number) + 1)
@@ -95,34 +101,71 @@ class Potentials:
         Columns: times, then options, then levels.
         """
         lower, upper = self.limit_times(low_h, high_h)
-        problem, levels = self.network.problem, self.levels
-        options, count = problem.option_count, len(levels.weight)
-        first_level = self.node_count + options
-        model = highspy.Highs()
-        for name, value in (("output_flag", False), ("threads", 1), ("parallel", "off")):
-            model.setOptionValue(name, value)
-        model.addVars(
-            first_level + count,
+        levels, options = self.levels, self.network.problem.option_count
+        model = self._start_programme(
             np.concatenate([lower, np.zeros(options), low_h]),
             np.concatenate([upper, np.ones(options), high_h]),
         )
-        index = np.arange(first_level + count, dtype=np.int32)
-        model.changeColsCost(count, index[first_level:], levels.weight)
         model.changeObjectiveSense(highspy.ObjSense.kMaximize)
+        model.changeColsCost(len(levels.weight), self.level_columns, levels.weight)
         whole = np.full(options, highspy.HighsVarType.kInteger)
-        model.changeColsIntegrality(options, index[self.node_count : first_level], whole)
-        model.addRow(least_h, INFINITE, count, index[first_level:], levels.weight)
+        model.changeColsIntegrality(options, self.option_columns, whole)
+        model.addRow(least_h, INFINITE, len(levels.weight), self.level_columns, levels.weight)
+        self._add_arc_rows(model, lower, upper)
+        return model
+
+    def make_relaxation(self, money_share: float) -> highspy.Highs:
+        """Linear programme of the whole problem with a share of the budget; it minimises minus the value.
+
+        Columns as in `make_programme`; rows: budget and rules, (approach, level) as in `list_members`, sites
+        with several options, then one per arc. No time has a limit but that of its arcs, so that the
+        multipliers of the arcs are a flow from the fronts to the goals.
+        """
+        count, options = len(self.levels.weight), self.network.problem.option_count
+        lower = np.concatenate([np.zeros(self.node_count + options), np.full(count, -INFINITE)])
+        upper = np.concatenate(
+            [np.full(self.node_count, INFINITE), np.ones(options), np.full(count, INFINITE)]
+        )
+        upper[SOURCE] = 0.0
+        model = self._start_programme(lower, upper)
+        model.changeRowBounds(BUDGET, -INFINITE, money_share * float(self.static.limits[BUDGET]))
+        model.changeColsCost(count, self.level_columns, -self.levels.weight)
+        every, one = np.arange(len(self.tail)), np.ones(len(self.tail))
+        self._add_rows(model, every, np.full(len(every), INFINITE), one, one, self.base_h)
+        return model
+
+    @property
+    def option_columns(self) -> np.ndarray:
+        """Columns int32[O] of the options."""
+        first = self.node_count
+        return np.arange(first, first + self.network.problem.option_count, dtype=np.int32)
+
+    @property
+    def level_columns(self) -> np.ndarray:
+        """Columns int32[L] of the levels."""
+        first = self.node_count + self.network.problem.option_count
+        return np.arange(first, first + len(self.levels.weight), dtype=np.int32)
+
+    def list_members(self) -> list[tuple[int, int]]:
+        """Pairs (approach, level), in the order of their rows."""
+        of = self.levels.of_approach
+        return [(approach, level) for approach, members in enumerate(of) for level in members]
+
+    def _start_programme(self, lower: np.ndarray, upper: np.ndarray) -> highspy.Highs:
+        """Programme with columns, budget and rules, levels up to the times at the goals, and sites."""
+        model = highspy.Highs()
+        for name, value in (("output_flag", False), ("threads", 1), ("parallel", "off")):
+            model.setOptionValue(name, value)
+        model.addVars(len(lower), lower, upper)
         for chosen, values, limit in zip(
             self.static.options, self.static.coefficients, self.static.limits, strict=True
         ):
-            columns = (self.node_count + chosen).astype(np.int32)
+            columns = self.option_columns[chosen]
             model.addRow(-INFINITE, float(limit), len(columns), columns, values.astype(float))
-        for approach, members in enumerate(levels.of_approach):
-            for level in members:
-                pair = np.array([first_level + level, self.goal[approach]], np.int32)
-                model.addRow(-INFINITE, 0.0, 2, pair, np.array([1.0, -1.0]))
-        _add_site_rows(model, problem.option_site, self.node_count)
-        self._add_arc_rows(model, lower, upper)
+        for approach, level in self.list_members():
+            pair = np.array([self.level_columns[level], self.goal[approach]], np.int32)
+            model.addRow(-INFINITE, 0.0, 2, pair, np.array([1.0, -1.0]))
+        _add_site_rows(model, self.network.problem.option_site, self.node_count)
         return model
 
     def _add_arc_rows(self, model: highspy.Highs, lower: np.ndarray, upper: np.ndarray) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from abatis.barrier._moves import LEAST_GAIN_H, JoinedGraphs, OptionTable, walk
@@ -11,6 +13,8 @@ from abatis.barrier.incumbent import Incumbent
 LEAST_POINT = 0.05
 MOVES_A_CALL = 8
 MOST_IDLE_CALLS = 40
+LEAST_IDLE_CALLS = 20
+PACE_ARCS = 20_000
 
 
 class PlanSearch:
@@ -28,6 +32,8 @@ class PlanSearch:
         self._graphs = _join_graphs(incumbent)
         self._table = _table_options(incumbent, self._locked)
         self._crosses = _find_crossings(incumbent)
+        self.pace = min(1.0, (PACE_ARCS / max(1, len(self._graphs.head))) ** 0.5)
+        self.patience = max(LEAST_IDLE_CALLS, round(self.pace * MOST_IDLE_CALLS))
 
     def start(self, moves: int, deadline: float) -> None:
         """Offer the empty plan (with locks), a greedy fill, and up to `moves` moves before the deadline."""
@@ -37,9 +43,9 @@ class PlanSearch:
         self.incumbent.offer(self._refill(empty, flat, greedy=True))
         self.improve(flat, moves, deadline)
 
-    def go_on(self, moves: int, deadline: float) -> np.ndarray | None:
-        """Make up to `moves` moves with every option wanted alike; returns the best choice."""
-        self.improve(np.ones(self.problem.option_count), moves, deadline)
+    def go_on(self, prior: np.ndarray | None, moves: int, deadline: float) -> np.ndarray | None:
+        """Make up to `moves` moves, steered by `prior` or with all options alike; returns the best choice."""
+        self.improve(np.ones(self.problem.option_count) if prior is None else prior, moves, deadline)
         return self.incumbent.choice
 
     def seek(
@@ -53,14 +59,14 @@ class PlanSearch:
         return self.incumbent.choice
 
     def improve(self, prior: np.ndarray, moves: int, deadline: float) -> None:
-        """Make up to `moves` moves; `prior` float64[O] says how likely an option is wanted."""
+        """Make up to `moves` moves, fewer on large graphs; `prior` float64[O]: how an option is wanted."""
         if self.incumbent.choice is None:
             self.incumbent.offer(self._refill(self._locked_choice(), prior, greedy=True))
         if self.incumbent.choice is None:
             return
         present, idle = self.incumbent.choice, 0
-        for _ in range(0, moves, MOVES_A_CALL):
-            if self._is_topped() or idle >= MOST_IDLE_CALLS or self.crew.is_over(deadline):
+        for _ in range(0, math.ceil(self.pace * moves), MOVES_A_CALL):
+            if self._is_topped() or idle >= self.patience or self.crew.is_over(deadline):
                 return
             best, present = self._walk(present, prior, MOVES_A_CALL, greedy=False)
             idle = 0 if self.incumbent.offer(best) else idle + 1

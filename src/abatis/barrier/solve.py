@@ -12,12 +12,14 @@ import numpy as np
 
 from abatis.barrier.boxes import Node
 from abatis.barrier.crew import Crew, Job, count_threads
+from abatis.barrier.flows import FlowProgramme
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Levels, list_onward
 from abatis.barrier.neighbourhood import LevelNeighbourhood
 from abatis.barrier.network import Network, RouteFinder, build_network
 from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import Relaxation, StaticRows, make_static_rows
+from abatis.barrier.relaxed_plan import RelaxedPlan
 from abatis.barrier.search import PlanSearch
 from abatis.barrier.tree import Seek, TreeSearch
 from abatis.model.errors import Fault, InfeasibleError, InputError
@@ -25,6 +27,8 @@ from abatis.model.plan import Problem, find_grain
 
 FIRST_MOVES = 100
 MORE_MOVES = 3000
+LARGE_ARCS = 300_000
+LARGE_LEAST_S = 55.0
 NODE_MOVES = 64
 MOVE_EVERY = 8
 FIRST_NEARBY = 100
@@ -155,6 +159,7 @@ class Search:
         self._moves = PlanSearch(Incumbent(self.network, self.levels, self.static), seed, crew)
         self._nearby = LevelNeighbourhood(self.incumbent, seed, crew)
         self._first: list[Job[np.ndarray | None]] = []
+        self._relaxed: RelaxedPlan | None = None
 
     @property
     def value_h(self) -> float:
@@ -187,7 +192,7 @@ class Search:
             if not self.tree.nodes:
                 moves.start(FIRST_MOVES, deadline)
                 _offer(best, moves.incumbent.choice)
-                self._first.append(self.crew.start(partial(moves.go_on, MORE_MOVES, deadline)))
+                self._first.append(self._start_moves(deadline))
             self.status = self.tree.run(deadline, partial(self._improve, deadline), report)
             if self._first and self.tree.bound_h - best.value_h > _spare_h(self.levels, self.tree.bound_h):
                 _offer(best, self._first.pop().get())
@@ -200,12 +205,27 @@ class Search:
         self.seconds += time.monotonic() - begun
         return self.status
 
+    def _start_moves(self, deadline: float) -> Job[np.ndarray | None]:
+        """Start the moves beside the root; on a large network linear programmes guide both."""
+        arcs = sum(len(graph.head) for graph in self.network.graphs)
+        short = deadline - time.monotonic() < LARGE_LEAST_S
+        if arcs < LARGE_ARCS or short or self.tree.goal.is_stepped:
+            return self.crew.start(partial(self._moves.go_on, None, MORE_MOVES, deadline))
+        bound, plan = (FlowProgramme(self.network, self.levels, self.static) for _ in range(2))
+        self._relaxed = RelaxedPlan(plan)
+        found = self.crew.start(partial(bound.find_paths, deadline), bound.cancel)
+        moves = self.crew.start(partial(self._relaxed.seek, self._moves, deadline), plan.cancel)
+        self.tree.start_from(found.get())
+        return moves
+
     def _improve(self, deadline: float, point: Relaxation, node: int) -> Seek | None:
         """Search for plans at a node of the tree; may return a job for the crew."""
         while self._first:
             _offer(self.incumbent, self._first.pop().get())
         if node >= FIRST_NEARBY:
             self._nearby.improve(self.tree.steps, deadline)
+        if self._relaxed is not None and self._relaxed.shares is not None:
+            return partial(self._moves.go_on, self._relaxed.shares, NODE_MOVES, deadline)
         if node % MOVE_EVERY == 0 or node & (node - 1) == 0:
             return partial(self._moves.seek, self.incumbent.choice, point.choice, NODE_MOVES, deadline)
         return None

@@ -16,13 +16,14 @@ from abatis.barrier.crew import Crew
 from abatis.barrier.descent import Descent
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box, Levels
-from abatis.barrier.network import Network
+from abatis.barrier.network import Network, Route
 from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows
 
 NODES_AT_ONCE = 2
 DIVE_EVERY = 20
 TIE = 1e-6
+NO_COVER = np.empty(0, np.int32)
 Seek = Callable[[], np.ndarray | None]
 Improve = Callable[[Relaxation, int], Seek | None]
 
@@ -66,6 +67,7 @@ class TreeSearch:
         self.branching = OptionBranching(network.problem.option_count)
         self._descent = Descent(self.goal) if self.goal.is_stepped else None
         self._test_rows = NO_ROWS
+        self._start_rows = NO_ROWS
         self.nodes: list[Node] = []
         self._workers: list[BoxWorker] = []
         self._worker_of: dict[int, int] = {}
@@ -100,7 +102,7 @@ class TreeSearch:
         neither be settled nor divided any further.
         """
         if not self.nodes:
-            self.grid = make_grid(self.levels, self.incumbent.value_h)
+            self.grid = self.grid or make_grid(self.levels, self.incumbent.value_h)
             root = Box(self.levels.low_h.copy(), self.levels.high_h.copy(), ())
             self._add_nodes([_Part(self.levels.tighten(root), None, self._descent is not None)], deadline)
         else:
@@ -120,6 +122,16 @@ class TreeSearch:
         left = [node for node in self.nodes if node.children is None]
         settled = all(self.is_settled(node.bound_h, node.box) for node in left)
         return "gap" if settled else "rounding"
+
+    def start_from(self, paths: Sequence[tuple[Route, int]]) -> None:
+        """Start the root from rows of paths (route, level); every level is then one band.
+
+        In words: paths of the whole problem's programme say what holds over the whole range of a level.
+        """
+        if self._descent is None and paths:
+            self.grid = make_grid(self.levels, self.incumbent.value_h, 1)
+            numbers = [self.pool.number_row(self.pool.add_route(*path), 0, NO_COVER) for path in paths]
+            self._start_rows = np.unique(np.array(numbers, np.int64))
 
     def _queue_leaves(self) -> None:
         """Queue every leaf that is not settled: a search that was stopped may have taken one off."""
@@ -202,7 +214,7 @@ class TreeSearch:
         """Rows to start a box from: those of its parent, or for a test those of the test before."""
         if self._descent is not None and not part.box.fixed:
             return self._test_rows
-        return NO_ROWS if part.parent is None else self.nodes[part.parent].rows
+        return self._start_rows if part.parent is None else self.nodes[part.parent].rows
 
     def _absorb(self, worker: int, node: Node) -> Node:
         """Take in what a worker found with a node; returns the node with rows of the shared pool."""
