@@ -91,7 +91,7 @@ def _list_wood(full: bool) -> Iterator[Case]:
         yield Case("wood", _wood(40, 100, 200, 10), 600, "ours <= 600", "seconds", False)
         for size in (30, 50, 60):
             for budget in (5, 10):
-                yield Case("wood", _wood(size, 10, 5, budget), 600, "ours <= 600", "seconds", False)
+                yield Case("wood", _wood(size, 10, 5, budget), 600, "ours <= 600", "seconds", True)
 
 
 def _list_easy(full: bool) -> Iterator[Case]:

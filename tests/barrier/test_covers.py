@@ -8,6 +8,7 @@ import pytest
 from tests.barrier.problems import make_problem
 from tests.barrier.test_solve import chain_problem
 
+from abatis.barrier import _covers
 from abatis.barrier.covers import STEPS, CoverFinder
 from abatis.barrier.network import build_network
 
@@ -117,3 +118,34 @@ def test_a_site_may_be_built_to_its_shorter_option():
     assert found == [(2.0, 0.75, ())], "the other way takes 3 h and costs nothing"
     found = [(c.time_h, c.weight, c.options) for c in finder.find_covers(0, [(3.001, 1.0)])]
     assert found == [(2.0, 0.75, ()), (3.0, 0.0, ())]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_ways_to_cross_equal_those_listed_one_by_one(seed):
+    """Up to 24 options a crossing, with equal delays, of one site or several."""
+    random = np.random.default_rng(seed)
+    widths = random.integers(1, 25, 8)
+    start = np.append(0, np.cumsum(widths))
+    site = random.integers(0, 40, start[-1]) if seed % 2 else np.repeat(np.arange(8), widths)
+    option = np.arange(start[-1], dtype=np.int32)
+    delay_h = random.integers(1, 30, start[-1]).astype(float)
+    first, hours, built, owner, longer = _covers.list_ways(start, option, delay_h, site)
+    for one in range(8):
+        part = slice(start[one], start[one + 1])
+        ways = list_crossing(option[part].tolist(), delay_h[part].tolist(), site)
+        own = range(first[one], first[one + 1])
+        assert [(hours[way], built[way]) for way in own] == ways
+        for way, (delay, last) in zip(own, ways, strict=True):
+            above = [] if last == _covers.ALL_LONGEST else [o for o in option[part] if delay_h[o] > delay]
+            assert sorted(longer[owner == way].tolist()) == above
+
+
+def list_crossing(options, hours, site):
+    """Ways of one crossing as pairs (hours, option), of too many the shortest ones and the longest."""
+    longest = {}
+    for option, hour in zip(options, hours, strict=True):
+        longest[int(site[option])] = max(longest.get(int(site[option]), 0.0), hour)
+    if len(longest) > 1:
+        return [(0.0, _covers.OPEN), (sum(longest.values()), _covers.ALL_LONGEST)]
+    ways = [(0.0, _covers.OPEN), *sorted(dict(zip(hours, options, strict=True)).items())]
+    return ways if len(ways) <= _covers.MOST_WAYS else [*ways[: _covers.MOST_WAYS - 1], ways[-1]]

@@ -31,14 +31,14 @@ def list_ways(
     ways = pairs = 0
     rising = np.empty(most, np.int64)
     for c in range(len(widths)):
-        entries = sort_entries(start[c], start[c + 1], delay_h, rising)
+        entries = _sort_entries(start[c], start[c + 1], delay_h, rising)
         hours[ways], built[ways] = 0.0, OPEN
         for entry in rising[:entries]:
             if delay_h[entry] > 0.0:
                 owner[pairs], longer[pairs] = ways, option[entry]
                 pairs += 1
         ways += 1
-        total_h = sum_of_sites(rising[:entries], option, delay_h, site)
+        total_h = _sum_longest_of_sites(rising[:entries], option, delay_h, site)
         if total_h >= 0.0:
             hours[ways], built[ways] = total_h, ALL_LONGEST
             ways += 1
@@ -60,7 +60,7 @@ def list_ways(
 
 
 @njit(cache=True, nogil=True)
-def sort_entries(first: int, last: int, delay_h: np.ndarray, rising: np.ndarray) -> int:
+def _sort_entries(first: int, last: int, delay_h: np.ndarray, rising: np.ndarray) -> int:
     """Put the entries `first:last` into `rising` by rising delay, ties as they come; returns how many."""
     for entry in range(first, last):
         i = entry - first
@@ -72,7 +72,9 @@ def sort_entries(first: int, last: int, delay_h: np.ndarray, rising: np.ndarray)
 
 
 @njit(cache=True, nogil=True)
-def sum_of_sites(rising: np.ndarray, option: np.ndarray, delay_h: np.ndarray, site: np.ndarray) -> float:
+def _sum_longest_of_sites(
+    rising: np.ndarray, option: np.ndarray, delay_h: np.ndarray, site: np.ndarray
+) -> float:
     """Longest hours of each site of one crossing, summed; -1 where all its options are of one site.
 
     `rising` holds the entries by rising delay.

@@ -32,8 +32,8 @@ class PlanSearch:
         self._graphs = _join_graphs(incumbent)
         self._table = _table_options(incumbent, self._locked)
         self._crosses = _find_crossings(incumbent)
-        self.pace = min(1.0, (PACE_ARCS / max(1, len(self._graphs.head))) ** 0.5)
-        self.patience = max(LEAST_IDLE_CALLS, round(self.pace * MOST_IDLE_CALLS))
+        self._pace = min(1.0, (PACE_ARCS / max(1, len(self._graphs.head))) ** 0.5)
+        self._patience = max(LEAST_IDLE_CALLS, round(self._pace * MOST_IDLE_CALLS))
 
     def start(self, moves: int, deadline: float) -> None:
         """Offer the empty plan (with locks), a greedy fill, and up to `moves` moves before the deadline."""
@@ -59,14 +59,14 @@ class PlanSearch:
         return self.incumbent.choice
 
     def improve(self, prior: np.ndarray, moves: int, deadline: float) -> None:
-        """Make up to `moves` moves, fewer on large graphs; `prior` float64[O]: how an option is wanted."""
+        """Make up to `moves` moves, fewer on large graphs; `prior` float64[O]: how likely each is wanted."""
         if self.incumbent.choice is None:
             self.incumbent.offer(self._refill(self._locked_choice(), prior, greedy=True))
         if self.incumbent.choice is None:
             return
         present, idle = self.incumbent.choice, 0
-        for _ in range(0, math.ceil(self.pace * moves), MOVES_A_CALL):
-            if self._is_topped() or idle >= self.patience or self.crew.is_over(deadline):
+        for _ in range(0, math.ceil(self._pace * moves), MOVES_A_CALL):
+            if self._is_topped() or idle >= self._patience or self.crew.is_over(deadline):
                 return
             best, present = self._walk(present, prior, MOVES_A_CALL, greedy=False)
             idle = 0 if self.incumbent.offer(best) else idle + 1

@@ -302,11 +302,11 @@ class TreeSearch:
     def _split_node(self, node: Node, deadline: float) -> tuple[str, int, float] | None:
         """Choose where to split a node; of a rest the next test is cut off."""
         if self._descent is None or not node.is_rest:
-            return self._choose_split(node)
+            return self.choose_split(node)
         settled = self._find_settled_level(node.box)
         return settled or self._descent.choose_split(node.box, partial(self._test_box, deadline))
 
-    def _choose_split(self, node: Node) -> tuple[str, int, float] | None:
+    def choose_split(self, node: Node) -> tuple[str, int, float] | None:
         """Cut off levels that cannot matter; then halve the most mixed wide level; then options."""
         box = node.box
         weight = self.levels.weight

@@ -52,6 +52,8 @@ class LimitProgramme(NodeProgramme):
 class SpreadWorker(BoxWorker):
     """Bounds boxes with many paths from each programme: those found are closed and the search goes on."""
 
+    programme: LimitProgramme
+
     def _find_covers(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
         """Rows of several passes, each with the options of the rows before taken as built.
 
@@ -101,7 +103,7 @@ class CommonTree:
         top_h = np.full(len(searches), float(self.levels.weight @ root.high_h))
         self.leaves = [Leaf(root, top_h, np.zeros(len(searches), bool))]
         self._closed_h = np.full(len(searches), -np.inf)
-        self._workers: list[BoxWorker] = []
+        self._workers: list[SpreadWorker] = []
         self.is_over = False
 
     @property
@@ -156,7 +158,7 @@ class CommonTree:
         if leaf.node is None or not leaf.is_solved[year]:
             return [(leaf, year)]
         self.leaves.remove(leaf)
-        split = self._shared[year]._choose_split(leaf.node)
+        split = self._shared[year].choose_split(leaf.node)
         if split is None:
             self._closed_h = np.maximum(self._closed_h, leaf.bound_h)
             return []
@@ -196,11 +198,11 @@ class CommonTree:
             if node.point is not None and is_whole(node.point.choice):
                 self._searches[year].incumbent.offer(np.round(node.point.choice))
 
-    def _bound(self, worker: BoxWorker, leaf: Leaf, year: int, deadline: float) -> tuple[Node, np.ndarray]:
+    def _bound(self, worker: SpreadWorker, leaf: Leaf, year: int, deadline: float) -> tuple[Node, np.ndarray]:
         """Bound a box for a year; the second answer is what that says of all years, float64[Y]."""
         worker.refresh()
         static = self._statics[year]
-        worker.programme.take_limits(static)  # type: ignore[attr-defined]
+        worker.programme.take_limits(static)
         worker.goal = self._goals[year]
         node = worker.bound_node(leaf.box, leaf.rows, deadline)
         carried_h = np.full(len(self._limits), np.inf)
