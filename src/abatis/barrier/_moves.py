@@ -1,4 +1,4 @@
-"""Compiled search for plans: drop some options, refill along the fastest routes, keep what is better."""
+"""Compiled parts of the plan search: fastest routes under a choice, and filling a plan along them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from numba import njit
 
 from abatis.barrier._paths import find_guided
 
-GREED = 3.0
 PRIOR_FLOOR = 0.03
 LEAST_GAIN_H = 1e-9
 SMALL_COST = 1e-6
-SLIP = 0.002
 
 
 class JoinedGraphs(NamedTuple):
@@ -49,7 +47,7 @@ class OptionTable(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Working arrays of one walk."""
+    """Working arrays of a search."""
 
     extra_h: np.ndarray
     usage: np.ndarray
@@ -69,7 +67,7 @@ class Scratch(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def make_scratch(graphs: JoinedGraphs, table: OptionTable) -> Scratch:
-    """Allocate the working arrays once per walk."""
+    """Allocate the working arrays of a search."""
     approaches = len(graphs.source)
     options = len(table.site)
     most = 0
@@ -191,33 +189,14 @@ def score_options(count: int, prior: np.ndarray, table: OptionTable, scratch: Sc
 
 
 @njit(cache=True, nogil=True)
-def pick_option(
-    count: int,
-    prior: np.ndarray,
-    greedy: bool,
-    table: OptionTable,
-    scratch: Scratch,
-    random: np.random.Generator,
-) -> int:
-    """Pick a touched option by roulette over the cubed score, or the best one when `greedy`; -1 none."""
+def pick_option(count: int, prior: np.ndarray, table: OptionTable, scratch: Scratch) -> int:
+    """Pick the touched option with the best score, the first of several; -1 none."""
     best = score_options(count, prior, table, scratch)
-    if best <= 0.0:
-        return -1
-    total = 0.0
-    for index in range(count):
-        if greedy and scratch.score[index] == best:
-            return int(scratch.touched[index])
-        scratch.score[index] = (scratch.score[index] / best) ** GREED
-        total += scratch.score[index]
-    spin = random.random() * total
-    chosen = -1
-    for index in range(count):
-        if scratch.score[index] > 0.0:
-            chosen = int(scratch.touched[index])
-            spin -= scratch.score[index]
-            if spin <= 0.0:
-                break
-    return chosen
+    if best > 0.0:
+        for index in range(count):
+            if scratch.score[index] == best:
+                return int(scratch.touched[index])
+    return -1
 
 
 @njit(cache=True, nogil=True)
@@ -235,21 +214,12 @@ def mark_stale(added: int, replaced: int, table: OptionTable, scratch: Scratch, 
 
 
 @njit(cache=True, nogil=True)
-def refill(
-    trial: np.ndarray,
-    prior: np.ndarray,
-    greedy: bool,
-    minimum: bool,
-    graphs: JoinedGraphs,
-    table: OptionTable,
-    scratch: Scratch,
-    random: np.random.Generator,
-) -> float:
-    """Add options, or better ones in place of chosen ones, while rules allow; returns the plan's value."""
-    scratch.extra_h[:] = 0.0
-    scratch.usage[:] = 0.0
-    scratch.at_site[:] = -1
-    scratch.barred[:] = False
+def fill(
+    choice: np.ndarray, prior: np.ndarray, minimum: bool, graphs: JoinedGraphs, table: OptionTable
+) -> np.ndarray:
+    """Add options, or better ones in place of chosen ones, while rules allow; returns the fuller choice."""
+    scratch = make_scratch(graphs, table)
+    trial = choice.copy()
     for option in range(len(trial)):
         if trial[option] > 0.5:
             switch_option(option, 1.0, trial, table, scratch)
@@ -259,72 +229,14 @@ def refill(
             if stale[k]:
                 find_way(k, graphs, scratch)
         count = weigh_options(minimum, graphs, table, scratch)
-        added = pick_option(count, prior, greedy, table, scratch, random)
+        added = pick_option(count, prior, table, scratch)
         for index in range(count):
             scratch.delay_h[scratch.touched[index]] = 0.0
         if added < 0:
-            break
+            return trial
         replaced = scratch.at_site[table.site[added]]
         if replaced >= 0:
             scratch.barred[replaced] = True
             switch_option(replaced, -1.0, trial, table, scratch)
         switch_option(added, 1.0, trial, table, scratch)
         mark_stale(added, replaced, table, scratch, stale)
-    if minimum:
-        return float(scratch.times.min())
-    return float((graphs.weight * scratch.times).sum())
-
-
-@njit(cache=True, nogil=True)
-def drop_options(trial: np.ndarray, locked: np.ndarray, random: np.random.Generator) -> None:
-    """Drop at most a third of the chosen options, scattered or a run of neighbours; locked ones stay."""
-    chosen = np.flatnonzero(trial > 0.5)
-    count = len(chosen)
-    if count == 0:
-        return
-    wanted = int(random.integers(1, max(2, count // 3) + 1))
-    scattered = random.random() < 0.5
-    first = int(random.integers(0, count))
-    for index in range(min(wanted, count)):
-        place = first + index
-        if scattered:
-            place = index
-            other = int(random.integers(index, count))
-            chosen[index], chosen[other] = chosen[other], chosen[index]
-        if place < count and not locked[chosen[place]]:
-            trial[chosen[place]] = 0.0
-
-
-@njit(cache=True, nogil=True)
-def walk(
-    choice: np.ndarray,
-    prior: np.ndarray,
-    moves: int,
-    greedy: bool,
-    minimum: bool,
-    graphs: JoinedGraphs,
-    table: OptionTable,
-    random: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Best and last plan of a walk of drop-and-refill moves; with 0 moves the choice is only refilled.
-
-    In words: a slightly worse plan is sometimes kept as the place to go on from, the best is remembered.
-    """
-    scratch = make_scratch(graphs, table)
-    present = choice.copy()
-    best = choice.copy()
-    trial = choice.copy()
-    best_value = -np.inf
-    present_value = -np.inf
-    for _ in range(max(1, moves)):
-        trial[:] = present
-        if moves > 0:
-            drop_options(trial, table.locked, random)
-        value = refill(trial, prior, greedy, minimum, graphs, table, scratch, random)
-        if value > best_value + 1e-12:
-            best_value = value
-            best[:] = trial
-        if value > present_value - SLIP * abs(best_value) * random.random():
-            present_value = value
-            present[:] = trial
-    return best, present

@@ -8,25 +8,23 @@ from abatis.barrier.flows import FlowProgramme
 from abatis.barrier.search import PlanSearch
 
 MONEY_SHARE = 0.6
-ROUNDED_MOVES = 3000
+ROUNDED_WORK = 6_000_000_000
 
 
 class RelaxedPlan:
     """Asks the linear programme which sites belong together, when `MONEY_SHARE` of the budget is to be spent.
 
-    In words: one site alone delays nothing on a large network, so moves of single sites find little. The
+    In words: one site alone delays nothing on a large network, so swaps of single sites find little. The
     linear programme knows what closes a way together. It holds many sites in part; with a part of the money
     it names those that matter most, and rounding spends the rest on making them whole.
     """
 
     def __init__(self, programme: FlowProgramme) -> None:
         self.programme = programme
-        self.shares: np.ndarray | None = None
 
     def seek(self, moves: PlanSearch, deadline: float) -> np.ndarray | None:
-        """Find and keep the shares, round them, make moves; returns the best choice (also without shares)."""
+        """Find the shares, round them, search on; returns the best choice (also without shares)."""
         flow = self.programme.solve(MONEY_SHARE, deadline)
         if flow is None:
-            return moves.go_on(None, ROUNDED_MOVES, deadline)
-        self.shares = flow.shares
-        return moves.seek(None, flow.shares, ROUNDED_MOVES, deadline)
+            return moves.improve(ROUNDED_WORK, deadline)
+        return moves.seek(None, flow.shares, ROUNDED_WORK, deadline)

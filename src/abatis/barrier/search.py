@@ -1,24 +1,20 @@
-"""Search for good plans: drop some options, refill along the routes that are then fastest (compiled)."""
+"""Search for good plans: fill along the fastest routes, round relaxations, aim at better arrival times."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from abatis.barrier._moves import LEAST_GAIN_H, JoinedGraphs, OptionTable, walk
+from abatis.barrier._moves import LEAST_GAIN_H, JoinedGraphs, OptionTable, fill
 from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import Incumbent
+from abatis.barrier.targets import TargetSearch
+from abatis.model.plan import find_grain
 
 LEAST_POINT = 0.05
-MOVES_A_CALL = 8
-MOST_IDLE_CALLS = 40
-LEAST_IDLE_CALLS = 20
-PACE_ARCS = 20_000
 
 
 class PlanSearch:
-    """Drop-and-refill around the best plan; steered by the fractional choice of the last relaxation.
+    """Fills plans greedily, rounds the fractional choice of a relaxation, and searches around the best plan.
 
     A search that runs beside others needs an `incumbent` of its own, and a crew that says when all is over.
     """
@@ -27,49 +23,47 @@ class PlanSearch:
         self.incumbent = incumbent
         self.crew = Crew(1) if crew is None else crew
         self.problem = incumbent.network.problem
-        self.random = np.random.default_rng(seed)
         self._locked = self._locked_choice() > 0.5
         self._graphs = _join_graphs(incumbent)
         self._table = _table_options(incumbent, self._locked)
         self._crosses = _find_crossings(incumbent)
-        self._pace = min(1.0, (PACE_ARCS / max(1, len(self._graphs.head))) ** 0.5)
-        self._patience = max(LEAST_IDLE_CALLS, round(self._pace * MOST_IDLE_CALLS))
+        self._targets = TargetSearch(
+            incumbent, find_grain(self.problem), self._graphs, self._table, np.random.default_rng(seed)
+        )
 
-    def start(self, moves: int, deadline: float) -> None:
-        """Offer the empty plan (with locks), a greedy fill, and up to `moves` moves before the deadline."""
+    @property
+    def idle_work(self) -> int:
+        """Work done by `improve` since the best plan became better: entries of routes and arcs looked at."""
+        return self._targets.idle_work
+
+    def start(self) -> None:
+        """Offer the empty plan (with locks) and a greedy fill."""
         empty = self._locked_choice()
         self.incumbent.offer(empty)
-        flat = np.ones(self.problem.option_count)
-        self.incumbent.offer(self._refill(empty, flat, greedy=True))
-        self.improve(flat, moves, deadline)
+        self.incumbent.offer(self._fill(empty, self._all_alike()))
 
-    def go_on(self, prior: np.ndarray | None, moves: int, deadline: float) -> np.ndarray | None:
-        """Make up to `moves` moves, steered by `prior` or with all options alike; returns the best choice."""
-        self.improve(np.ones(self.problem.option_count) if prior is None else prior, moves, deadline)
+    def improve(self, work: int, deadline: float) -> np.ndarray | None:
+        """Search around the best plan for `work` entries and arcs; returns the best choice."""
+        start = self._locked_choice()
+        if self.incumbent.choice is None:
+            start = self._fill(start, self._all_alike())
+            self.incumbent.offer(start)
+        if not self._is_topped():
+            self._targets.improve(start, work, self.crew, deadline)
         return self.incumbent.choice
 
     def seek(
-        self, best: np.ndarray | None, point: np.ndarray, moves: int, deadline: float
+        self, best: np.ndarray | None, point: np.ndarray | None, work: int, deadline: float
     ) -> np.ndarray | None:
-        """Round a relaxation's point and make moves from there or from `best`; returns the best choice."""
+        """Search around `best` or a relaxation's point, rounded; returns the best choice."""
         if best is not None:
             self.incumbent.offer(best)
-        self.round_point(point, deadline)
-        self.improve(point, moves, deadline)
-        return self.incumbent.choice
+        if point is not None:
+            self.round_point(point, deadline)
+        return self.improve(work, deadline)
 
-    def improve(self, prior: np.ndarray, moves: int, deadline: float) -> None:
-        """Make up to `moves` moves, fewer on large graphs; `prior` float64[O]: how likely each is wanted."""
-        if self.incumbent.choice is None:
-            self.incumbent.offer(self._refill(self._locked_choice(), prior, greedy=True))
-        if self.incumbent.choice is None:
-            return
-        present, idle = self.incumbent.choice, 0
-        for _ in range(0, math.ceil(self._pace * moves), MOVES_A_CALL):
-            if self._is_topped() or idle >= self._patience or self.crew.is_over(deadline):
-                return
-            best, present = self._walk(present, prior, MOVES_A_CALL, greedy=False)
-            idle = 0 if self.incumbent.offer(best) else idle + 1
+    def _all_alike(self) -> np.ndarray:
+        return np.ones(self.problem.option_count)
 
     def _is_topped(self) -> bool:
         """Say whether the best plan is as good as building everything: no move can help then."""
@@ -95,8 +89,7 @@ class PlanSearch:
                 choice[option], usage = 1.0, after
                 taken[table.site[option]] = True
         if not self.crew.is_over(deadline):
-            choice = self._refill(self._drop_idle(choice), point, greedy=True)
-            self.incumbent.offer(choice)
+            self.incumbent.offer(self._fill(self._drop_idle(choice), point))
 
     def trim(self) -> None:
         """Give back options, the dearest first, whose loss costs no time at all."""
@@ -138,16 +131,9 @@ class PlanSearch:
                 choice[rule.options[np.argmin(self.problem.option_cost_eur[rule.options])]] = 1.0
         return choice
 
-    def _refill(self, choice: np.ndarray, prior: np.ndarray, greedy: bool) -> np.ndarray:
-        return self._walk(choice, prior, 0, greedy)[0]
-
-    def _walk(
-        self, choice: np.ndarray, prior: np.ndarray, moves: int, greedy: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Best and last plan of a short walk; with 0 moves the choice is only refilled."""
-        minimum = self.problem.objective == "minimum"
-        best, last = walk(choice, prior, moves, greedy, minimum, self._graphs, self._table, self.random)
-        return best, last
+    def _fill(self, choice: np.ndarray, prior: np.ndarray) -> np.ndarray:
+        """Add options along the fastest routes while rules allow; `prior` says how much each is wanted."""
+        return fill(choice, prior, self.problem.objective == "minimum", self._graphs, self._table)
 
 
 def _join_graphs(incumbent: Incumbent) -> JoinedGraphs:

@@ -25,12 +25,15 @@ from abatis.barrier.tree import Seek, TreeSearch
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.plan import Problem, find_grain
 
-FIRST_MOVES = 100
-MORE_MOVES = 3000
+FIRST_WORK = 1_000_000
+ROOT_WORK = 40_000_000
+STEP_WORK = 1.0
+IDLE_STEP_WORK = 0.1
+IDLE_WORK = 300_000_000
+LEAST_WORK = 1_000_000
 LARGE_ARCS = 300_000
 LARGE_LEAST_S = 55.0
-NODE_MOVES = 64
-MOVE_EVERY = 8
+ROUND_EVERY = 8
 FIRST_NEARBY = 100
 ROUNDING = 1e-9
 Progress = Callable[[float, float, float], None]
@@ -159,7 +162,7 @@ class Search:
         self._moves = PlanSearch(Incumbent(self.network, self.levels, self.static), seed, crew)
         self._nearby = LevelNeighbourhood(self.incumbent, seed, crew)
         self._first: list[Job[np.ndarray | None]] = []
-        self._relaxed: RelaxedPlan | None = None
+        self._steps_before = self._work_left = 0
 
     @property
     def value_h(self) -> float:
@@ -190,8 +193,8 @@ class Search:
         self.status = "interrupted"
         with _until_interrupted():
             if not self.tree.nodes:
-                moves.start(FIRST_MOVES, deadline)
-                _offer(best, moves.incumbent.choice)
+                moves.start()
+                _offer(best, moves.improve(FIRST_WORK, deadline))
                 self._first.append(self._start_moves(deadline))
             self.status = self.tree.run(deadline, partial(self._improve, deadline), report)
             if self._first and self.tree.bound_h - best.value_h > _spare_h(self.levels, self.tree.bound_h):
@@ -200,7 +203,7 @@ class Search:
                 self._nearby.take()
         if self.status in ("time_limit", "interrupted"):
             if moves.incumbent.choice is None:
-                moves.start(0, deadline)
+                moves.start()
             _offer(best, moves.incumbent.choice)
         self.seconds += time.monotonic() - begun
         return self.status
@@ -210,11 +213,10 @@ class Search:
         arcs = sum(len(graph.head) for graph in self.network.graphs)
         short = deadline - time.monotonic() < LARGE_LEAST_S
         if arcs < LARGE_ARCS or short or self.tree.goal.is_stepped:
-            return self.crew.start(partial(self._moves.go_on, None, MORE_MOVES, deadline))
+            return self.crew.start(partial(self._moves.improve, ROOT_WORK, deadline))
         bound, plan = (FlowProgramme(self.network, self.levels, self.static) for _ in range(2))
-        self._relaxed = RelaxedPlan(plan)
         found = self.crew.start(partial(bound.find_paths, deadline), bound.cancel)
-        moves = self.crew.start(partial(self._relaxed.seek, self._moves, deadline), plan.cancel)
+        moves = self.crew.start(partial(RelaxedPlan(plan).seek, self._moves, deadline), plan.cancel)
         self.tree.start_from(found.get())
         return moves
 
@@ -224,11 +226,24 @@ class Search:
             _offer(self.incumbent, self._first.pop().get())
         if node >= FIRST_NEARBY:
             self._nearby.improve(self.tree.steps, deadline)
-        if self._relaxed is not None and self._relaxed.shares is not None:
-            return partial(self._moves.go_on, self._relaxed.shares, NODE_MOVES, deadline)
-        if node % MOVE_EVERY == 0 or node & (node - 1) == 0:
-            return partial(self._moves.seek, self.incumbent.choice, point.choice, NODE_MOVES, deadline)
+        work = self._allow_work()
+        if node % ROUND_EVERY == 0 or node & (node - 1) == 0:
+            return partial(self._moves.seek, self.incumbent.choice, point.choice, work, deadline)
+        if work >= LEAST_WORK:
+            return partial(self._moves.seek, self.incumbent.choice, None, work, deadline)
+        self._work_left = work
         return None
+
+    def _allow_work(self) -> int:
+        """Work that the plan search may do now: by the simplex steps taken, less when it has long been idle.
+
+        Counting steps instead of seconds keeps the search the same on every machine.
+        """
+        steps, before = self.tree.steps, self._steps_before
+        rate = STEP_WORK if self._moves.idle_work < IDLE_WORK else IDLE_STEP_WORK
+        work = self._work_left + int(rate * self.network.problem.option_count * (steps - before))
+        self._steps_before, self._work_left = steps, 0
+        return work
 
     def describe(self) -> Solution:
         """Return what is known by now.

@@ -19,9 +19,9 @@ from abatis.barrier.search import PlanSearch
 from abatis.barrier.tree import TreeSearch
 from abatis.model.plan import Problem, find_grain
 
-FIRST_MOVES = 200
-NODE_MOVES = 32
-MOVE_EVERY = 32
+FIRST_WORK = 4_000_000
+NODE_WORK = 1_000_000
+ROUND_EVERY = 32
 FIRST_NEARBY = 100
 STEP_SHARE = 0.6
 ROUNDING = 1e-9
@@ -85,7 +85,8 @@ class LayerSearch:
     def find_choice(self, deadline: float) -> None:
         """Look for a good choice without proving anything, once."""
         if not self._started:
-            self._search.start(FIRST_MOVES, deadline)
+            self._search.start()
+            self._search.improve(FIRST_WORK, deadline)
             self._started = True
 
     def search_nearby(self, deadline: float) -> None:
@@ -148,9 +149,9 @@ class LayerSearch:
         return len(pool)
 
     def _improve(self, point: Relaxation, node: int, deadline: float) -> None:
-        if node % MOVE_EVERY == 0 or node & (node - 1) == 0:
+        if node % ROUND_EVERY == 0 or node & (node - 1) == 0:
             self._search.round_point(point.choice, deadline)
-            self._search.improve(point.choice, NODE_MOVES, deadline)
+            self._search.improve(NODE_WORK, deadline)
         if node >= FIRST_NEARBY:
             self._nearby.improve(self.tree.steps, deadline)
 
