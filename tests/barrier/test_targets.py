@@ -103,7 +103,7 @@ def test_hours_asked_by_a_rule_are_kept():
 
 def test_small_room_grows_and_forgets_without_losing_its_books(monkeypatch):
     instance = make_geographic(30, 40, 0.2, 1)
-    plain = improve(prepare(instance.problem, instance.budget)).incumbent.value_h
+    plain = improve(prepare(instance.problem, instance.budget), 20 * WORK).incumbent.value_h
     monkeypatch.setattr(targets, "FIRST_ROUTES", 2)
     monkeypatch.setattr(targets, "FIRST_ENTRIES", 8)
     grown = improve(prepare(instance.problem, instance.budget), 20 * WORK)

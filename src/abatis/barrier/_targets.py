@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from abatis.barrier._moves import SMALL_COST, JoinedGraphs, OptionTable, Scratch, find_way, switch_option
+from abatis.barrier._fill import SMALL_COST, JoinedGraphs, OptionTable, Scratch, find_way, switch_option
 
 MOST_SAMPLED = 40
 BAN_STEPS = 2
@@ -125,6 +125,7 @@ def begin_target(
     swaps.changed[:] = 0
     swaps.clock[STEP] = 0
     routes.counts[CHOSEN] = 0
+    swaps.clock[WORK] += routes.counts[ROUTES] + len(choice)
     for route in range(routes.counts[ROUTES]):
         routes.delayed_h[route] = 0.0
         routes.weight[route] = 1.0
@@ -233,7 +234,7 @@ def choose_added(
     first, count = routes.start[route], routes.start[route + 1] - routes.start[route]
     best, best_score = -1, -np.inf
     for index in range(min(count, MOST_SAMPLED)):
-        entry = first + (index if count <= MOST_SAMPLED else random.integers(0, count))
+        entry = first + (index if count <= MOST_SAMPLED else int(random.random() * count))
         option = routes.option[entry]
         if swaps.trial[option] > 0.5 or swaps.banned_until[option] > swaps.clock[STEP]:
             continue
@@ -374,11 +375,11 @@ def aim(
                 return answer
             if routes.counts[BROKEN] == 0:
                 return WORK_DONE
-        route = routes.broken[random.integers(0, routes.counts[BROKEN])]
+        route = routes.broken[int(random.random() * routes.counts[BROKEN])]
         added = choose_added(route, table, scratch, routes, swaps, random)
         if added >= 0:
             swap_in(added, table, scratch, routes, swaps)
         for index in range(routes.counts[BROKEN]):
             routes.weight[routes.broken[index]] += 1.0
-        swaps.clock[WORK] += routes.counts[BROKEN]
+        swaps.clock[WORK] += routes.counts[BROKEN] + MOST_SAMPLED
     return WORK_DONE

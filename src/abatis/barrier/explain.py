@@ -20,7 +20,7 @@ from abatis.model.plan import Problem, Rule
 
 LEAST_LIMIT_S = 0.05
 MOST_SHARES = 4
-REFILL_WORK = 2_000_000
+REFILL_WORK = 1_000_000
 REFILL_SHARE = 0.4
 LEAST_REFILL_S = 0.1
 LEAST_LOSS_H = 5e-5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abatis.barrier._moves import LEAST_GAIN_H, JoinedGraphs, OptionTable, fill
+from abatis.barrier._fill import LEAST_GAIN_H, JoinedGraphs, OptionTable, fill
 from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.targets import TargetSearch

@@ -25,8 +25,9 @@ from abatis.barrier.tree import Seek, TreeSearch
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.plan import Problem, find_grain
 
-FIRST_WORK = 1_000_000
-ROOT_WORK = 40_000_000
+ARCS_AN_OPTION = 250
+FIRST_WORK = 1_500
+ROOT_WORK = 50_000
 STEP_WORK = 1.0
 IDLE_STEP_WORK = 0.1
 IDLE_WORK = 300_000_000
@@ -162,6 +163,8 @@ class Search:
         self._moves = PlanSearch(Incumbent(self.network, self.levels, self.static), seed, crew)
         self._nearby = LevelNeighbourhood(self.incumbent, seed, crew)
         self._first: list[Job[np.ndarray | None]] = []
+        self._arcs = sum(len(graph.head) for graph in network.graphs)
+        self._size = problem.option_count + self._arcs / ARCS_AN_OPTION
         self._steps_before = self._work_left = 0
 
     @property
@@ -194,7 +197,7 @@ class Search:
         with _until_interrupted():
             if not self.tree.nodes:
                 moves.start()
-                _offer(best, moves.improve(FIRST_WORK, deadline))
+                _offer(best, moves.improve(int(FIRST_WORK * self._size), deadline))
                 self._first.append(self._start_moves(deadline))
             self.status = self.tree.run(deadline, partial(self._improve, deadline), report)
             if self._first and self.tree.bound_h - best.value_h > _spare_h(self.levels, self.tree.bound_h):
@@ -210,10 +213,9 @@ class Search:
 
     def _start_moves(self, deadline: float) -> Job[np.ndarray | None]:
         """Start the moves beside the root; on a large network linear programmes guide both."""
-        arcs = sum(len(graph.head) for graph in self.network.graphs)
         short = deadline - time.monotonic() < LARGE_LEAST_S
-        if arcs < LARGE_ARCS or short or self.tree.goal.is_stepped:
-            return self.crew.start(partial(self._moves.improve, ROOT_WORK, deadline))
+        if self._arcs < LARGE_ARCS or short or self.tree.goal.is_stepped:
+            return self.crew.start(partial(self._moves.improve, int(ROOT_WORK * self._size), deadline))
         bound, plan = (FlowProgramme(self.network, self.levels, self.static) for _ in range(2))
         found = self.crew.start(partial(bound.find_paths, deadline), bound.cancel)
         moves = self.crew.start(partial(RelaxedPlan(plan).seek, self._moves, deadline), plan.cancel)
@@ -235,13 +237,13 @@ class Search:
         return None
 
     def _allow_work(self) -> int:
-        """Work that the plan search may do now: by the simplex steps taken, less when it has long been idle.
+        """Work that the plan search may do now: by simplex steps and size, less when it has long been idle.
 
         Counting steps instead of seconds keeps the search the same on every machine.
         """
         steps, before = self.tree.steps, self._steps_before
         rate = STEP_WORK if self._moves.idle_work < IDLE_WORK else IDLE_STEP_WORK
-        work = self._work_left + int(rate * self.network.problem.option_count * (steps - before))
+        work = self._work_left + int(rate * self._size * (steps - before))
         self._steps_before, self._work_left = steps, 0
         return work
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abatis.barrier._moves import JoinedGraphs, OptionTable, make_scratch
+from abatis.barrier._fill import JoinedGraphs, OptionTable, make_scratch
 from abatis.barrier._targets import (
     BETTER,
     FULL,
@@ -24,6 +24,7 @@ from abatis.barrier.levels import Box
 
 STEPS_A_TARGET = 1000
 WORK_A_CALL = 10_000_000
+CALL_WORK = 5_000
 SPREAD = 0.03
 SHIFTED_SHARE = 0.7
 GAIN = 0.001
@@ -70,7 +71,7 @@ class TargetSearch:
 
     @property
     def work(self) -> int:
-        """Work done so far: entries of routes and arcs of graphs looked at."""
+        """Work done so far: entries of routes and arcs of graphs looked at; a call counts as many of them."""
         return int(self._swaps.clock[WORK])
 
     @property
@@ -93,6 +94,7 @@ class TargetSearch:
         if best.value_h > self._aimed_from_h or not len(self._target_h):
             self._target_h, self._aimed_from_h = self._draw_target(choice), best.value_h
             begin_target(choice, self._target_h, self._table, self._scratch, self._routes, swaps)
+        swaps.clock[WORK] += CALL_WORK
         answer = aim(
             self._target_h,
             self._member,

@@ -19,8 +19,8 @@ from abatis.barrier.search import PlanSearch
 from abatis.barrier.tree import TreeSearch
 from abatis.model.plan import Problem, find_grain
 
-FIRST_WORK = 4_000_000
-NODE_WORK = 1_000_000
+FIRST_WORK = 2_000_000
+NODE_WORK = 500_000
 ROUND_EVERY = 32
 FIRST_NEARBY = 100
 STEP_SHARE = 0.6
