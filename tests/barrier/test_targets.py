@@ -16,18 +16,18 @@ from abatis.barrier.network import build_network
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from solver.families import make_geographic, make_wood
 
-WORK = 300_000
+EFFORT = 5_000
 
 
 def prepare(problem, budget_eur, seed=1):
     return solve.Search(problem, budget_eur, 0.0, seed, build_network(problem), Crew(1))
 
 
-def improve(search, work=WORK):
+def improve(search, effort=EFFORT):
     """The search alone, from a greedy plan on."""
     moves = search._moves
     moves.start()
-    moves.improve(work, time.monotonic() + 60.0)
+    moves.improve(effort, time.monotonic() + 60.0)
     return moves
 
 
@@ -103,14 +103,14 @@ def test_hours_asked_by_a_rule_are_kept():
 
 def test_small_room_grows_and_forgets_without_losing_its_books(monkeypatch):
     instance = make_geographic(30, 40, 0.2, 1)
-    plain = improve(prepare(instance.problem, instance.budget), 20 * WORK).incumbent.value_h
+    plain = improve(prepare(instance.problem, instance.budget), 10 * EFFORT).incumbent.value_h
     monkeypatch.setattr(targets, "FIRST_ROUTES", 2)
     monkeypatch.setattr(targets, "FIRST_ENTRIES", 8)
-    grown = improve(prepare(instance.problem, instance.budget), 20 * WORK)
+    grown = improve(prepare(instance.problem, instance.budget), 10 * EFFORT)
     assert len(grown._targets._routes.option) > 8
     check_books(grown._targets)
     monkeypatch.setattr(targets, "MOST_ENTRIES", 256)
-    forgetful = improve(prepare(instance.problem, instance.budget), 20 * WORK)
+    forgetful = improve(prepare(instance.problem, instance.budget), 10 * EFFORT)
     assert len(forgetful._targets._routes.option) == 256
     check_books(forgetful._targets)
     proven = solve.solve_problem(instance.problem, instance.budget, gap=0.0)
@@ -124,14 +124,14 @@ def test_it_finds_proven_plans_of_published_grids(seed):
     instance = make_wood(10, 10, 100, 200, 1, 5, seed)
     proven = solve.solve_problem(instance.problem, instance.budget, gap=0.0)
     assert proven.status == "optimal"
-    moves = improve(prepare(instance.problem, instance.budget), 40 * WORK)
+    moves = improve(prepare(instance.problem, instance.budget), 10 * EFFORT)
     assert moves.incumbent.value_h == proven.value_h
 
 
 def test_a_target_is_worth_more_than_the_best_plan():
     instance = make_geographic(30, 40, 0.2, 1)
     search = prepare(instance.problem, instance.budget)
-    moves = improve(search, 1000)
+    moves = improve(search, 10)
     levels, best = search.levels, moves.incumbent
     for _ in range(50):
         target_h = moves._targets._draw_target(moves.incumbent.choice)
@@ -141,7 +141,7 @@ def test_a_target_is_worth_more_than_the_best_plan():
 
 def test_with_whole_hours_one_level_is_raised_by_one():
     instance = make_wood(7, 7, 10, 5, 1, 5, 0)
-    moves = improve(prepare(instance.problem, instance.budget), 1000)
+    moves = improve(prepare(instance.problem, instance.budget), 10)
     assert moves._targets._draw_target(moves.incumbent.choice) == pytest.approx(
         [moves.incumbent.value_h + 1.0]
     )
@@ -154,17 +154,17 @@ def test_the_same_seed_walks_the_same_way_however_the_work_is_cut():
         moves = prepare(instance.problem, instance.budget)._moves
         moves.start()
         for _ in range(parts):
-            moves.improve(2 * WORK // parts, time.monotonic() + 60.0)
+            moves.improve(4 * EFFORT / parts, time.monotonic() + 60.0)
         choices.append(moves.incumbent.value_h)
     assert choices[0] == pytest.approx(choices[1], rel=0.02)
 
 
-def test_idle_work_counts_from_the_last_better_plan():
+def test_idle_effort_counts_from_the_last_better_plan():
     instance = make_wood(7, 7, 10, 5, 1, 5, 0)
     moves = improve(prepare(instance.problem, instance.budget))
-    before = moves.idle_work
-    moves.improve(WORK, time.monotonic() + 60.0)
-    assert moves.idle_work == pytest.approx(before + WORK, rel=0.5)
+    before = moves.idle_effort
+    moves.improve(EFFORT, time.monotonic() + 60.0)
+    assert moves.idle_effort == pytest.approx(before + EFFORT, rel=0.5)
 
 
 def test_a_target_that_no_plan_reaches_is_given_up():
@@ -178,7 +178,7 @@ def test_random_studies_never_break_their_rules():
     for seed in range(20):
         problem, budget_eur = draw_study(seed)[:2]
         search = prepare(problem, budget_eur, seed)
-        moves = improve(search, 50_000)
+        moves = improve(search, 2_000)
         if moves.incumbent.choice is not None:
             assert moves.incumbent.keeps_rules(moves.incumbent.choice)
 

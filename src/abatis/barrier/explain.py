@@ -20,7 +20,7 @@ from abatis.model.plan import Problem, Rule
 
 LEAST_LIMIT_S = 0.05
 MOST_SHARES = 4
-REFILL_WORK = 1_000_000
+REFILL_EFFORT = 5_000.0
 REFILL_SHARE = 0.4
 LEAST_REFILL_S = 0.1
 LEAST_LOSS_H = 5e-5
@@ -296,7 +296,7 @@ class _ReplacementSearch:
             levels = make_levels(network, before_h)
             best = Incumbent(network, levels, make_static_rows(closed, self.budget_eur))
             best.offer(_as_choice(closed, chosen[chosen != option]))
-            PlanSearch(best, self._seed).improve(REFILL_WORK, share)
+            PlanSearch(best, self._seed).improve(REFILL_EFFORT, share)
             if best.choice is not None:
                 self._plans.append((best.value_h, np.flatnonzero(best.choice > 0.5).astype(np.int32)))
         self._report("spending the money of each site elsewhere", 1.0)

@@ -8,7 +8,7 @@ from abatis.barrier.flows import FlowProgramme
 from abatis.barrier.search import PlanSearch
 
 MONEY_SHARE = 0.6
-ROUNDED_WORK = 6_000_000_000
+ROUNDED_EFFORT = 1_000_000.0
 
 
 class RelaxedPlan:
@@ -26,5 +26,5 @@ class RelaxedPlan:
         """Find the shares, round them, search on; returns the best choice (also without shares)."""
         flow = self.programme.solve(MONEY_SHARE, deadline)
         if flow is None:
-            return moves.improve(ROUNDED_WORK, deadline)
-        return moves.seek(None, flow.shares, ROUNDED_WORK, deadline)
+            return moves.improve(ROUNDED_EFFORT, deadline)
+        return moves.seek(None, flow.shares, ROUNDED_EFFORT, deadline)

@@ -11,6 +11,7 @@ from abatis.barrier.targets import TargetSearch
 from abatis.model.plan import find_grain
 
 LEAST_POINT = 0.05
+ARCS_AN_OPTION = 250
 
 
 class PlanSearch:
@@ -27,14 +28,15 @@ class PlanSearch:
         self._graphs = _join_graphs(incumbent)
         self._table = _table_options(incumbent, self._locked)
         self._crosses = _find_crossings(incumbent)
+        self._size = int(self._crosses.any(axis=0).sum()) + len(self._graphs.head) / ARCS_AN_OPTION
         self._targets = TargetSearch(
             incumbent, find_grain(self.problem), self._graphs, self._table, np.random.default_rng(seed)
         )
 
     @property
-    def idle_work(self) -> int:
-        """Work done by `improve` since the best plan became better: entries of routes and arcs looked at."""
-        return self._targets.idle_work
+    def idle_effort(self) -> float:
+        """Effort of `improve` since the best plan became better."""
+        return self._targets.idle_work / self._size
 
     def start(self) -> None:
         """Offer the empty plan (with locks) and a greedy fill."""
@@ -42,25 +44,30 @@ class PlanSearch:
         self.incumbent.offer(empty)
         self.incumbent.offer(self._fill(empty, self._all_alike()))
 
-    def improve(self, work: int, deadline: float) -> np.ndarray | None:
-        """Search around the best plan for `work` entries and arcs; returns the best choice."""
+    def improve(self, effort: float, deadline: float) -> np.ndarray | None:
+        """Search around the best plan; returns the best choice.
+
+        Formula: effort x (options that count + arcs / `ARCS_AN_OPTION`) entries of routes and arcs are looked
+        at. In words: equal efforts take larger problems equally far; and work instead of seconds keeps the
+        search the same on every machine.
+        """
         start = self._locked_choice()
         if self.incumbent.choice is None:
             start = self._fill(start, self._all_alike())
             self.incumbent.offer(start)
         if not self._is_topped():
-            self._targets.improve(start, work, self.crew, deadline)
+            self._targets.improve(start, int(effort * self._size), self.crew, deadline)
         return self.incumbent.choice
 
     def seek(
-        self, best: np.ndarray | None, point: np.ndarray | None, work: int, deadline: float
+        self, best: np.ndarray | None, point: np.ndarray | None, effort: float, deadline: float
     ) -> np.ndarray | None:
         """Search around `best` or a relaxation's point, rounded; returns the best choice."""
         if best is not None:
             self.incumbent.offer(best)
         if point is not None:
             self.round_point(point, deadline)
-        return self.improve(work, deadline)
+        return self.improve(effort, deadline)
 
     def _all_alike(self) -> np.ndarray:
         return np.ones(self.problem.option_count)

@@ -25,13 +25,13 @@ from abatis.barrier.tree import Seek, TreeSearch
 from abatis.model.errors import Fault, InfeasibleError, InputError
 from abatis.model.plan import Problem, find_grain
 
-ARCS_AN_OPTION = 250
-FIRST_WORK = 1_500
-ROOT_WORK = 50_000
-STEP_WORK = 1.0
-IDLE_STEP_WORK = 0.1
-IDLE_WORK = 300_000_000
-LEAST_WORK = 1_000_000
+FIRST_EFFORT = 20.0
+ROOT_EFFORT = 100.0
+STEPPED_ROOT_EFFORT = 500.0
+STEP_EFFORT = 3.0
+LEAST_STEP_EFFORT = 0.1
+IDLE_EFFORT = 30_000.0
+LEAST_EFFORT = 1_000.0
 LARGE_ARCS = 300_000
 LARGE_LEAST_S = 55.0
 ROUND_EVERY = 8
@@ -164,8 +164,7 @@ class Search:
         self._nearby = LevelNeighbourhood(self.incumbent, seed, crew)
         self._first: list[Job[np.ndarray | None]] = []
         self._arcs = sum(len(graph.head) for graph in network.graphs)
-        self._size = problem.option_count + self._arcs / ARCS_AN_OPTION
-        self._steps_before = self._work_left = 0
+        self._steps_before, self._effort_left = 0, 0.0
 
     @property
     def value_h(self) -> float:
@@ -197,7 +196,7 @@ class Search:
         with _until_interrupted():
             if not self.tree.nodes:
                 moves.start()
-                _offer(best, moves.improve(int(FIRST_WORK * self._size), deadline))
+                _offer(best, moves.improve(FIRST_EFFORT, deadline))
                 self._first.append(self._start_moves(deadline))
             self.status = self.tree.run(deadline, partial(self._improve, deadline), report)
             if self._first and self.tree.bound_h - best.value_h > _spare_h(self.levels, self.tree.bound_h):
@@ -215,7 +214,8 @@ class Search:
         """Start the moves beside the root; on a large network linear programmes guide both."""
         short = deadline - time.monotonic() < LARGE_LEAST_S
         if self._arcs < LARGE_ARCS or short or self.tree.goal.is_stepped:
-            return self.crew.start(partial(self._moves.improve, int(ROOT_WORK * self._size), deadline))
+            effort = STEPPED_ROOT_EFFORT if self.tree.goal.is_stepped else ROOT_EFFORT
+            return self.crew.start(partial(self._moves.improve, effort, deadline))
         bound, plan = (FlowProgramme(self.network, self.levels, self.static) for _ in range(2))
         found = self.crew.start(partial(bound.find_paths, deadline), bound.cancel)
         moves = self.crew.start(partial(RelaxedPlan(plan).seek, self._moves, deadline), plan.cancel)
@@ -228,24 +228,22 @@ class Search:
             _offer(self.incumbent, self._first.pop().get())
         if node >= FIRST_NEARBY:
             self._nearby.improve(self.tree.steps, deadline)
-        work = self._allow_work()
+        effort = self._allow_effort()
         if node % ROUND_EVERY == 0 or node & (node - 1) == 0:
-            return partial(self._moves.seek, self.incumbent.choice, point.choice, work, deadline)
-        if work >= LEAST_WORK:
-            return partial(self._moves.seek, self.incumbent.choice, None, work, deadline)
-        self._work_left = work
+            return partial(self._moves.seek, self.incumbent.choice, point.choice, effort, deadline)
+        if effort >= LEAST_EFFORT:
+            return partial(self._moves.seek, self.incumbent.choice, None, effort, deadline)
+        self._effort_left = effort
         return None
 
-    def _allow_work(self) -> int:
-        """Work that the plan search may do now: by simplex steps and size, less when it has long been idle.
-
-        Counting steps instead of seconds keeps the search the same on every machine.
-        """
+    def _allow_effort(self) -> float:
+        """Effort that the plan search may spend now: by simplex steps, less the longer it has been idle."""
         steps, before = self.tree.steps, self._steps_before
-        rate = STEP_WORK if self._moves.idle_work < IDLE_WORK else IDLE_STEP_WORK
-        work = self._work_left + int(rate * self._size * (steps - before))
-        self._steps_before, self._work_left = steps, 0
-        return work
+        idle = max(1.0, self._moves.idle_effort / IDLE_EFFORT)
+        rate = max(LEAST_STEP_EFFORT, STEP_EFFORT / idle)
+        effort = self._effort_left + rate * (steps - before)
+        self._steps_before, self._effort_left = steps, 0.0
+        return effort
 
     def describe(self) -> Solution:
         """Return what is known by now.

@@ -19,8 +19,8 @@ from abatis.barrier.search import PlanSearch
 from abatis.barrier.tree import TreeSearch
 from abatis.model.plan import Problem, find_grain
 
-FIRST_WORK = 2_000_000
-NODE_WORK = 500_000
+FIRST_EFFORT = 20_000.0
+NODE_EFFORT = 500.0
 ROUND_EVERY = 32
 FIRST_NEARBY = 100
 STEP_SHARE = 0.6
@@ -86,7 +86,7 @@ class LayerSearch:
         """Look for a good choice without proving anything, once."""
         if not self._started:
             self._search.start()
-            self._search.improve(FIRST_WORK, deadline)
+            self._search.improve(FIRST_EFFORT, deadline)
             self._started = True
 
     def search_nearby(self, deadline: float) -> None:
@@ -151,7 +151,7 @@ class LayerSearch:
     def _improve(self, point: Relaxation, node: int, deadline: float) -> None:
         if node % ROUND_EVERY == 0 or node & (node - 1) == 0:
             self._search.round_point(point.choice, deadline)
-            self._search.improve(NODE_WORK, deadline)
+            self._search.improve(NODE_EFFORT, deadline)
         if node >= FIRST_NEARBY:
             self._nearby.improve(self.tree.steps, deadline)
 
