@@ -8,7 +8,7 @@ from abatis.barrier.flows import FlowProgramme
 from abatis.barrier.search import PlanSearch
 
 MONEY_SHARE = 0.6
-ROUNDED_EFFORT = 1_000_000.0
+ROUNDED_EFFORT = 3_500_000.0
 
 
 class RelaxedPlan:

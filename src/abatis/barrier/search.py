@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from abatis.barrier._fill import LEAST_GAIN_H, JoinedGraphs, OptionTable, fill
@@ -11,6 +13,7 @@ from abatis.barrier.targets import TargetSearch
 from abatis.model.plan import find_grain
 
 LEAST_POINT = 0.05
+SOME_OPTIONS = 500
 ARCS_AN_OPTION = 250
 
 
@@ -28,7 +31,8 @@ class PlanSearch:
         self._graphs = _join_graphs(incumbent)
         self._table = _table_options(incumbent, self._locked)
         self._crosses = _find_crossings(incumbent)
-        self._size = int(self._crosses.any(axis=0).sum()) + len(self._graphs.head) / ARCS_AN_OPTION
+        options = int(self._crosses.any(axis=0).sum())
+        self._size = math.sqrt(SOME_OPTIONS * (options + len(self._graphs.head) / ARCS_AN_OPTION))
         self._targets = TargetSearch(
             incumbent, find_grain(self.problem), self._graphs, self._table, np.random.default_rng(seed)
         )
@@ -47,9 +51,9 @@ class PlanSearch:
     def improve(self, effort: float, deadline: float) -> np.ndarray | None:
         """Search around the best plan; returns the best choice.
 
-        Formula: effort x (options that count + arcs / `ARCS_AN_OPTION`) entries of routes and arcs are looked
-        at. In words: equal efforts take larger problems equally far; and work instead of seconds keeps the
-        search the same on every machine.
+        Formula: effort x root of (`SOME_OPTIONS` x (options that count + arcs / `ARCS_AN_OPTION`)) entries of
+        routes and arcs are looked at. In words: larger problems are searched longer, but not in proportion;
+        and work instead of seconds keeps the search the same on every machine.
         """
         start = self._locked_choice()
         if self.incumbent.choice is None:
