@@ -23,6 +23,7 @@ from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box
 
 STEPS_A_TARGET = 1000
+STEPS_ONE_LEVEL = 4000
 WORK_A_CALL = 10_000_000
 CALL_WORK = 5_000
 SPREAD = 0.03
@@ -59,7 +60,9 @@ class TargetSearch:
         self._graphs, self._table = graphs, table
         self._scratch = make_scratch(graphs, table)
         levels = incumbent.levels
-        self._grain_h = grain_h if np.count_nonzero(levels.weight) == 1 else 0.0
+        single = np.count_nonzero(levels.weight) == 1
+        self._grain_h = grain_h if single else 0.0
+        self._steps = STEPS_ONE_LEVEL if single else STEPS_A_TARGET
         self._routes = make_routes(FIRST_ROUTES, FIRST_ENTRIES, len(table.site), levels.tolerance_h)
         self._swaps = make_swaps(len(table.site))
         self._member = np.zeros((len(graphs.source), len(levels.weight)), bool)
@@ -101,7 +104,7 @@ class TargetSearch:
             levels.weight,
             levels.low_h - levels.tolerance_h,
             best.value_h + levels.tolerance_h,
-            STEPS_A_TARGET,
+            self._steps,
             work,
             self._graphs,
             self._table,
@@ -114,7 +117,7 @@ class TargetSearch:
             best.offer(swaps.trial)
         if answer == FULL:
             self._make_room()
-        if answer != WORK_DONE or swaps.clock[STEP] >= STEPS_A_TARGET:
+        if answer != WORK_DONE or swaps.clock[STEP] >= self._steps:
             self._target_h = np.empty(0)
 
     def _draw_target(self, choice: np.ndarray) -> np.ndarray:
