@@ -21,10 +21,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from abatis.barrier.certificate import add_delays, check_certificate, measure_arrivals
+from abatis.barrier.certificate import check_certificate
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import gap_of, solve_problem
 from abatis.barrier.textbook import read_arspi, round_bound
+from abatis.model.arrivals import measure_arrivals
+from abatis.model.plan import add_delays
 from abatis.model.storage import write_text_whole
 from solver.families import Instance, make_geographic, make_matta, make_wood
 from solver.peers import Answer, solve_path_cuts, solve_whole_model

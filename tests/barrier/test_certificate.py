@@ -76,9 +76,8 @@ def bind_a_level_that_is_none(certificate):
 
 
 def count_in_other_steps(certificate):
-    for node in certificate["nodes"]:
-        for row in node.get("rows", []):
-            row[4] = 0.7 * row[4] if row[4] else 0.1
+    for row in certificate["rows"]:
+        row[3] = 0.7 * row[3] if row[3] else 0.1
 
 
 def swap_the_level_of_a_path(certificate):
@@ -100,9 +99,8 @@ def turn_back(certificate):
 
 
 def cover_two_sites_as_one(certificate):
-    for node in certificate["nodes"]:
-        for row in node.get("rows", []):
-            row[2] = [row[2] or [0]]
+    for row in certificate["rows"]:
+        row[2] = [row[2] or [0]]
 
 
 def narrow_the_grid(certificate):
@@ -136,7 +134,7 @@ def lose_a_part(certificate):
         (cut_a_branch, "only proves"),
         (move_a_site, "the value is"),
         (choose_twice_at_a_site, "two options are chosen at one site"),
-        (cut_the_budget, "more than the budget"),
+        (cut_the_budget, "of a budget of"),
         (shorten_a_path, "is not a way of approach"),
         (swap_the_level_of_a_path, "belongs to another level"),
         (squeeze_the_root, "leaves out possible times"),
@@ -174,7 +172,7 @@ def test_a_wrong_cost_is_noticed(proven):
     dearer = dataclasses.replace(problem, option_cost_eur=problem.option_cost_eur * 2)
     assert "another problem" in check_certificate(dearer, honest)[0]
     forged = {**honest, "problem": hash_problem(dearer)}
-    assert any("more than the budget" in reason for reason in check_certificate(dearer, forged))
+    assert any("of a budget of" in reason for reason in check_certificate(dearer, forged))
 
 
 def test_no_step_between_whole_hours_is_left_out():

@@ -275,8 +275,8 @@ def derive_rows(
     band_start: np.ndarray,
     band_a: np.ndarray,
     band_b: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Derive rows in a box: useful row numbers, CSR (starts, options, coefficients), constants and fills.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Derive rows in a box: useful row numbers, CSR (starts, options, coefficients), constants, fills, needs.
 
     A row reads sum coefficient x - fill y >= constant; rows whose band lies outside the box, or whose covered
     time reaches the band's upper limit, say nothing there and are left out.
@@ -290,6 +290,7 @@ def derive_rows(
     coefficients = np.empty(size)
     constants = np.empty(len(rows))
     fills = np.empty(len(rows))
+    needs = np.ones(len(rows), np.int64)
     count = 0
     used = 0
     for row in rows:
@@ -340,6 +341,7 @@ def derive_rows(
                 coefficients[index] = unit * round_up(coefficients[index], step_h, part)
             fills[count] = (steps - empty) * unit
             constants[count] = empty * unit
+            needs[count] = steps
         kept[count] = row
         count += 1
         starts[count] = used
@@ -350,4 +352,5 @@ def derive_rows(
         coefficients[:used],
         constants[:count],
         fills[:count],
+        needs[:count],
     )

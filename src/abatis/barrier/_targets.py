@@ -11,7 +11,7 @@ from abatis.barrier._fill import SMALL_COST, JoinedGraphs, OptionTable, Scratch,
 
 MOST_SAMPLED = 40
 BAN_STEPS = 2
-WORK_DONE, BETTER, FULL, HOPELESS = range(4)
+WORK_DONE, BETTER, FULL, OVER = range(4)
 
 
 class Routes(NamedTuple):
@@ -145,7 +145,7 @@ def add_route(
     routes: Routes,
     swaps: Swaps,
 ) -> int:
-    """Remember the route that approach k takes now; HOPELESS when no options delay it enough, or FULL."""
+    """Remember the route that approach k takes now; OVER when no options delay it enough, or FULL."""
     route = routes.counts[ROUTES]
     if route + 1 >= len(routes.start):
         return FULL
@@ -187,7 +187,7 @@ def add_route(
     routes.counts[ROUTES] += 1
     note_route(route, routes)
     swaps.clock[WORK] += end - first
-    return HOPELESS if most_h < routes.need_h[route] - routes.room_h else WORK_DONE
+    return OVER if most_h < routes.need_h[route] - routes.room_h else WORK_DONE
 
 
 @njit(cache=True, nogil=True)
@@ -357,7 +357,7 @@ def aim(
     """Swap options towards the target, up to `steps` since its begin and `work` entries and arcs from now.
 
     Returns BETTER with a choice worth more than `above_h` in `swaps.trial`, FULL when no route can be added,
-    HOPELESS when no choice reaches the target, else WORK_DONE.
+    OVER when no choice reaches the target or this one does and is no better, else WORK_DONE.
 
     In words: a broken route drawn at random gets the option that helps all broken routes most; what is
     missed least makes room for it. Routes that stay broken count more and more, so that the search leaves
@@ -374,7 +374,7 @@ def aim(
             if answer != WORK_DONE:
                 return answer
             if routes.counts[BROKEN] == 0:
-                return WORK_DONE
+                return OVER
         route = routes.broken[int(random.random() * routes.counts[BROKEN])]
         added = choose_added(route, table, scratch, routes, swaps, random)
         if added >= 0:

@@ -19,10 +19,13 @@ from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box
 from abatis.barrier.paths import PathPool
 from abatis.barrier.programme import NodeProgramme, Relaxation, bound_box
+from abatis.barrier.zero_half import find_zero_halves
 
 MOST_ROUNDS = 400
 WIDE_ROUNDS = 16
 STALLED_ROUNDS = 25
+HALVED_ROUNDS = 2
+STEPPED_PASSES = 6
 ROWS_PER_LEVEL = 20
 NARROW_SHARE = 0.01
 LEAST_MULTIPLIER = 1e-10
@@ -130,10 +133,12 @@ class BoxWorker:
         seen = set(rows.tolist())
         last, need, stalled = np.inf, 0.0, 0
         wide = bool((self.levels.weight * (top_h - box.low_h) > goal.narrow_h).any())
-        for _ in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
+        for number in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
             if goal.is_settled(relaxation.value_h, box) or self.crew.is_over(deadline):
                 break
             fresh = self._find_fresh(relaxation, bands, seen)
+            if not wide and number < HALVED_ROUNDS:
+                fresh = np.union1d(fresh, self._halve_sums(rows, relaxation, bands, seen))
             if not len(fresh):
                 break
             fell = last - relaxation.value_h >= 1e-4 * abs(last)
@@ -176,6 +181,14 @@ class BoxWorker:
         covers = self._keep_violated(self._find_covers(relaxation, bands), relaxation, bands, seen)
         return np.union1d(fresh, covers)
 
+    def _halve_sums(
+        self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
+    ) -> np.ndarray:
+        """Violated sums of rows, halved and rounded up."""
+        sets = find_zero_halves(self.pool.derive(rows, bands), relaxation.choice)
+        numbers = np.array([self.pool.number_sum(one) for one in sets], np.int64)
+        return self._keep_violated(np.unique(numbers), relaxation, bands, seen)
+
     def _keep_violated(
         self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
     ) -> np.ndarray:
@@ -185,17 +198,37 @@ class BoxWorker:
         violation = derived.measure_violation(relaxation.choice, relaxation.filled)
         return derived.numbers[violation > relaxation.slack + LEAST_SHARE]
 
+    def _count_passes(self) -> int:
+        """How often covers are looked for beside those already found; one level gives one row a pass."""
+        return STEPPED_PASSES if self.goal.is_stepped else 0
+
     def _find_covers(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
+        """Rows of several passes, each with the options of the rows before taken as built.
+
+        In words: options built in addition break no more rows, so every row found is broken by the point
+        itself.
+        """
+        fresh = rows = self._find_pass(relaxation.choice, relaxation.filled, bands)
+        choice = relaxation.choice.copy()
+        for _ in range(self._count_passes()):
+            if not len(fresh):
+                break
+            choice[self.pool.derive(fresh, bands).options] = 1.0
+            fresh = self._find_pass(choice, relaxation.filled, bands)
+            rows = np.union1d(rows, fresh)
+        return rows
+
+    def _find_pass(self, choice: np.ndarray, filled: np.ndarray, bands: Bands) -> np.ndarray:
         """Rows with the covers that a search over paths and covers together finds."""
-        self.covers.set_choice(relaxation.choice)
+        self.covers.set_choice(choice)
         rows: list[int] = []
         for approach, members in enumerate(self.levels.of_approach):
             for level in members:
                 part = slice(bands.start[level], bands.start[level + 1])
-                filled = np.where(bands.b_h[part] > bands.a_h[part], relaxation.filled[part], 0.0)
-                wanted = np.flatnonzero(filled > LEAST_COVERED)
+                held = np.where(bands.b_h[part] > bands.a_h[part], filled[part], 0.0)
+                wanted = np.flatnonzero(held > LEAST_COVERED)
                 limits = [(-1, float(bands.low_h[level]), 1.0)]
-                limits += [(int(b), float(bands.b_h[part][b]), float(filled[b])) for b in wanted]
+                limits += [(int(b), float(bands.b_h[part][b]), float(held[b])) for b in wanted]
                 limits = [(band, limit_h - self.levels.tolerance_h, share) for band, limit_h, share in limits]
                 found = self.covers.find_covers(approach, [limit[1:] for limit in limits])
                 for band, limit_h, share in limits:

@@ -26,17 +26,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abatis.barrier._rows import derive_rows, list_cover, scan_paths
+from abatis.barrier._rows import FLOOR, derive_rows, list_cover, scan_paths
+from abatis.barrier._zero_half import derive_sums, list_parts
 from abatis.barrier.bands import Bands
 from abatis.barrier.network import Network, Route
+
+SUM = -1
 
 
 @dataclass(frozen=True)
 class BoxRows:
     """Rows derived in one box, as CSR over options; `numbers` are their numbers in the pool.
 
-    A row reads sum coefficient x - fill y[column] >= constant; floors have fill 0 (and column 0).
-    `reach_h` is the path's time with every delay on it: the size that rounding errors are measured against.
+    A row reads sum coefficient x - fill y[column] >= constant; floors have fill 0. `sizes` are what rounding
+    errors are measured against, `needs` how many steps a row counts (1 where it counts hours). A sum of rows
+    is in counts instead of hours and has no level.
     """
 
     numbers: np.ndarray
@@ -46,8 +50,8 @@ class BoxRows:
     constants: np.ndarray
     fills: np.ndarray
     columns: np.ndarray
-    levels: np.ndarray
-    reach_h: np.ndarray
+    sizes: np.ndarray
+    needs: np.ndarray
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -58,12 +62,44 @@ class BoxRows:
         room: np.ndarray = self.constants + self.fills
         return room
 
+    def take(self, places: np.ndarray) -> BoxRows:
+        """Take rows by their place."""
+        sizes = np.diff(self.starts)[places]
+        ends = np.cumsum(sizes)
+        entries = np.repeat(self.starts[places] - (ends - sizes), sizes) + np.arange(sizes.sum())
+        return BoxRows(
+            self.numbers[places],
+            np.append(0, ends),
+            self.options[entries],
+            self.coefficients[entries],
+            self.constants[places],
+            self.fills[places],
+            self.columns[places],
+            self.sizes[places],
+            self.needs[places],
+        )
+
     def measure_violation(self, choice: np.ndarray, filled: np.ndarray) -> np.ndarray:
         """Share of its room by which a point breaks each row (negative when it keeps it)."""
         sums = np.append(0.0, np.cumsum(self.coefficients * choice[self.options]))
         broken = self.constants + self.fills * filled[self.columns] - np.diff(sums[self.starts])
         share: np.ndarray = broken / self.room_h
         return share
+
+
+def join_rows(one: BoxRows, other: BoxRows) -> BoxRows:
+    """Put the rows of two derivations one after the other."""
+    return BoxRows(
+        np.append(one.numbers, other.numbers),
+        np.append(one.starts, one.starts[-1] + other.starts[1:]),
+        np.append(one.options, other.options),
+        np.append(one.coefficients, other.coefficients),
+        np.append(one.constants, other.constants),
+        np.append(one.fills, other.fills),
+        np.append(one.columns, other.columns),
+        np.append(one.sizes, other.sizes),
+        np.append(one.needs, other.needs),
+    )
 
 
 class PathPool:
@@ -147,7 +183,10 @@ class PathPool:
         for row in range(copy.row_count - len(copy._row_numbers), copy.row_count):
             path, band, _, step_h = copy.describe_row(row)
             cover = copy.cover_option[copy.cover_start[row] : copy.cover_start[row + 1]]
-            rows[row] = self.number_row(int(paths[path]), band, cover, step_h)
+            if path < 0:
+                rows[row] = self.number_sum(rows[cover].astype(np.int32))
+            else:
+                rows[row] = self.number_row(int(paths[path]), band, cover, step_h)
         return rows
 
     def add_route(self, route: Route, level: int) -> int:
@@ -262,9 +301,45 @@ class PathPool:
         self._row_numbers[key] = row
         return row
 
+    def number_sum(self, rows: np.ndarray) -> int:
+        """Number of the row that is half the sum of rows, int32 numbers, rounded up (see `zero_half`)."""
+        return self.number_row(SUM, FLOOR, np.sort(rows))
+
+    def list_parts(self, numbers: np.ndarray) -> np.ndarray:
+        """Rows and all that they are sums of, by rising number."""
+        return list_parts(numbers, self.row_path, self.cover_start, self.cover_option, self.row_count)
+
     def derive(self, numbers: np.ndarray, bands: Bands) -> BoxRows:
         """Derive rows in a box; rows that say nothing there are left out."""
-        kept, starts, options, coefficients, constants, fills = derive_rows(
+        if (self.row_path[numbers] != SUM).all():
+            return self._derive_plain(numbers, bands)
+        every = self.list_parts(numbers)
+        plain = self._derive_plain(every[self.row_path[every] != SUM], bands)
+        place = np.full(self.row_count, -1, np.int64)
+        place[plain.numbers] = np.arange(len(plain))
+        sums, starts, options, coefficients, sizes, needs = derive_sums(
+            every,
+            self.row_path,
+            self.cover_start,
+            self.cover_option,
+            plain.starts,
+            plain.options,
+            plain.coefficients,
+            plain.room_h,
+            plain.sizes,
+            plain.needs,
+            place,
+            len(self.option_site),
+        )
+        none = np.zeros(len(sums), np.int64)
+        halves = BoxRows(
+            sums, starts, options, coefficients, needs.astype(float), none.astype(float), none, sizes, needs
+        )
+        at = place[numbers]
+        return join_rows(plain, halves).take(at[at >= 0])
+
+    def _derive_plain(self, numbers: np.ndarray, bands: Bands) -> BoxRows:
+        kept, starts, options, coefficients, constants, fills, needs = derive_rows(
             numbers,
             self.row_path,
             self.row_band,
@@ -285,9 +360,8 @@ class PathPool:
         paths = self.row_path[kept]
         levels = self.level[paths]
         columns = bands.start[levels] + np.maximum(self.row_band[kept], 0)
-        return BoxRows(
-            kept, starts, options, coefficients, constants, fills, columns, levels, self.reach_h[paths]
-        )
+        sizes = self.reach_h[paths] + bands.high_h[levels]
+        return BoxRows(kept, starts, options, coefficients, constants, fills, columns, sizes, needs)
 
     def describe_row(self, number: int) -> tuple[int, int, list[int], float]:
         """Path, band (-1 for a floor), cover (options) and step of a row, as the certificate names it."""

@@ -309,5 +309,5 @@ def bound_box(
     forced = lower > 0
     best[problem.option_site[forced]] = gain[forced]
     bound = total + float(best.sum())
-    size = float(row_multipliers @ (rows.reach_h + box.high_h[rows.levels])) + float(np.abs(best).sum())
+    size = float(row_multipliers @ rows.sizes) + float(np.abs(best).sum())
     return bound + SAFETY * (abs(bound) + 2.0 * size + float(levels.weight @ box.high_h))

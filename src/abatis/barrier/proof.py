@@ -11,7 +11,7 @@ from abatis.barrier._paths import collect_legs
 from abatis.barrier.boxes import NO_ROWS, Node
 from abatis.barrier.certificate import FORMAT
 from abatis.barrier.network import Network, Route, make_arcs
-from abatis.barrier.paths import PathPool
+from abatis.barrier.paths import SUM, PathPool
 from abatis.barrier.solve import Solution
 from abatis.model.plan import hash_problem
 
@@ -21,16 +21,16 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
 
     Returns
     -------
-    A dictionary with `format, problem, budget_eur, chosen, value_h, bound_h, levels, paths, nodes`; a path is
-    `[approach, level, [edge * 2 + mode, ...]]`. A node is
+    A dictionary with `format, problem, budget_eur, chosen, value_h, bound_h, levels, grid, paths, rows` and
+    `nodes`. A path is `[approach, level, [edge * 2 + mode, ...]]`; a row `[path, band, [options], step_h]`,
+    or, with path -1, half the sum of the earlier rows that it names; a node is
     `{"split": [kind, item, value], "children": [a, b]}`
-    or a leaf `{"static": [...], "rows": [[path, band, [options], multiplier, step_h], ...]}`.
+    or a leaf `{"static": [...], "rows": [[row, multiplier], ...]}`.
     """
     pool = solution.pool
     leaves = [node.rows for node in solution.nodes if node.children is None]
-    rows = np.unique(np.concatenate([NO_ROWS, *leaves]))
-    used = np.unique(pool.row_path[rows]).tolist()
-    number = {path: index for index, path in enumerate(used)}
+    rows = pool.list_parts(np.unique(np.concatenate([NO_ROWS, *leaves])))
+    used = np.unique(pool.row_path[rows[pool.row_path[rows] != SUM]]).tolist()
     steps = expand_routes(solution.network, [pool.routes[path] for path in used])
     levels = solution.levels
     return {
@@ -52,20 +52,32 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
             [pool.routes[path].approach, int(pool.level[path]), step]
             for path, step in zip(used, steps, strict=True)
         ],
-        "nodes": [_describe_node(node, pool, number) for node in solution.nodes],
+        "rows": _describe_rows(pool, rows, used),
+        "nodes": [_describe_node(node, rows) for node in solution.nodes],
     }
 
 
-def _describe_node(node: Node, pool: PathPool, number: dict[int, int]) -> dict[str, Any]:
+def _describe_rows(pool: PathPool, rows: np.ndarray, paths: list[int]) -> list[list[Any]]:
+    """Rows by their place in `rows`; paths by their place in `paths`."""
+    number = {path: place for place, path in enumerate(paths)}
+    described: list[list[Any]] = []
+    for row in rows.tolist():
+        path, band, cover, step_h = pool.describe_row(row)
+        if path == SUM:
+            described.append([SUM, band, np.searchsorted(rows, cover).tolist(), step_h])
+        else:
+            described.append([number[path], band, cover, step_h])
+    return described
+
+
+def _describe_node(node: Node, rows: np.ndarray) -> dict[str, Any]:
     if node.children is not None and node.split is not None:
         return {"split": list(node.split), "children": list(node.children)}
     if not node.row_multipliers.any() and not node.static_multipliers.any():
         return {}
-    rows = []
-    for row, multiplier in zip(node.rows, node.row_multipliers, strict=True):
-        path, band, cover, step_h = pool.describe_row(int(row))
-        rows.append([number[path], band, cover, float(multiplier), step_h])
-    return {"static": node.static_multipliers.tolist(), "rows": rows}
+    places = np.searchsorted(rows, node.rows).tolist()
+    pairs = [[place, paid] for place, paid in zip(places, node.row_multipliers.tolist(), strict=True)]
+    return {"static": node.static_multipliers.tolist(), "rows": pairs}
 
 
 def expand_routes(network: Network, routes: list[Route]) -> list[list[int]]:

@@ -9,11 +9,11 @@ from functools import partial
 
 import numpy as np
 
-from abatis.barrier.bands import Bands, cut_bands, make_grid
+from abatis.barrier.bands import cut_bands, make_grid
 from abatis.barrier.boxes import NO_ROWS, BoxWorker, Goal, Node, is_whole
 from abatis.barrier.crew import Crew
 from abatis.barrier.levels import Box
-from abatis.barrier.programme import INFINITE, NodeProgramme, Relaxation, StaticRows, bound_box
+from abatis.barrier.programme import INFINITE, NodeProgramme, StaticRows, bound_box
 from abatis.barrier.tree import NODES_AT_ONCE, TreeSearch
 from abatis.programme.layer_search import ROUNDING, STEP_SHARE, LayerSearch
 from abatis.programme.yearly_bounds import YearBound
@@ -54,21 +54,9 @@ class SpreadWorker(BoxWorker):
 
     programme: LimitProgramme
 
-    def _find_covers(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
-        """Rows of several passes, each with the options of the rows before taken as built.
-
-        In words: options built in addition break no more rows, so every row found is broken by the point
-        itself; a pool of many paths needs no such help.
-        """
-        fresh = rows = super()._find_covers(relaxation, bands)
-        choice = relaxation.choice.copy()
-        for _ in range(PASSES if len(self.pool) < MANY_PATHS else 0):
-            if not len(fresh):
-                break
-            choice[self.pool.derive(fresh, bands).options] = 1.0
-            fresh = super()._find_covers(replace(relaxation, choice=choice), bands)
-            rows = np.union1d(rows, fresh)
-        return rows
+    def _count_passes(self) -> int:
+        """Many while the pool has few paths; with many it needs no such help."""
+        return PASSES if len(self.pool) < MANY_PATHS else 0
 
 
 class CommonTree:
