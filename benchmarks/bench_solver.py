@@ -21,11 +21,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from abatis.barrier.arrivals import measure_arrivals
 from abatis.barrier.certificate import check_certificate
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import gap_of, solve_problem
 from abatis.barrier.textbook import read_arspi, round_bound
-from abatis.model.arrivals import measure_arrivals
 from abatis.model.plan import add_delays
 from abatis.model.storage import write_text_whole
 from solver.families import Instance, make_geographic, make_matta, make_wood

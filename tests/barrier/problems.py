@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from abatis.model.arrivals import measure_arrivals
+from abatis.barrier.arrivals import measure_arrivals
 from abatis.model.plan import Problem, Rule, add_delays
 
 

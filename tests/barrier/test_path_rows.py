@@ -14,7 +14,7 @@ def derive_one(base_h, delays, sites, box, band, cover, step_h):
     """Coefficients by option, constant and fill of one row; None when it says nothing."""
     low, a_h, b_h = box[0], *band
     count = len(delays)
-    kept, _starts, options, coefficients, constants, fills = derive_rows(
+    kept, _starts, options, coefficients, constants, fills, needs = derive_rows(
         np.array([0]),
         np.zeros(1, np.int32),
         np.array([0 if b_h > a_h else -1], np.int32),
@@ -34,6 +34,8 @@ def derive_one(base_h, delays, sites, box, band, cover, step_h):
     )
     if not len(kept):
         return None
+    room_h = b_h - base_h - sum(delays[option] for option in cover)
+    assert needs[0] == (count_steps(room_h, step_h)[0] if is_stepped(room_h, step_h) else 1)
     row = np.zeros(count)
     row[options] = coefficients
     return row, constants[0], fills[0]

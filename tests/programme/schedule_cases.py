@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from tests.barrier.problems import make_problem
 
-from abatis.model.arrivals import measure_arrivals
+from abatis.barrier.arrivals import measure_arrivals
 from abatis.programme.spans import Capacity, Lot, Order, measure_spans
 from abatis.programme.terms import NEVER, make_terms
 

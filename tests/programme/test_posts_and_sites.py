@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.barrier.problems import list_choices, make_problem
 
-from abatis.model.arrivals import measure_arrivals
+from abatis.barrier.arrivals import measure_arrivals
 from abatis.model.errors import InfeasibleError, InputError
 from abatis.model.plan import Rule
 from abatis.programme.posts_and_sites import PostChoices, choose_posts_and_sites, list_ranges

@@ -137,7 +137,7 @@ class BoxWorker:
             if goal.is_settled(relaxation.value_h, box) or self.crew.is_over(deadline):
                 break
             fresh = self._find_fresh(relaxation, bands, seen)
-            if not wide and number < HALVED_ROUNDS:
+            if goal.is_stepped and number < HALVED_ROUNDS:
                 fresh = np.union1d(fresh, self._halve_sums(rows, relaxation, bands, seen))
             if not len(fresh):
                 break

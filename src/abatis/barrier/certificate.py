@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from abatis.model.arrivals import measure_arrivals, measure_hours
+from abatis.barrier.arrivals import measure_arrivals, measure_hours
 from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays
 
 FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 5, 1e-12, 1e-9, 12, 0.95
