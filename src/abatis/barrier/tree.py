@@ -67,6 +67,7 @@ class TreeSearch:
         self.branching = OptionBranching(network.problem.option_count)
         self._descent = Descent(self.goal) if self.goal.is_stepped else None
         self._test_rows = NO_ROWS
+        self._test_point: Relaxation | None = None
         self._start_rows = NO_ROWS
         self.nodes: list[Node] = []
         self._workers: list[BoxWorker] = []
@@ -118,7 +119,7 @@ class TreeSearch:
             picked = self._pick_nodes()
             points = [(self.nodes[one].point, one) for one in picked]
             sought = [improve(point, one) for point, one in points if point is not None]
-            self._branch(picked, deadline, [job for job in sought if job is not None])
+            self._branch(picked, improve, deadline, [job for job in sought if job is not None])
         left = [node for node in self.nodes if node.children is None]
         settled = all(self.is_settled(node.bound_h, node.box) for node in left)
         return "gap" if settled else "rounding"
@@ -226,12 +227,19 @@ class TreeSearch:
             self._test_rows = node.rows
         return node
 
-    def _test_box(self, deadline: float, box: Box) -> Node:
-        """Bound a box that is no part of the tree."""
+    def _test_box(self, improve: Improve, deadline: float, box: Box) -> Node:
+        """Bound a box that is no part of the tree; beside it runs a search for plans from the test before."""
         part = _Part(box, None, False)
         worker = self._share_out([part])[0]
         self._workers[worker].refresh()
-        return self._absorb(worker, self._workers[worker].bound_node(box, self._list_rows(part), deadline))
+        seek = None if self._test_point is None else improve(self._test_point, len(self.nodes))
+        job = partial(self._workers[worker].bound_node, box, self._list_rows(part), deadline)
+        choices, (found,) = self._run_round([] if seek is None else [seek], [job])
+        for choice in choices:
+            self.incumbent.offer(choice)
+        node = self._absorb(worker, found)
+        self._test_point = node.point
+        return node
 
     def _run_round(
         self, sought: Sequence[Seek], jobs: Sequence[Callable[[], Node]]
@@ -265,9 +273,11 @@ class TreeSearch:
                 chosen[place] = free.pop(0)
         return [chosen[place] for place in range(len(parts))]
 
-    def _branch(self, picked: Sequence[int], deadline: float, sought: Sequence[Seek]) -> None:
+    def _branch(
+        self, picked: Sequence[int], improve: Improve, deadline: float, sought: Sequence[Seek]
+    ) -> None:
         """Split nodes and bound the parts; a split that the deadline left without a bound is taken back."""
-        splits = [(index, self._split_node(self.nodes[index], deadline)) for index in picked]
+        splits = [(index, self._split_node(self.nodes[index], improve, deadline)) for index in picked]
         parts: list[_Part] = []
         kept: list[tuple[int, tuple[str, int, float]]] = []
         for index, split in splits:
@@ -299,12 +309,12 @@ class TreeSearch:
         self._open = [one for one in self._open if one[-1] < first]
         heapq.heapify(self._open)
 
-    def _split_node(self, node: Node, deadline: float) -> tuple[str, int, float] | None:
+    def _split_node(self, node: Node, improve: Improve, deadline: float) -> tuple[str, int, float] | None:
         """Choose where to split a node; of a rest the next test is cut off."""
         if self._descent is None or not node.is_rest:
             return self.choose_split(node)
         settled = self._find_settled_level(node.box)
-        return settled or self._descent.choose_split(node.box, partial(self._test_box, deadline))
+        return settled or self._descent.choose_split(node.box, partial(self._test_box, improve, deadline))
 
     def choose_split(self, node: Node) -> tuple[str, int, float] | None:
         """Cut off levels that cannot matter; then halve the most mixed wide level; then options."""
