@@ -73,6 +73,17 @@ def test_a_fault_in_one_block_reaches_the_caller(cases):
         run_draws(replace(cases[False], arrivals=Broken()), 1, 50, workers=2)
 
 
+def only_copy_left(client, executor):
+    """The worker that holds the case last sent, when all copies but one are dropped."""
+    (_, sent), *_ = executor._sent
+    until = time.monotonic() + 20
+    while len(holders := client.who_has([sent])[sent.key]) > 1 and time.monotonic() < until:
+        client.amm.run_once()
+        time.sleep(0.05)
+    assert len(holders) == 1
+    return holders[0]
+
+
 def test_two_processes_of_dask_give_the_same_bytes_and_one_may_die(cases, folder, capsys):
     distributed = pytest.importorskip(
         "distributed", reason="draws on Dask are left out: the extra 'cluster' is missing"
@@ -106,3 +117,7 @@ def test_two_processes_of_dask_give_the_same_bytes_and_one_may_die(cases, folder
         while victim in client.run(os.getpid, on_error="ignore").values() and time.monotonic() < until:
             time.sleep(0.1)
         assert victim not in client.run(os.getpid, on_error="ignore").values()
+        # Dask drops copies that nobody waits for; who kept the only one dies, and the case is sent once more.
+        holder = only_copy_left(client, executor)
+        os.kill(client.run(os.getpid, workers=[holder])[holder], signal.SIGKILL)
+        assert same(expected, run_draws(case, 5, count, 2, executor))

@@ -12,6 +12,7 @@ from abatis.show.app.refusals import Refusal
 
 DRAINED_BYTES = 2 * 1024**3
 DRAINED_S = 5.0
+DRAINED_BYTES_PER_S = 16 * 1024**2
 SLOWEST_BYTES_PER_S = 1024
 
 
@@ -89,9 +90,12 @@ class BodyGate:
 
 
 async def drain(receive: Receive) -> None:
-    """Throw away what still comes in, for some seconds: a visitor reads an answer after sending all."""
-    count, end = 0, time.monotonic() + DRAINED_S
-    while count < DRAINED_BYTES and time.monotonic() < end:
+    """Throw away what still comes in: a visitor reads an answer after sending all.
+
+    In words: for `DRAINED_S` seconds, and longer only while more than `DRAINED_BYTES_PER_S` come.
+    """
+    count, begin = 0, time.monotonic()
+    while count < DRAINED_BYTES and time.monotonic() - begin < DRAINED_S + count / DRAINED_BYTES_PER_S:
         try:
             message = await asyncio.wait_for(receive(), 1.0)
         except TimeoutError:
