@@ -134,7 +134,7 @@ def lose_a_part(certificate):
         (cut_a_branch, "only proves"),
         (move_a_site, "the value is"),
         (choose_twice_at_a_site, "two options are chosen at one site"),
-        (cut_the_budget, "of a budget of"),
+        (cut_the_budget, "more than the budget"),
         (shorten_a_path, "is not a way of approach"),
         (swap_the_level_of_a_path, "belongs to another level"),
         (squeeze_the_root, "leaves out possible times"),
@@ -172,7 +172,7 @@ def test_a_wrong_cost_is_noticed(proven):
     dearer = dataclasses.replace(problem, option_cost_eur=problem.option_cost_eur * 2)
     assert "another problem" in check_certificate(dearer, honest)[0]
     forged = {**honest, "problem": hash_problem(dearer)}
-    assert any("of a budget of" in reason for reason in check_certificate(dearer, forged))
+    assert any("more than the budget" in reason for reason in check_certificate(dearer, forged))
 
 
 def test_no_step_between_whole_hours_is_left_out():

@@ -8,6 +8,7 @@ from numba import njit
 from abatis.barrier.certificate import SAFETY
 
 MOST_FOUND = 4096
+LEAST_GAIN = 1e-6
 
 
 @njit(cache=True, nogil=True)
@@ -41,22 +42,23 @@ def derive_sums(
     row_path: np.ndarray,
     part_start: np.ndarray,
     part_row: np.ndarray,
+    plain_rows: np.ndarray,
     starts: np.ndarray,
     options: np.ndarray,
     coefficients: np.ndarray,
     room: np.ndarray,
     sizes: np.ndarray,
     needs: np.ndarray,
-    place: np.ndarray,
     option_count: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Derive the sums among `rows` (by rising number, with all their parts) from plain rows as CSR.
 
-    Plain rows come with their room, the size of their terms and their needs in counts; `place` int64[rows] is
-    where each plain row stands, -1 for others, and receives where the sums stand behind them. Returns
+    Plain rows come with their numbers, room, the size of their terms and their needs in counts. Returns
     numbers, CSR, sizes and needs of the sums. A sum with a part that says nothing is left out.
     """
-    plain = len(room)
+    plain = len(plain_rows)
+    place = np.full(len(row_path), -1, np.int64)
+    place[plain_rows] = np.arange(plain)
     room_for = max(64, 4 * len(options))
     out_options, out_coefficients = np.empty(room_for, np.int32), np.empty(room_for)
     numbers, out_sizes = np.empty(len(rows), np.int64), np.empty(len(rows))
@@ -157,8 +159,6 @@ def find_triples(
                 pair[column] = share[first, column] + share[second, column]
                 least_sum += halve(pair[column], True) * choice[column]
             both = need[first] + need[second]
-            if least_sum > (both + 2) // 2 + 1:
-                continue
             for third in range(second + 1, rows):
                 if (both + need[third]) % 2 == 0:
                     continue
@@ -166,10 +166,7 @@ def find_triples(
                 if least_sum >= left:
                     continue
                 for column in range(columns):
-                    if share[third, column] != 0.0:
-                        left -= halve(pair[column] + share[third, column], True) * choice[column]
-                    else:
-                        left -= halve(pair[column], True) * choice[column]
+                    left -= halve(pair[column] + share[third, column], True) * choice[column]
                     if left <= 0.0:
                         break
                 if left > 0.0:
@@ -194,7 +191,7 @@ def add_pairs(
             total += share[row]
             whole += need[row]
     for _ in range(most):
-        best_first, best_second, best = -1, -1, broken + 1e-6
+        best_first, best_second, best = -1, -1, broken + LEAST_GAIN
         for first in range(rows):
             if chosen[first]:
                 continue

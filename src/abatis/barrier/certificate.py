@@ -14,7 +14,7 @@ FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 5, 1e-12, 1e-9, 12, 0.95
 
 
 def check_certificate(problem: Problem, certificate: dict[str, Any]) -> list[str]:
-    """Every reason why a certificate does not hold: times, cost, rules, paths, or what its leaves prove."""
+    """Why it does not hold. In words: times, cost, rules agree; paths are ways; leaves cover all, proven."""
     try:
         if certificate.get("format") != FORMAT:
             return [f"format {certificate.get('format')!r} is not {FORMAT}"]
@@ -36,7 +36,8 @@ def _check_plan(problem: Problem, certificate: dict[str, Any]) -> list[str]:
     choice = np.bincount(np.array(chosen, np.int64), minlength=problem.option_count)
     cost, sites = math.fsum(problem.option_cost_eur[chosen]), set(problem.option_site[chosen].tolist())
     reasons = ["two options are chosen at one site"] * (len(sites) < len(chosen))
-    reasons += [f"the plan costs {cost:,.2f} EUR of a budget of {budget:,.2f} EUR"] * _exceeds(cost, budget)
+    if _exceeds(cost, budget):
+        reasons.append(f"the plan costs {cost:,.2f} EUR, more than the budget of {budget:,.2f} EUR")
     broken = [r.name for r in problem.rules if _exceeds(r.coefficients @ choice[r.options], r.limit)]
     after = measure_arrivals(problem, *add_delays(problem, chosen))
     broken += [problem.least_hours_names[k] for k, h in problem.least_hours.items() if after[k] < h - CLOSE]
@@ -124,8 +125,7 @@ def _check_tree(problem: Problem, certificate: dict[str, Any], rows: list[Any]) 
             if kind == "level":
                 below[1][item], above[0][item] = value, math.floor(value) + grain if grain else value
             else:
-                below[2][item] = False
-                above[2][problem.option_site == problem.option_site[item]] = False
+                below[2][item] = above[2][problem.option_site == problem.option_site[item]] = False
                 above[2][item] = above[3][item] = True
             if min(left, right) <= index:
                 return [*reasons, f"node {index} has a child before itself"]

@@ -102,6 +102,38 @@ def join_rows(one: BoxRows, other: BoxRows) -> BoxRows:
     )
 
 
+def halve_sums(
+    rows: np.ndarray,
+    row_path: np.ndarray,
+    part_start: np.ndarray,
+    part_row: np.ndarray,
+    plain: BoxRows,
+    option_count: int,
+) -> BoxRows:
+    """Derive the sums among `rows` (by rising number, with all their parts) from the plain rows among them.
+
+    A sum with a part that says nothing is left out.
+    """
+    numbers, starts, options, coefficients, sizes, needs = derive_sums(
+        rows,
+        row_path,
+        part_start,
+        part_row,
+        plain.numbers,
+        plain.starts,
+        plain.options,
+        plain.coefficients,
+        plain.room_h,
+        plain.sizes,
+        plain.needs,
+        option_count,
+    )
+    none = np.zeros(len(numbers), np.int64)
+    return BoxRows(
+        numbers, starts, options, coefficients, needs.astype(float), none.astype(float), none, sizes, needs
+    )
+
+
 class PathPool:
     """Paths and rows as flat growing arrays; per path its level, base time and (option, delay) by site.
 
@@ -315,28 +347,14 @@ class PathPool:
             return self._derive_plain(numbers, bands)
         every = self.list_parts(numbers)
         plain = self._derive_plain(every[self.row_path[every] != SUM], bands)
+        halves = halve_sums(
+            every, self.row_path, self.cover_start, self.cover_option, plain, len(self.option_site)
+        )
+        joined = join_rows(plain, halves)
         place = np.full(self.row_count, -1, np.int64)
-        place[plain.numbers] = np.arange(len(plain))
-        sums, starts, options, coefficients, sizes, needs = derive_sums(
-            every,
-            self.row_path,
-            self.cover_start,
-            self.cover_option,
-            plain.starts,
-            plain.options,
-            plain.coefficients,
-            plain.room_h,
-            plain.sizes,
-            plain.needs,
-            place,
-            len(self.option_site),
-        )
-        none = np.zeros(len(sums), np.int64)
-        halves = BoxRows(
-            sums, starts, options, coefficients, needs.astype(float), none.astype(float), none, sizes, needs
-        )
+        place[joined.numbers] = np.arange(len(joined))
         at = place[numbers]
-        return join_rows(plain, halves).take(at[at >= 0])
+        return joined.take(at[at >= 0])
 
     def _derive_plain(self, numbers: np.ndarray, bands: Bands) -> BoxRows:
         kept, starts, options, coefficients, constants, fills, needs = derive_rows(
