@@ -48,9 +48,10 @@ floors: setup-dev
 page: setup-dev
 	$(BIN)/python hatch_build.py
 
-# PYTEST adds arguments: make tests PYTEST="tests/test_house.py -x"
+# PYTEST adds arguments: make tests PYTEST="tests/test_house.py -x"; WORKERS=0 runs all in one process
+WORKERS ?= 2
 tests: setup-dev
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
 bench: setup-dev
 	$(BIN)/python benchmarks/run.py $(NAME)
