@@ -16,9 +16,8 @@ def collect_legs(
     end_of: np.ndarray,
     seeds: np.ndarray,
     own: int,
-    spent_h: float,
-    to_goal_h: np.ndarray,
-    limit_h: float,
+    room_h: np.ndarray,
+    rest_h: np.ndarray,
     distance: np.ndarray,
     parent: np.ndarray,
     stamp: np.ndarray,
@@ -26,16 +25,15 @@ def collect_legs(
     round_: int,
     keys: np.ndarray,
     items: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, float, int]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the end nodes whose shortest candidate-free way from `seeds` passes no other end node.
 
     Parameters: CSR graph without candidate arcs (`start`, `head`, `time_h`), `end_of` int32[n] (number of an
-    end node, -2 an objective, -1 neither), `seeds` at distance 0, `own` the seed's end number (-1 for a
-    front); `spent_h` least hours from the front to the seed; places where spent_h + hours + `to_goal_h`
-    exceeds `limit_h` are never visited; scratch arrays. `parent[node]` receives the arc used.
+    end node, -1 for others), `seeds` at distance 0, `own` the seed's end number (-1 for none); places where
+    hours + `rest_h` float64[n, K] exceed `room_h` float64[K] for each of K approaches are never visited;
+    scratch arrays. `parent[node]` receives the arc used.
 
-    Returns end numbers reached and their hours, hours to the objective (inf when not reached clean) and the
-    objective node reached.
+    Returns end numbers reached and their hours.
 
     In words: Dijkstra in which a label is tainted once its way has passed an end node; the search stops when
     no untainted label is open, because everything beyond is reached through an end node already found.
@@ -45,8 +43,6 @@ def collect_legs(
     count = 0
     size = 0
     clean = 0
-    goal_h = np.inf
-    goal = -1
     for seed in seeds:
         if stamp[seed] != round_:
             stamp[seed] = round_
@@ -66,9 +62,6 @@ def collect_legs(
             clean -= 1
         taint[node] += 2
         end = end_of[node]
-        if end == -2 and not dirty and goal < 0:
-            goal_h = reached
-            goal = node
         if end >= 0 and end != own:
             if not dirty:
                 if count == len(found):
@@ -81,15 +74,15 @@ def collect_legs(
         for arc in range(start[node], start[node + 1]):
             other = head[arc]
             total = reached + time_h[arc]
-            if not spent_h + total + to_goal_h[other] <= limit_h:
+            if stamp[other] == round_ and (taint[other] >= 2 or total > distance[other]):
+                continue
+            if not _is_within(total, rest_h[other], room_h):
                 continue
             if stamp[other] != round_:
                 stamp[other] = round_
                 taint[other] = 1 if dirty else 0
                 if not dirty:
                     clean += 1
-            elif taint[other] >= 2 or total > distance[other]:
-                continue
             elif total == distance[other]:
                 if dirty and taint[other] == 0:
                     taint[other] = 1
@@ -104,7 +97,16 @@ def collect_legs(
             distance[other] = total
             parent[other] = arc
             size = push_heap(keys, items, size, total, other)
-    return found[:count], hours[:count], goal_h, goal
+    return found[:count], hours[:count]
+
+
+@njit(cache=True, nogil=True)
+def _is_within(hours: float, rest_h: np.ndarray, room_h: np.ndarray) -> bool:
+    """Say whether any approach has room for some hours and the rest of the way from there."""
+    within = False
+    for approach in range(len(room_h)):
+        within = within or hours + rest_h[approach] <= room_h[approach]
+    return within
 
 
 @njit(cache=True, nogil=True)
@@ -113,50 +115,39 @@ def collect_all_legs(
     head: np.ndarray,
     time_h: np.ndarray,
     end_of: np.ndarray,
-    ends: np.ndarray,
-    fronts: np.ndarray,
-    goals: np.ndarray,
-    from_front_h: np.ndarray,
-    to_goal_h: np.ndarray,
-    limit_h: float,
+    seed_start: np.ndarray,
+    seed_node: np.ndarray,
+    room_h: np.ndarray,
+    rest_h: np.ndarray,
+    first: int,
+    last: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Legs between end nodes, from the joined front and to the joined objective.
+    """Legs from the seeds `first` to `last` to end nodes: numbers of seeds and end nodes, and hours.
 
-    Returns tails, heads and hours; end nodes are numbered as in `ends`, then the front, then the objective.
-    An objective that is an end node itself is joined by a leg of 0 hours.
+    Seed s starts at the nodes of its slice of `seed_node`, with the room float64[K] of `room_h`; end nodes
+    come first among the seeds. The others are as in `collect_legs`.
     """
     nodes = len(start) - 1
     distance = np.empty(nodes)
     parent = np.empty(nodes, np.int64)
     stamp = np.full(nodes, -1, np.int64)
     taint = np.zeros(nodes, np.int8)
-    keys = np.empty(len(head) + len(fronts) + 16)
-    items = np.empty(len(head) + len(fronts) + 16, np.int32)
+    keys = np.empty(len(head) + len(seed_node) + 16)
+    items = np.empty(len(keys), np.int32)
     tails = np.empty(1024, np.int32)
     heads = np.empty(1024, np.int32)
     hours = np.empty(1024)
     count = 0
-    single = np.empty(1, np.int32)
-    marks = end_of.copy()
-    for node in goals:
-        if marks[node] == -1:
-            marks[node] = -2
-    for own in range(len(ends) + 1):
-        if own < len(ends):
-            single[0] = ends[own]
-            seeds, spent, number = single, from_front_h[ends[own]], own
-        else:
-            seeds, spent, number = fronts, 0.0, -1
-        found, way, goal_h, _ = collect_legs(
+    for own in range(first, last):
+        found, way = collect_legs(
             start,
             head,
             time_h,
-            marks,
-            seeds,
-            number,
-            spent,
-            to_goal_h,
-            limit_h,
+            end_of,
+            seed_node[seed_start[own] : seed_start[own + 1]],
+            own,
+            room_h[own],
+            rest_h,
             distance,
             parent,
             stamp,
@@ -165,36 +156,58 @@ def collect_all_legs(
             keys,
             items,
         )
-        need = count + len(found) + 2
+        need = count + len(found)
         if need > len(tails):
             room = max(need, 2 * len(tails)) - len(tails)
             tails = np.append(tails, np.empty(room, np.int32))
             heads = np.append(heads, np.empty(room, np.int32))
             hours = np.append(hours, np.empty(room))
-        for index in range(len(found)):
-            tails[count] = own
-            heads[count] = found[index]
-            hours[count] = way[index]
-            count += 1
-        if goal_h < np.inf:
-            tails[count] = own
-            heads[count] = len(ends) + 1
-            hours[count] = goal_h
-            count += 1
-        if own < len(ends) and to_goal_h[ends[own]] == 0.0 and _holds(goals, ends[own]):
-            tails[count] = own
-            heads[count] = len(ends) + 1
-            hours[count] = 0.0
-            count += 1
+        tails[count:need] = own
+        heads[count:need] = found
+        hours[count:need] = way
+        count = need
     return tails[:count], heads[:count], hours[:count]
 
 
 @njit(cache=True, nogil=True)
-def _holds(values: np.ndarray, wanted: int) -> bool:
-    found = False
-    for value in values:
-        found = found or value == wanted
-    return found
+def spread_times(
+    start: np.ndarray,
+    head: np.ndarray,
+    time_h: np.ndarray,
+    seeds: np.ndarray,
+    seed_h: np.ndarray,
+    goals: np.ndarray,
+    most_h: float,
+    distance: np.ndarray,
+) -> float:
+    """Least hours from seeds, each with hours of its own, into `distance`; inf beyond `most_h`.
+
+    With `goals` it ends at the first of them and returns its hours (inf when none is reached).
+    """
+    keys = np.empty(len(head) + len(seeds) + 16)
+    items = np.empty(len(keys), np.int32)
+    is_goal = np.zeros(len(start) - 1, np.bool_)
+    is_goal[goals] = True
+    distance[:] = np.inf
+    size = 0
+    for place in range(len(seeds)):
+        if seed_h[place] <= most_h and seed_h[place] < distance[seeds[place]]:
+            distance[seeds[place]] = seed_h[place]
+            size = push_heap(keys, items, size, seed_h[place], seeds[place])
+    while size > 0:
+        reached = keys[0]
+        node = items[0]
+        size = pop_heap(keys, items, size)
+        if reached > distance[node]:
+            continue
+        if is_goal[node]:
+            return float(reached)
+        for arc in range(start[node], start[node + 1]):
+            total = reached + time_h[arc]
+            if total < distance[head[arc]] and total <= most_h:
+                distance[head[arc]] = total
+                size = push_heap(keys, items, size, total, head[arc])
+    return np.inf
 
 
 @njit(cache=True, nogil=True)

@@ -3,46 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from abatis.barrier._paths import (
-    collect_all_legs,
-    find_guided,
-    measure_all,
-    sum_delays,
-)
+from abatis.barrier._paths import find_guided, sum_delays
+from abatis.barrier.compression import ApproachGraph, compress
 from abatis.barrier.crew import Crew
 from abatis.model.plan import Problem
-
-ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class ApproachGraph:
-    """The compressed graph of one approach: n nodes, of which one is its front and one its objective.
-
-    CSR arcs `start`, `head`, `base_h`; `candidate[arc]` is the candidate whose delay is added (-1 none);
-    `edge[arc]` is the problem edge of the arc (-1 for a leg, a way free of candidates). `nodes` holds the
-    problem node of each node (-1 for the joined front or objective). `guide_h` is the undelayed time to the
-    objective; `before_h` and `slowest_h` bracket the arrival time of every plan. `onward_h` float64[K] is the
-    time from the objective to that of every other approach with the longest delays, inf where a mover of this
-    approach is none of the other: another vehicle or season, or a front that the other does not have.
-    """
-
-    start: np.ndarray
-    head: np.ndarray
-    base_h: np.ndarray
-    candidate: np.ndarray
-    edge: np.ndarray
-    nodes: np.ndarray
-    source: int
-    target: int
-    guide_h: np.ndarray
-    before_h: float
-    slowest_h: float
-    onward_h: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -78,7 +45,7 @@ def build_network(problem: Problem, crew: Crew | None = None) -> Network:
     Parameters
     ----------
     problem : the problem, N nodes and E edges.
-    crew : threads that share the approaches.
+    crew : threads that share the searches.
 
     Returns
     -------
@@ -88,19 +55,14 @@ def build_network(problem: Problem, crew: Crew | None = None) -> Network:
     In words: edges that no option touches never change, so only the least times between the ends of the
     edges that may change are kept, and of those only the ones that pass no third end node. A place that
     cannot lie on a fastest way under any plan, because even the undelayed way through it is slower than the
-    arrival with every barrier built, is left out before.
+    arrival with every barrier built, is left out before (see `compression`).
     """
     edges, modes, start, options, delays = _list_candidates(problem)
     owner = np.full((2, len(problem.tail)), -1, np.int64)
     owner[modes, edges] = np.arange(len(edges))
     longest_h = np.zeros(owner.shape)
     longest_h[modes, edges] = _sum_longest(problem.option_site, start, options, delays)
-    arcs = [_GroupArcs(problem, group, longest_h) for group in range(len(problem.open_h))]
-    jobs = [
-        partial(_compress_approach, problem, k, owner, arcs[problem.approach_group[k]])
-        for k in range(problem.approach_count)
-    ]
-    graphs = tuple((Crew(1) if crew is None else crew).run(jobs))
+    graphs = compress(problem, owner, longest_h, Crew(1) if crew is None else crew)
     return Network(problem, graphs, edges, modes, start, options, delays)
 
 
@@ -141,134 +103,6 @@ def _sum_longest(
     owner, site, delay_h = owner[order], site[order], delay_h[order]
     first = np.append(True, (owner[1:] != owner[:-1]) | (site[1:] != site[:-1]))[: len(owner)]
     return np.bincount(owner[first], delay_h[first], minlength=len(start) - 1)
-
-
-def make_arcs(
-    problem: Problem, time_h: np.ndarray, backward: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """CSR arcs (start, head, hours, edge) of the edges with finite `time_h`, both ways unless directed."""
-    usable = np.flatnonzero(np.isfinite(time_h))
-    tail, head = problem.tail[usable], problem.head[usable]
-    if backward:
-        tail, head = head, tail
-    edge = usable
-    if not problem.directed:
-        tail, head = np.concatenate([tail, head]), np.concatenate([head, tail])
-        edge = np.concatenate([usable, usable])
-    order = np.argsort(tail, kind="stable")
-    start = np.zeros(problem.node_count + 1, np.int64)
-    np.cumsum(np.bincount(tail, minlength=problem.node_count), out=start[1:])
-    return start, head[order].astype(np.int32), time_h[edge[order]].astype(np.float64), edge[order]
-
-
-class _GroupArcs:
-    """CSR arcs of one vehicle-season group: undelayed, with the longest delays, and without candidates."""
-
-    def __init__(self, problem: Problem, group: int, longest_h: np.ndarray) -> None:
-        self.problem = problem
-        self.open_h, self.road_h = problem.open_h[group], problem.road_h[group]
-        least_h = np.minimum(self.open_h, self.road_h)
-        slow_h = np.minimum(self.open_h + longest_h[0], self.road_h + longest_h[1])
-        free_h = least_h.copy()
-        free_h[problem.option_edge] = np.inf
-        self.forward = make_arcs(problem, least_h)
-        self.backward = make_arcs(problem, least_h, backward=True) if problem.directed else self.forward
-        self.slow = make_arcs(problem, slow_h)
-        self.free = make_arcs(problem, free_h)
-
-    def measure(
-        self, arcs: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], seeds: np.ndarray
-    ) -> np.ndarray:
-        """Least hours from the nearest seed to every node (to the nearest seed on backward arcs)."""
-        start, head, hours, _ = arcs
-        distance = np.empty(self.problem.node_count)
-        none = np.full(len(head), -1, np.int64)
-        room = len(head) + len(seeds) + 16
-        keys, items = np.empty(room), np.empty(room, np.int32)
-        measure_all(start, head, hours, none, np.zeros(1), np.asarray(seeds, np.int32), distance, keys, items)
-        return distance
-
-
-def _compress_approach(problem: Problem, approach: int, owner: np.ndarray, arcs: _GroupArcs) -> ApproachGraph:
-    fronts, goals = problem.approach_sources[approach], problem.approach_targets[approach]
-    from_front = arcs.measure(arcs.forward, fronts)
-    to_goal = arcs.measure(arcs.backward, goals)
-    slowest_h = float(arcs.measure(arcs.slow, fronts)[goals].min())
-    limit_h = slowest_h * (1 + ROUNDING) + ROUNDING
-    kept = from_front + to_goal <= limit_h
-    touched = np.unique(problem.option_edge)
-    touched = touched[kept[problem.tail[touched]] & kept[problem.head[touched]]]
-    ends = np.unique(np.concatenate([problem.tail[touched], problem.head[touched]])).astype(np.int32)
-    end_of = np.full(problem.node_count, -1, np.int32)
-    end_of[ends] = np.arange(len(ends), dtype=np.int32)
-    start, head, time_h, _ = arcs.free
-    seeds, aims = np.asarray(fronts, np.int32), np.asarray(goals, np.int32)
-    legs = collect_all_legs(start, head, time_h, end_of, ends, seeds, aims, from_front, to_goal, limit_h)
-    onward_h = _measure_onward(problem, approach, arcs)
-    return _assemble(problem, arcs, ends, legs, touched, owner, to_goal, slowest_h, onward_h, fronts)
-
-
-def _measure_onward(problem: Problem, approach: int, arcs: _GroupArcs) -> np.ndarray:
-    """Slowest hours from an objective of one node to the others that movers of the approach may go to."""
-    onward_h = np.full(problem.approach_count, np.inf)
-    if len(problem.approach_targets[approach]) != 1:
-        return onward_h
-    fronts = set(problem.approach_sources[approach].tolist())
-    others = [
-        other
-        for other in np.flatnonzero(problem.approach_group == problem.approach_group[approach])
-        if other != approach and fronts <= set(problem.approach_sources[other].tolist())
-    ]
-    if others:
-        slow_h = arcs.measure(arcs.slow, problem.approach_targets[approach])
-        onward_h[others] = [slow_h[problem.approach_targets[other]].min() for other in others]
-    return onward_h
-
-
-def _assemble(
-    problem: Problem,
-    arcs: _GroupArcs,
-    ends: np.ndarray,
-    legs: tuple[np.ndarray, np.ndarray, np.ndarray],
-    touched: np.ndarray,
-    owner: np.ndarray,
-    to_goal: np.ndarray,
-    slowest_h: float,
-    onward_h: np.ndarray,
-    fronts: np.ndarray,
-) -> ApproachGraph:
-    """Join legs and candidate edges to the graph: end nodes first, then the front, then the objective."""
-    none = np.full(len(legs[0]), -1, np.int64)
-    parts: list[tuple[np.ndarray, ...]] = [(*legs, none, none)]
-    nodes = np.append(ends.astype(np.int64), [-1, -1])
-    number = np.full(problem.node_count, -1, np.int64)
-    number[ends] = np.arange(len(ends))
-    for mode, hours in enumerate((arcs.open_h, arcs.road_h)):
-        usable = touched[np.isfinite(hours[touched])]
-        tail, head = number[problem.tail[usable]], number[problem.head[usable]]
-        parts.append((tail, head, hours[usable], owner[mode, usable], usable))
-        if not problem.directed:
-            parts.append((head, tail, hours[usable], owner[mode, usable], usable))
-    tail, head, base_h, candidate, edge = (np.concatenate([part[i] for part in parts]) for i in range(5))
-    order = np.lexsort((base_h, head, tail))
-    start = np.zeros(len(nodes) + 1, np.int64)
-    np.cumsum(np.bincount(tail.astype(np.int64), minlength=len(nodes)), out=start[1:])
-    before_h = float(to_goal[fronts].min())
-    guide = np.append(to_goal[ends], [before_h, 0.0])
-    return ApproachGraph(
-        start=start,
-        head=head[order].astype(np.int32),
-        base_h=base_h[order].astype(np.float64),
-        candidate=candidate[order].astype(np.int64),
-        edge=edge[order].astype(np.int64),
-        nodes=nodes,
-        source=len(ends),
-        target=len(ends) + 1,
-        guide_h=guide,
-        before_h=before_h,
-        slowest_h=slowest_h,
-        onward_h=onward_h,
-    )
 
 
 def sum_longest_delays(network: Network) -> np.ndarray:

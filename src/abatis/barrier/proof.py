@@ -10,7 +10,8 @@ import numpy as np
 from abatis.barrier._paths import collect_legs
 from abatis.barrier.boxes import NO_ROWS, Node
 from abatis.barrier.certificate import FORMAT
-from abatis.barrier.network import Network, Route, make_arcs
+from abatis.barrier.compression import Arcs, make_arcs
+from abatis.barrier.network import Network, Route
 from abatis.barrier.paths import SUM, PathPool
 from abatis.barrier.solve import Solution
 from abatis.model.plan import hash_problem
@@ -115,60 +116,69 @@ def _write_steps(network: Network, route: Route, legs: dict[tuple[int, int, int]
 
 
 class _LegTracer:
-    """Repeats the compression's search from one node of a graph and writes down the edges it took."""
+    """Repeats the compression's searches of an approach and writes down the edges they took."""
 
     def __init__(self, network: Network, approach: int) -> None:
         problem, graph = network.problem, network.graphs[approach]
         group = problem.approach_group[approach]
         self._open_h, self._road_h = problem.open_h[group], problem.road_h[group]
-        free_h = np.minimum(self._open_h, self._road_h)
-        free_h[np.unique(problem.option_edge)] = np.inf
-        self._start, self._head, self._time_h, self._edge = make_arcs(problem, free_h)
-        self._nodes, self._graph = graph.nodes, graph
+        self._free_h = np.minimum(self._open_h, self._road_h)
+        self._free_h[np.unique(problem.option_edge)] = np.inf
+        self._problem, self._nodes, self._graph = problem, graph.nodes, graph
+        self._arcs = make_arcs(problem, self._free_h)
         self._fronts = np.asarray(problem.approach_sources[approach], np.int32)
-        self._marks = np.full(problem.node_count, -1, np.int32)
-        self._marks[problem.approach_targets[approach]] = -2
+        self._goals = np.asarray(problem.approach_targets[approach], np.int32)
         ends = graph.nodes[:-2]
-        self._marks[ends] = np.arange(len(ends), dtype=np.int32)
-        count = problem.node_count
-        self._distance = np.empty(count)
-        self._parent = np.empty(count, np.int64)
-        self._stamp = np.full(count, -1, np.int64)
-        self._taint = np.zeros(count, np.int8)
-        self._keys = np.empty(len(self._head) + len(self._fronts) + 16)
-        self._items = np.empty(len(self._keys), np.int32)
-        self._free = np.zeros(count)
+        self._end_of = np.full(problem.node_count, -1, np.int32)
+        self._end_of[ends] = np.arange(len(ends), dtype=np.int32)
+        self._no_ends = np.full(problem.node_count, -1, np.int32)
+        self._distance_h = np.empty(problem.node_count)
+        self._parent = np.empty(problem.node_count, np.int64)
 
     def trace(self, tail: int, heads: set[int]) -> dict[int, list[int]]:
-        from_front = tail == self._graph.source
-        seeds = self._fronts if from_front else np.array([self._nodes[tail]], np.int32)
-        *_, goal = collect_legs(
-            self._start,
-            self._head,
-            self._time_h,
-            self._marks,
-            seeds,
-            -1 if from_front else tail,
-            0.0,
-            self._free,
-            np.inf,
-            self._distance,
-            self._parent,
-            self._stamp,
-            self._taint,
-            tail,
-            self._keys,
-            self._items,
-        )
-        target = self._graph.target
-        return {h: self._walk_back(goal if h == target else int(self._nodes[h])) for h in heads}
+        """Edges, `edge * 2 + mode`, of the legs from a node of the graph to others."""
+        from_front, target = tail == self._graph.source, self._graph.target
+        legs: dict[int, list[int]] = {}
+        if target in heads and from_front:
+            self._search(self._arcs, self._fronts, self._no_ends)
+            nearest = self._goals[np.argmin(self._distance_h[self._goals])]
+            legs[target] = self._walk(self._arcs, int(nearest))[::-1]
+        elif target in heads:
+            backward = make_arcs(self._problem, self._free_h, backward=True)
+            self._search(backward, self._goals, self._end_of)
+            legs[target] = self._walk(backward, int(self._nodes[tail]))
+        others = heads - {target}
+        if others:
+            seeds = self._fronts if from_front else np.array([self._nodes[tail]], np.int32)
+            self._search(self._arcs, seeds, self._end_of, -1 if from_front else tail)
+        return legs | {head: self._walk(self._arcs, int(self._nodes[head]))[::-1] for head in others}
 
-    def _walk_back(self, node: int) -> list[int]:
+    def _search(self, arcs: Arcs, seeds: np.ndarray, end_of: np.ndarray, own: int = -1) -> None:
+        nodes, room = len(self._parent), len(arcs[1]) + len(seeds) + 16
+        self._distance_h[:] = np.inf
+        collect_legs(
+            *arcs[:3],
+            end_of,
+            seeds,
+            own,
+            np.full(1, np.inf),
+            np.zeros((nodes, 1)),
+            self._distance_h,
+            self._parent,
+            np.full(nodes, -1, np.int64),
+            np.zeros(nodes, np.int8),
+            0,
+            np.empty(room),
+            np.empty(room, np.int32),
+        )
+
+    def _walk(self, arcs: Arcs, node: int) -> list[int]:
+        """Edges from a node back to where the search began."""
+        start, _, _, edges = arcs
         steps: list[int] = []
-        while node >= 0 and self._parent[node] >= 0:
+        while self._parent[node] >= 0:
             arc = int(self._parent[node])
-            edge = int(self._edge[arc])
+            edge = int(edges[arc])
             steps.append(2 * edge + int(self._road_h[edge] < self._open_h[edge]))
-            node = int(np.searchsorted(self._start, arc, side="right") - 1)
-        steps.reverse()
+            node = int(np.searchsorted(start, arc, side="right") - 1)
         return steps

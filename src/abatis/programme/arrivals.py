@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from abatis.barrier.network import ApproachGraph, build_network
+from abatis.barrier.compression import ApproachGraph
+from abatis.barrier.network import build_network
 from abatis.ground.speeds import compute_edge_times
 from abatis.model.mesh import Mesh
 from abatis.model.plan import Problem

@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 
 from abatis.barrier._paths import measure_all
-from abatis.barrier.network import ApproachGraph, Network, sum_longest_delays
+from abatis.barrier.compression import ApproachGraph
+from abatis.barrier.network import Network, sum_longest_delays
 from abatis.model.plan import Problem, Rule
 from abatis.programme.timeline import Timeline
 
