@@ -7,6 +7,7 @@ So the answers do not depend on how many threads there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +37,7 @@ LEAST_SHORT = 1e-9
 ROOM_SHARE = 1e-3
 SPARE_ROWS = 800
 THIN_POOL = 400
+LARGE_ARCS = 100_000
 NO_ROWS = np.empty(0, np.int64)
 NOTHING = np.empty(0)
 
@@ -111,6 +113,8 @@ class BoxWorker:
         self.pool = pool.copy()
         self.branching = branching.copy()
         self.covers = CoverFinder(pool.network)
+        self._is_large = sum(len(graph.head) for graph in pool.network.graphs) > LARGE_ARCS
+        self._broken: set[int] = set()
         self.loaded_levels = b""
         self._loaded_rows = NO_ROWS
 
@@ -178,8 +182,23 @@ class BoxWorker:
         fresh = self._keep_violated(rows, relaxation, bands, seen)
         if len(fresh) and len(self.pool) >= THIN_POOL:
             return fresh
-        covers = self._keep_violated(self._find_covers(relaxation, bands), relaxation, bands, seen)
-        return np.union1d(fresh, covers)
+        return np.union1d(fresh, self._find_new(relaxation, bands, seen))
+
+    def _find_new(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
+        """Violated rows of new paths.
+
+        In words: on large networks, where a search takes as long as a programme, the approaches that had some
+        last time are searched first, and the others only where these have none.
+        """
+        every = set(range(len(self.levels.of_approach)))
+        for approaches in [self._broken, every - self._broken] if self._is_large else [every]:
+            rows = self._find_covers(sorted(approaches), relaxation, bands)
+            fresh = self._keep_violated(rows, relaxation, bands, seen)
+            if len(fresh):
+                broken = self.pool.level[self.pool.row_path[fresh]]
+                self._broken = {k for k in every if np.isin(self.levels.of_approach[k], broken).any()}
+                return fresh
+        return NO_ROWS
 
     def _halve_sums(
         self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
@@ -202,28 +221,30 @@ class BoxWorker:
         """How often covers are looked for beside those already found; one level gives one row a pass."""
         return STEPPED_PASSES if self.goal.is_stepped else 0
 
-    def _find_covers(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
+    def _find_covers(self, approaches: Sequence[int], relaxation: Relaxation, bands: Bands) -> np.ndarray:
         """Rows of several passes, each with the options of the rows before taken as built.
 
         In words: options built in addition break no more rows, so every row found is broken by the point
         itself.
         """
-        fresh = rows = self._find_pass(relaxation.choice, relaxation.filled, bands)
+        fresh = rows = self._find_pass(approaches, relaxation.choice, relaxation.filled, bands)
         choice = relaxation.choice.copy()
         for _ in range(self._count_passes()):
             if not len(fresh):
                 break
             choice[self.pool.derive(fresh, bands).options] = 1.0
-            fresh = self._find_pass(choice, relaxation.filled, bands)
+            fresh = self._find_pass(approaches, choice, relaxation.filled, bands)
             rows = np.union1d(rows, fresh)
         return rows
 
-    def _find_pass(self, choice: np.ndarray, filled: np.ndarray, bands: Bands) -> np.ndarray:
+    def _find_pass(
+        self, approaches: Sequence[int], choice: np.ndarray, filled: np.ndarray, bands: Bands
+    ) -> np.ndarray:
         """Rows with the covers that a search over paths and covers together finds."""
         self.covers.set_choice(choice)
         rows: list[int] = []
-        for approach, members in enumerate(self.levels.of_approach):
-            for level in members:
+        for approach in approaches:
+            for level in self.levels.of_approach[approach]:
                 part = slice(bands.start[level], bands.start[level + 1])
                 held = np.where(bands.b_h[part] > bands.a_h[part], filled[part], 0.0)
                 wanted = np.flatnonzero(held > LEAST_COVERED)
