@@ -8,7 +8,7 @@ import numpy as np
 
 from abatis.barrier._paths import find_guided, sum_delays
 from abatis.barrier.compression import ApproachGraph, compress
-from abatis.barrier.crew import Crew
+from abatis.barrier.crew import Crew, count_threads
 from abatis.model.plan import Problem
 
 
@@ -45,7 +45,7 @@ def build_network(problem: Problem, crew: Crew | None = None) -> Network:
     Parameters
     ----------
     problem : the problem, N nodes and E edges.
-    crew : threads that share the searches.
+    crew : threads that share the searches; by default as many as a search uses.
 
     Returns
     -------
@@ -57,12 +57,15 @@ def build_network(problem: Problem, crew: Crew | None = None) -> Network:
     cannot lie on a fastest way under any plan, because even the undelayed way through it is slower than the
     arrival with every barrier built, is left out before (see `compression`).
     """
+    if crew is None:
+        with Crew(count_threads()) as own:
+            return build_network(problem, own)
     edges, modes, start, options, delays = _list_candidates(problem)
     owner = np.full((2, len(problem.tail)), -1, np.int64)
     owner[modes, edges] = np.arange(len(edges))
     longest_h = np.zeros(owner.shape)
     longest_h[modes, edges] = _sum_longest(problem.option_site, start, options, delays)
-    graphs = compress(problem, owner, longest_h, Crew(1) if crew is None else crew)
+    graphs = compress(problem, owner, longest_h, crew)
     return Network(problem, graphs, edges, modes, start, options, delays)
 
 
