@@ -24,7 +24,7 @@ from abatis.barrier.zero_half import find_zero_halves
 
 MOST_ROUNDS = 400
 WIDE_ROUNDS = 16
-STALLED_ROUNDS = 25
+STALLED_ROUNDS = 4
 HALVED_ROUNDS = 2
 STEPPED_PASSES = 6
 ROWS_PER_LEVEL = 20
