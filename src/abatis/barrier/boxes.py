@@ -24,7 +24,8 @@ from abatis.barrier.zero_half import find_zero_halves
 
 MOST_ROUNDS = 400
 WIDE_ROUNDS = 16
-STALLED_ROUNDS = 4
+STALLED_ROUNDS = 25
+STEPPED_STALLED_ROUNDS = 4
 HALVED_ROUNDS = 2
 STEPPED_PASSES = 6
 ROWS_PER_LEVEL = 20
@@ -136,6 +137,7 @@ class BoxWorker:
         relaxation = self.programme.solve()
         seen = set(rows.tolist())
         last, need, stalled = np.inf, 0.0, 0
+        most_stalled = STEPPED_STALLED_ROUNDS if goal.is_stepped else STALLED_ROUNDS
         wide = bool((self.levels.weight * (top_h - box.low_h) > goal.narrow_h).any())
         for number in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
             if goal.is_settled(relaxation.value_h, box) or self.crew.is_over(deadline):
@@ -149,7 +151,7 @@ class BoxWorker:
             rose = goal.is_stepped and relaxation.need - need >= 1e-3 * need
             stalled = 0 if fell or rose else stalled + 1
             last, need = relaxation.value_h, relaxation.need
-            if stalled >= STALLED_ROUNDS and not is_whole(relaxation.choice):
+            if stalled >= most_stalled and not is_whole(relaxation.choice):
                 break
             rows = np.append(rows, self._add_rows(fresh, bands))
             seen.update(fresh.tolist())
