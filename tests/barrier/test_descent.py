@@ -35,9 +35,22 @@ def test_tests_go_down_in_doubling_steps_and_at_most_halfway():
         kind, level, high_h = descent.choose_split(make_box(10.0, high_h), rule_out_above_40)
         assert (kind, level) == ("level", 0)
         splits.append(high_h)
-    assert asked[:3] == [55.0, 32.0, 43.0]
+    assert asked[:4] == [10.0, 55.0, 32.0, 43.0]
     # Above 40 the programme alone is enough; tests at 40, 38, 34 and 26, halfway at 17 and 13, then at 10.
     assert splits == [40.0, 39.0, 37.0, 33.0, 25.0, 16.0, 12.0, 9.0]
+
+
+def test_a_programme_that_rules_out_all_above_the_best_plan_settles_the_whole_range():
+    levels = Levels(((0,),), np.array([1.0]), np.array([0.0]), np.array([100.0]))
+    descent = Descent(SimpleNamespace(levels=levels, grain_h=1.0))
+    asked = []
+
+    def rule_out_all(box):
+        asked.append((float(box.low_h[0]), float(box.high_h[0])))
+        return Node(box, -np.inf)
+
+    assert descent.choose_split(make_box(10.0, 100.0), rule_out_all) == ("level", 0, 9.0)
+    assert asked == [(10.0, 100.0)]
 
 
 def test_a_programme_that_rules_nothing_out_is_tested_from_the_top():

@@ -18,7 +18,8 @@ class Descent:
     """Chooses where to split the part of the range that no test covers yet, the rest.
 
     No plan reaches L hours, so none reaches more: one covering problem at L empties the whole box from L up.
-    The first test lies where the linear programme alone proves nothing any more; the next ones go down from
+    Where the linear programme alone rules out the first hours above the best plan, that one test is enough.
+    Else the first test lies where the programme proves nothing any more; the next ones go down from
     there in steps that double, at most halfway to the best plan at a time. Each test is a tree over options.
     In words: proving 370, 369, 368 one by one would take a tree each; 361 takes hardly more than 368, and
     proves them all. But a test below what the best plan can be is in vain, so the steps begin small.
@@ -36,7 +37,8 @@ class Descent:
         """
         low_h, high_h = float(box.low_h[self._level]), float(box.high_h[self._level])
         if self._step_h == 0.0:
-            top_h = self._find_start(box, test)
+            is_proven = not np.isfinite(test(box).bound_h)
+            top_h = low_h - self._grain_h if is_proven else self._find_start(box, test)
             self._step_h = max(self._grain_h, self._round(FIRST_STEP_SHARE * abs(top_h)))
             if top_h < high_h:
                 return "level", self._level, top_h

@@ -27,7 +27,8 @@ from abatis.model.plan import Problem, find_grain
 
 FIRST_EFFORT = 20.0
 ROOT_EFFORT = 100.0
-STEPPED_ROOT_EFFORT = 1_000.0
+STEPPED_FIRST_EFFORT = 400.0
+STEPPED_ROOT_EFFORT = 600.0
 STEP_EFFORT = 2.0
 LEAST_STEP_EFFORT = 0.1
 IDLE_EFFORT = 150_000.0
@@ -196,8 +197,7 @@ class Search:
         with _until_interrupted():
             if not self.tree.nodes:
                 moves.start()
-                _offer(best, moves.improve(FIRST_EFFORT, deadline))
-                self._first.append(self._start_moves(deadline))
+                self._seek_first(deadline)
             self.status = self.tree.run(deadline, partial(self._improve, deadline), report)
             if self._first and self.tree.bound_h - best.value_h > _spare_h(self.levels, self.tree.bound_h):
                 _offer(best, self._first.pop().get())
@@ -210,12 +210,23 @@ class Search:
         self.seconds += time.monotonic() - begun
         return self.status
 
+    def _seek_first(self, deadline: float) -> None:
+        """Search for the plans to begin with.
+
+        In words: with one level in whole steps a plan that is best already is proved by the first box, and
+        the search goes on only where that fails; else it goes on beside the root.
+        """
+        if self.tree.goal.is_stepped:
+            _offer(self.incumbent, self._moves.improve(STEPPED_FIRST_EFFORT, deadline))
+            self._effort_left = STEPPED_ROOT_EFFORT
+        else:
+            _offer(self.incumbent, self._moves.improve(FIRST_EFFORT, deadline))
+            self._first.append(self._start_moves(deadline))
+
     def _start_moves(self, deadline: float) -> Job[np.ndarray | None]:
         """Start the moves beside the root; on a large network linear programmes guide both."""
-        short = deadline - time.monotonic() < LARGE_LEAST_S
-        if self._arcs < LARGE_ARCS or short or self.tree.goal.is_stepped:
-            effort = STEPPED_ROOT_EFFORT if self.tree.goal.is_stepped else ROOT_EFFORT
-            return self.crew.start(partial(self._moves.improve, effort, deadline))
+        if self._arcs < LARGE_ARCS or deadline - time.monotonic() < LARGE_LEAST_S:
+            return self.crew.start(partial(self._moves.improve, ROOT_EFFORT, deadline))
         bound, plan = (FlowProgramme(self.network, self.levels, self.static) for _ in range(2))
         found = self.crew.start(partial(bound.find_paths, deadline), bound.cancel)
         moves = self.crew.start(partial(RelaxedPlan(plan).seek, self._moves, deadline), plan.cancel)
