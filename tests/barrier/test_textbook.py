@@ -163,6 +163,7 @@ class TestReader:
             (HEADER + "s,t,1,1,1\n", "s", "s", "is the source as well"),
             (HEADER + "start,t,1,1,1\n", "stort", "t", "did you mean 'start'?"),
             (HEADER + "s,t,1,1,1e13\n", "s", "t", "may be at most 1e+12"),
+            (HEADER + 's,t,1,1,"1\ns,t,1,1,1\n', "s", "t", "is not a CSV file"),
         ],
     )
     def test_files_that_cannot_be(self, tmp_path, text, source, sink, words):

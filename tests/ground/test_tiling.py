@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import multiprocessing
 import os
 import signal
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -21,6 +25,7 @@ from abatis.ground.tiling import crew as crews
 from abatis.ground.tiling import inputs, squares, store
 from abatis.ground.tiling.cluster import Cluster
 from abatis.ground.tiling.crew import Processes, Single, WorkerError
+from abatis.ground.tiling.run import MissingTilesError
 from abatis.ground.tiling.store import TileStore
 from abatis.model.errors import InputError
 from abatis.model.mesh import write_mesh
@@ -134,6 +139,40 @@ def test_a_tile_that_kills_every_worker_is_named(study):
     ):
         build_mesh(study, crew=crew)
     assert not multiprocessing.active_children()
+
+
+class BreakingPool:
+    """Answers at once; breaks at the fifth tile that is handed in, until it is started anew."""
+
+    def __init__(self):
+        self.handed_in = 0
+
+    def submit(self, work, tile):
+        self.handed_in += 1
+        if self.handed_in >= 5:
+            raise BrokenProcessPool
+        future = Future()
+        future.set_result(work(tile))
+        return future
+
+    def shutdown(self, **_):
+        pass
+
+
+def test_no_tile_is_lost_when_the_workers_die_between_two_tiles(monkeypatch):
+    monkeypatch.setattr(Processes, "_start", lambda self: setattr(self, "_pool", BreakingPool()))
+    with Processes(1, lambda tile: tile.number) as crew:
+        answers = list(crew.count(SimpleNamespace(number=number) for number in range(10)))
+    assert sorted(answers) == list(range(10))
+
+
+def test_a_crew_that_leaves_tiles_out_is_named(study):
+    class Short(Single):
+        def count(self, tiles):
+            return itertools.islice(super().count(tiles), 2)
+
+    with pytest.raises(MissingTilesError, match=r"Only 2 of \d+ tiles were counted"):
+        build_mesh(study, crew=Short())
 
 
 @pytest.mark.filterwarnings("ignore")

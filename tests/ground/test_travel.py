@@ -10,11 +10,8 @@ import pytest
 
 from abatis.ground.travel import (
     HEX_DETOUR,
-    LEAST_RATIO,
-    MOST_RATIO,
     EdgeTimes,
     compute_times,
-    find_isochrones,
     find_route,
     list_edges,
 )
@@ -22,6 +19,10 @@ from abatis.model.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from ground_cases import draw_times, make_disc, make_plane
+
+# Time over cells against the straight way's, in the most and the least favourable direction.
+LEAST_RATIO = 1.0 / HEX_DETOUR
+MOST_RATIO = 2.0 / np.sqrt(3.0) / HEX_DETOUR
 
 
 def test_constants_are_those_of_the_hexagonal_distance() -> None:
@@ -72,13 +73,6 @@ def test_slower_edges_never_shorten_a_time() -> None:
     assert (after >= before).all() and (after > before).any()
     # Time scales with time.
     np.testing.assert_allclose(compute_times(mesh, 3 * time_h, np.array([0])), 3 * before, rtol=1e-12)
-
-
-def test_isochrones() -> None:
-    bands = find_isochrones(np.array([0.0, 0.5, 1.0, 1.01, 5.0, np.inf]), (0.5, 1.0))
-    assert bands.tolist() == [0, 0, 1, 2, 2, -1]
-    with pytest.raises(InputError, match="rising"):
-        find_isochrones(np.array([0.0]), (2.0, 1.0))
 
 
 def test_faults_name_what_is_wrong() -> None:

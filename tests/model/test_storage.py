@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -97,4 +98,50 @@ def test_folders_are_swapped_where_the_system_cannot_exchange_them(tmp_path, mon
         with write_folder_whole(folder) as temporary:
             (temporary / "plan.json").write_text(text)
     assert (folder / "plan.json").read_text() == "later"
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
+def test_outdated_files_are_not_carried_over(tmp_path):
+    folder = tmp_path / "base"
+    folder.mkdir()
+    for name in ("plan.json", "report.html", "notes.txt"):
+        (folder / name).write_text("earlier")
+    with write_folder_whole(folder, ("report.html",)) as temporary:
+        (temporary / "plan.json").write_text("later")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        "plan.json": "later", "notes.txt": "earlier",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("write", [write_folder_whole, write_whole])
+def test_a_fault_of_another_file_is_not_told_as_one_of_writing(tmp_path, write):
+    source = tmp_path / "nowhere" / "dem.tif"
+    with pytest.raises(FileNotFoundError, match=r"dem\.tif"), write(tmp_path / "base"):
+        source.open()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_the_temporary_folder_is_one_of_writing(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"base: cannot be written"),
+        write_folder_whole(tmp_path / "base") as temporary,
+    ):
+        (temporary / "missing" / "plan.json").write_text("x")
+
+
+def test_the_earlier_folder_is_put_back_when_the_swap_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_exchange", lambda _one, _other: False)
+    folder, replace = tmp_path / "base", Path.replace
+    folder.mkdir()
+    (folder / "plan.json").write_text("earlier")
+
+    def fail(path, target):
+        if target == folder and not path.name.endswith("-old"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(InputError, match="cannot be written"), write_folder_whole(folder) as temporary:
+        (temporary / "plan.json").write_text("later")
+    assert (folder / "plan.json").read_text() == "earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["base"]

@@ -137,3 +137,22 @@ def test_empty_numbers_are_nan_and_row_numbers_are_line_numbers(folder):
     study = read_study(folder)
     assert np.isnan(study.tables["fronts"]["west"].iloc[0])
     assert study.tables["places"].index.tolist() == [2, 3]
+
+
+def test_a_quotation_mark_that_is_never_closed_takes_no_rows_along(tmp_path):
+    path = tmp_path / "classes.csv"
+    path.write_text('layer,code,word\nroads,1,main\nroads,2,"open street\nroads,3,local\n', "utf-8")
+    frame, faults = read_table(path, "classes", "classes.csv")
+    assert len(frame) == 0
+    assert len(faults) == 1
+    assert str(faults[0]).startswith("classes.csv, row 3: cannot be read: ")
+    assert "close the quotation mark" in str(faults[0])
+
+
+def test_a_line_break_in_quotes_stays_and_shifts_no_row_number(tmp_path):
+    path = tmp_path / "classes.csv"
+    path.write_text('layer,code,word\nroads,1,"two\nlines"\n\nriver,2,last\n', "utf-8")
+    frame, faults = read_table(path, "classes", "classes.csv")
+    assert frame["word"].iloc[0] == "two\nlines"
+    assert frame.index.tolist() == [2, 5]
+    assert [fault.row for fault in faults] == [5]

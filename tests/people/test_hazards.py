@@ -24,7 +24,7 @@ from abatis.people.hazard_files import (
     make_global_id,
     read_exchange_names,
 )
-from abatis.people.hazards import TABLES, count_people, list_timeline, measure_area, read_hazards
+from abatis.people.hazards import TABLES, count_people, measure_area, read_hazards
 from abatis.show.cli import main
 
 BOX = draw_box(25.0, 54.9, 25.01, 54.91)
@@ -75,21 +75,6 @@ def test_an_area_is_suspected_confirmed_cancelled_reduced_cleared_and_handed_ove
             account.remaining_m2,
         ), day
     assert read_hazards(study) == read_hazards(study, date(2025, 7, 15))
-
-
-def test_timeline_gives_the_states_in_order(register):
-    study = read_study(register)
-    steps = list_timeline({table: study.tables[table] for table in TABLES}, "h1")
-    states = [(day, before, after, account.remaining_m2) for day, before, after, account in steps]
-    assert states == [
-        ("2024-01-10", "", "SHA", 100000),
-        ("2024-02-01", "SHA", "SHA", 80000),
-        ("2024-03-01", "SHA", "CHA", 80000),
-        ("2024-05-02", "CHA", "CHA", 50000),
-        ("2025-06-02", "CHA", "CHA", 0),
-        ("2025-06-30", "CHA", "closed", 0),
-        ("2025-07-15", "closed", "handed_over", 0),
-    ]
 
 
 def test_outlines_are_measured_on_the_ellipsoid_whichever_way_they_turn():

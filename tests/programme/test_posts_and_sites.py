@@ -109,6 +109,17 @@ def test_turns_find_the_best_or_come_near():
     assert max(GAPS) < 0.12
 
 
+@pytest.mark.parametrize(("seed", "money_eur"), [(209, 5.0), (261, 3.0)])
+def test_posts_serve_the_weakest_approach_where_that_is_the_objective(seed, money_eur):
+    """Barriers cost next to nothing, so the posts decide; those best for the mean are others here."""
+    problem = draw_problem(seed, "minimum")
+    problem = replace(problem, option_cost_eur=np.full(problem.option_count, 0.01))
+    choices = draw_choices(problem, np.random.default_rng(seed))
+    best = try_everything(problem, choices, money_eur + 0.1, 0.0)
+    found = choose_posts_and_sites(problem, choices, money_eur + 0.1, 0.0, gap=1e-6, time_limit_s=AMPLE_S)
+    assert found.value_h == pytest.approx(best)
+
+
 def test_a_split_bound_holds_within_its_range():
     """Every pair that spends as much on posts as a range says stays below the bound of the range."""
     problem = draw_problem(3)

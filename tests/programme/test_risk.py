@@ -20,7 +20,7 @@ from abatis.model.errors import InputError
 from abatis.model.plan import read_plan
 from abatis.model.words import SEASONS
 from abatis.programme import sensitivity
-from abatis.programme.drawn_works import DatedPlan, date_plan, date_schedule, spread_years
+from abatis.programme.drawn_works import DatedPlan, date_schedule, find_options, spread_years
 from abatis.programme.draws import Quantity
 from abatis.programme.kept import read_schedule
 from abatis.programme.outlook import (
@@ -60,11 +60,18 @@ def solved(tmp_path_factory):
     return study, mesh, site_study(study, mesh), read_plan(folder / "plans" / "base")
 
 
+def date_plan(plan, problem, start_year, finish_year, budget_eur):
+    options = find_options(plan, problem)
+    watched = np.ones(len(options), bool)
+    return DatedPlan(plan.name, options, start_year, finish_year, plan.budget_eur, budget_eur, watched)
+
+
 @pytest.fixture(scope="module")
 def dated(solved):
     _, _, siting, plan = solved
     costs = np.array([one.cost_eur for one in plan.options])
-    return date_plan(plan, siting.problem, spread_years(costs, YEARS), None, np.full(5, plan.budget_eur / 5))
+    finish = spread_years(costs, YEARS)
+    return date_plan(plan, siting.problem, finish, finish, np.full(5, plan.budget_eur / 5))
 
 
 @pytest.fixture(scope="module")
@@ -501,16 +508,11 @@ def test_faults_of_a_run(case):
         rank_inputs(case, 1, 1)
 
 
-def test_faults_of_dates(solved):
+def test_options_that_the_problem_does_not_have_are_named(solved):
     _, _, siting, plan = solved
-    count = len(plan.options)
-    with pytest.raises(InputError, match="has 2 years"):
-        date_plan(plan, siting.problem, np.array([2026, 2027]))
-    with pytest.raises(InputError, match="starts in 2028"):
-        date_plan(plan, siting.problem, np.full(count, 2027), np.full(count, 2028))
     other = replace(plan, options=(replace(plan.options[0], option="moat"),))
     with pytest.raises(InputError, match="'moat'"):
-        date_plan(other, siting.problem, np.array([2026]))
+        find_options(other, siting.problem)
 
 
 SURE = """risk,low,mode,high,source,tag
@@ -620,7 +622,8 @@ def test_a_schedule_is_kept_until_what_it_rests_on_changes(sure, tmp_path, capsy
 def test_late_works_stretch_their_payments(solved):
     """A work of two years, 30 and 70, that is a year late: its planned years last a year and a half each."""
     study, mesh, siting, plan = solved
-    one = date_plan(plan, siting.problem, np.full(len(plan.options), 2027), np.full(len(plan.options), 2026))
+    finish = np.full(len(plan.options), 2027)
+    one = date_plan(plan, siting.problem, finish - 1, finish, np.empty(0))
     one = replace(one, options=one.options[:1], start_year=one.start_year[:1], watched=one.watched[:1])
     one = replace(one, finish_year=one.finish_year[:1], paid_eur=np.array([[[30.0, 70.0, 0.0, 0.0, 0.0]]]))
     case = still(prepare_case(study, mesh, siting, [one], YEARS))

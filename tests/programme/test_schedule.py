@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from tests.programme.schedule_cases import draw_case, keeps_terms, make_problem, try_all, value_schedule
 
 from abatis.model.errors import InfeasibleError, InputError
+from abatis.model.plan import Plan
 from abatis.programme import schedule as schedule_module
+from abatis.programme.kept import Asked, find_schedule
 from abatis.programme.limits import make_limits
 from abatis.programme.schedule import solve_schedule, spend_money
 from abatis.programme.spans import Capacity, Lot, Order
-from abatis.programme.terms import NEVER, fix_options, make_terms
+from abatis.programme.terms import NEVER, make_terms
 
 
 def rows_of(answer, terms):
@@ -104,15 +106,16 @@ def test_two_lines_of_a_fund_pay_one_after_the_other_and_locked_lines_spend_what
 def test_fixed_works_keep_their_years_and_take_their_money():
     problem, terms = plain_case((10.0, 10.0, 10.0))
     fixed = np.array([-2, 1, NEVER, NEVER])
-    given_terms = fix_options(terms, fixed, np.array([-1, 1, NEVER, NEVER]))
+    given_terms = replace(terms, fixed_start=fixed, fixed_finish=np.array([-1, 1, NEVER, NEVER]))
     answer = solve_schedule(problem, given_terms, gap=0.0)
     assert answer.start_year[:2].tolist() == [-2, 1]
     assert answer.finish_year[:2].tolist() == [-1, 1]
     free_eur = terms.cost_eur[2:, 0][answer.start_year[2:] >= 0].sum()
     assert answer.spend_eur.sum() == pytest.approx(7.0 + free_eur)
     assert answer.value_h[0] >= answer.before_h
+    first = np.array([0, 0, 0, NEVER])
     with pytest.raises(InfeasibleError, match="money of planned up to 0"):
-        solve_schedule(problem, fix_options(terms, np.array([0, 0, 0, NEVER]), np.array([0, 0, 0, NEVER])))
+        solve_schedule(problem, replace(terms, fixed_start=first, fixed_finish=first))
 
 
 def test_each_limit_binds():
@@ -149,3 +152,16 @@ def test_same_seed_same_schedule_and_empty_plan():
     empty = make_terms(np.empty(0, np.int64), np.empty(0), np.array([1.0, 1.0]))
     with pytest.raises(InputError, match="no options"):
         solve_schedule(problem, empty)
+
+
+def test_a_kept_schedule_is_made_anew_when_posts_see_other_cells(tmp_path):
+    problem, terms = plain_case()
+    plan = Plan(
+        "base", "", "sum", "optimal", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (), (), "study", 1, 0.0, "", "old watch"
+    )  # fmt: skip
+    asked = Asked(None, 0.0, 20.0, 1)
+    first = find_schedule(tmp_path, plan, problem, terms, asked)
+    assert find_schedule(tmp_path, plan, problem, terms, asked).seconds == first.seconds
+    longer = replace(problem, open_h=problem.open_h + 1.0, road_h=problem.road_h + 1.0)
+    later = find_schedule(tmp_path, replace(plan, watch_hash="new watch"), longer, terms, asked)
+    assert later.value_h[-1] == solve_schedule(longer, terms, gap=0.0).value_h[-1] > first.value_h[-1]

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,12 @@ from hypothesis import strategies as st
 
 from abatis.barrier.sites import site_study
 from abatis.model.plan import read_plan
+from abatis.model.study import hash_study, read_study
 from abatis.programme.belts import read_belts
 from abatis.programme.stock import buy_stock, make_stock_terms, read_stocks
+from abatis.show.beside import RESULTS, mark_basis
 from abatis.show.cli import main
+from abatis.show.report.programme import write_programme_files
 
 
 def simulate(terms, orders, cent=0.0):
@@ -316,4 +320,58 @@ def test_command_without_belts_says_so(stock_folder, tmp_path, capsys):
     (folder / "tables" / "stocks.csv").unlink()
     code, _, err = call(capsys, "stock", folder)
     assert code == 1
+    assert "was made from another state of the study" in err
+    plan = folder / "plans" / "base" / "plan.json"
+    state = hash_study(read_study(folder))
+    plan.write_text(json.dumps({**json.loads(plan.read_text("utf-8")), "study_hash": state}), "utf-8")
+    code, _, err = call(capsys, "stock", folder)
+    assert code == 1
     assert "there is no reserve belt" in err
+
+
+def test_stock_of_another_plan_or_other_tables_is_not_shown(
+    stock_folder, stock_study, tmp_path, capsys, monkeypatch
+):
+    """The page asks for what `abatis stock` kept; the workbook and the page's text are tested elsewhere."""
+    study, plan = stock_study[0], read_plan(stock_folder / "plans" / "base")
+    folder = shutil.copytree(stock_folder, tmp_path / "copy")
+    assert call(capsys, "stock", folder)[0] == 0
+    told = []
+
+    def keep(_programme, _risk, stock, missing):
+        told.append((stock is not None, missing[1]))
+        return ""
+
+    page = "abatis.show.report.programme."
+    monkeypatch.setattr(f"{page}build_programme_page", keep)
+    monkeypatch.setattr(f"{page}build_workbook", lambda _given: b"")
+    monkeypatch.setattr(f"{page}read_risk", lambda _programme: (None, ""))
+    fewer = {**study.tables, "depots": study.tables["depots"].iloc[1:]}
+    cases = (
+        (study, plan),
+        (study, replace(plan, budget_eur=plan.budget_eur + 1)),
+        (study, replace(plan, options=plan.options[1:])),
+        (replace(study, tables=fewer), plan),
+    )
+    rest = dict.fromkeys(("siting", "terms", "schedule", "affordability"))
+    for one_study, one_plan in cases:
+        one = replace(one_study, folder=folder)
+        write_programme_files(SimpleNamespace(study=one, plan=one_plan, **rest))
+    assert [there for there, _ in told] == [True, False, False, False]
+    assert all("another state of the study or plan: run abatis stock again" in why for _, why in told[1:])
+
+
+def test_robust_plans_rest_on_plan_and_risks(stock_folder, stock_study):
+    study, plan = stock_study[0], read_plan(stock_folder / "plans" / "base")
+    risky = pd.DataFrame([{"risk": "failure", "mode": 0.5}])
+    marks = [
+        mark_basis("robust", study, plan),
+        mark_basis("robust", study, replace(plan, options=plan.options[1:])),
+        mark_basis("robust", study, replace(plan, budget_eur=1.0)),
+        mark_basis("robust", study, replace(plan, watch_hash="other")),
+        mark_basis("robust", replace(study, tables={**study.tables, "risks": risky}), plan),
+    ]
+    assert len(set(marks)) == len(marks)
+    other = {**study.tables, "depots": study.tables["depots"].iloc[1:]}
+    assert mark_basis("robust", replace(study, tables=other), plan) == marks[0]
+    assert {"stock.json", "robust.json"} <= set(RESULTS)

@@ -14,7 +14,7 @@ from abatis.programme.book_checks import BookInput
 from abatis.programme.clearing import Liability
 from abatis.programme.schedule import solve_schedule
 from abatis.programme.spans import measure_spans
-from abatis.programme.terms import NEVER, fix_options, make_terms
+from abatis.programme.terms import NEVER, make_terms
 from abatis.programme.workbook import build_workbook
 
 UNITS = {"ditch": 10.01, "block": 333.33, "fixture": 1234.5}
@@ -62,7 +62,7 @@ def make_case(fixed=False, bridges_eur=1e5):
     )
     if fixed:
         never = np.full(2, NEVER)
-        terms = fix_options(terms, np.r_[-1, 0, never], np.r_[1, 1, never])
+        terms = replace(terms, fixed_start=np.r_[-1, 0, never], fixed_finish=np.r_[1, 1, never])
         terms = replace(terms, paid=np.array([False, True, False, False]))
     if fixed == "partly paid":
         before = np.zeros_like(fund)

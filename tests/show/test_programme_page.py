@@ -129,6 +129,6 @@ def test_bands_of_risk_reach_page_and_json_until_the_study_changes(programme, fo
     assert f"In {above} of {len(rows)} years the schedule above" in page
     text = (place / "risk.json").read_text(encoding="utf-8")
     (place / "risk.json").write_text(text.replace(programme.plan.study_hash, "other"), encoding="utf-8")
-    found, why = read_beside(place, "risk", programme.plan)
+    found, why = read_beside(place, "risk", "base", programme.plan.study_hash)
     assert found is None
     assert "another state" in why

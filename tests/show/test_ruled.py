@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import shutil
@@ -13,6 +14,7 @@ import pytest
 
 from abatis.barrier.sites import site_study
 from abatis.barrier.solve import solve_problem
+from abatis.model import storage
 from abatis.model.plan import read_plan
 from abatis.model.study import hash_study, read_study
 from abatis.people.access_ground import prepare_access
@@ -192,3 +194,61 @@ def test_an_interrupted_search_under_rules_keeps_no_plan(copy, monkeypatch, caps
     assert main(["solve", str(copy), "--name", "other"]) == 130
     assert len(found) == 1
     assert [one.name for one in (copy / "plans").iterdir() if one.is_dir()] == ["base"]
+
+
+def test_a_new_solve_leaves_nothing_of_the_earlier_plan(copy):
+    place = copy / "plans" / "base"
+    for name in ("programme.html", "stock.json", "saved.json", "notes.txt"):
+        (place / name).write_text("{}", "utf-8")
+    assert (place / "access_rows.json").is_file()
+    (copy / "tables" / "access_rules.csv").unlink()
+    assert main(["solve", str(copy)]) == 0
+    kept = {path.name for path in place.iterdir()}
+    assert kept == {"plan.json", "options.csv", "certificate.json", "notes.txt"}
+    assert main(["verify", str(place)]) == 0
+
+
+def test_a_solve_takes_its_turn_for_the_swap_alone(copy, monkeypatch):
+    place, held = copy / "plans" / "base", []
+
+    def try_turn():
+        with (copy / "plans" / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    swap = storage._swap_folders
+
+    def look(new, folder, outdated):
+        if folder == place:
+            held.append(try_turn())
+        swap(new, folder, outdated)
+
+    monkeypatch.setattr(storage, "_swap_folders", look)
+    monkeypatch.setattr(workflow, "show_plan", lambda *_: held.append(try_turn()))
+    assert main(["solve", str(copy)]) == 0
+    assert held == [False, True]
+
+
+def test_a_report_is_not_put_beside_a_plan_that_came_meanwhile(free, tmp_path, monkeypatch, capsys):
+    folder = Path(shutil.copytree(free, tmp_path / "study"))
+    place = folder / "plans" / "base"
+    before = (place / "report.html").read_bytes()
+
+    def draw(part, *_rest):
+        for name in ("plan.gpkg", "report.html"):
+            (part / name).write_text("new", "utf-8")
+        if change:
+            (place / "plan.json").write_text((place / "plan.json").read_text("utf-8") + " ", "utf-8")
+
+    monkeypatch.setattr(workflow, "show_plan", draw)
+    change = True
+    assert main(["report", str(place)]) == 1
+    assert "was replaced or deleted while its results" in " ".join(capsys.readouterr().err.split())
+    assert (place / "report.html").read_bytes() == before
+    assert not list(folder.glob("plans/.part-*"))
+    change = False
+    assert main(["report", str(place)]) == 0
+    assert (place / "report.html").read_text("utf-8") == "new"

@@ -100,8 +100,10 @@ def test_same_study_gives_the_same_bytes(watched: Path, capsys):
     names = ("watch.json", "posts.csv", "border.csv", "seen.parquet", "watch.gpkg")
     first = run_json(capsys, "watch", str(watched), "--budget", "6000000")
     before = {name: (watched / "watch" / name).read_bytes() for name in names}
+    (watched / "watch" / "report.html").write_text("an earlier page", "utf-8")
     assert run_json(capsys, "watch", str(watched), "--budget", "6000000") == first
     assert {name: (watched / "watch" / name).read_bytes() for name in names} == before
+    assert not (watched / "watch" / "report.html").exists()
 
 
 def test_more_money_and_back_up(watched: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 
@@ -13,11 +14,12 @@ import shapely
 from abatis.model.errors import InputError
 from abatis.show.cli import main
 from abatis.watch.candidates import list_candidates, locate_standing, mask_near_lines, pick_high_ground
-from abatis.watch.catalogue import Posts, StandingPost, read_catalogue, read_posts, read_sensors, read_terms
+from abatis.watch.catalogue import Posts, StandingPost, read_catalogue, read_terms
 from abatis.watch.demand import measure_nearness, scale_row
 from abatis.watch.masts import TallPoints, read_tall_points
 from abatis.watch.posts import choose_posts, list_post_options, list_rivals, settle_rivals
-from abatis.watch.seen import Outlook, combine_chances, count_seen_by, find_seen, look_around
+from abatis.watch.seen import Outlook, combine_chances, count_seen_by, find_seen, look_from, make_view
+from abatis.watch.sight import VISIBLE, build_relief
 
 TERMS = read_terms()
 NO_BORDER = cases.make_pieces([])
@@ -25,6 +27,18 @@ NO_BORDER = cases.make_pieces([])
 
 def make_post(sensor, lon=24.0, lat=54.0, renewal=2030, paid=False, key="one"):
     return StandingPost(key, key, lon, lat, sensor, 0.0, 360.0, 2020, renewal, paid, 2, "test", "G")
+
+
+def look_around(ground, outlook, view):
+    """One outlook on its own relief: upper left pixel of its window, and what it sees, bool[h, w]."""
+    reach = math.ceil(min(view.range_m / ground.grid.pixel_m, max(ground.grid.shape))) + 1
+    top, left = max(0, outlook.row - reach), max(0, outlook.column - reach)
+    window = np.s_[top : outlook.row + reach + 1, left : outlook.column + reach + 1]
+    pixel_m = ground.grid.pixel_m
+    relief = build_relief(ground.elevation[window], pixel_m, pixel_m, ground.canopy[window])
+    pixels = np.array([(outlook.row - top, outlook.column - left)], np.int64)
+    corners, windows = look_from(relief, pixels, outlook.sensor.mast_height_m, view, True)
+    return (top + int(corners[0, 0]), left + int(corners[0, 1])), windows[0] == VISIBLE
 
 
 class TestTables:
@@ -84,14 +98,14 @@ class TestTables:
     def test_a_study_without_sensors_is_told_so(self, folder):
         (folder / "tables" / "sensors.csv").unlink()
         with pytest.raises(InputError, match=r"sensors.csv: is missing"):
-            read_sensors(self.read(folder))
+            read_catalogue(self.read(folder))
 
     def test_renewal_year_is_built_year_plus_life_when_empty(self, folder):
         (folder / "tables" / "posts.csv").write_text(
             "post,name,lon,lat,sensor,built_year,source,tag\na,A,24.1,55.0,camera,2020,s,G\n",
             "utf-8",
         )
-        post = read_posts(self.read(folder)).items[0]
+        post = read_catalogue(self.read(folder)).posts.items[0]
         assert post.renewal_year == 2032
         assert (post.ages_by(2031), post.ages_by(2032)) == (False, True)
         assert not replace(post, renewal_paid=True).ages_by(2032)
@@ -213,10 +227,8 @@ class TestSeen:
             for n, sector in enumerate([(0.0, 360.0), (0.0, 360.0), (300.0, 20.0), (80.0, 300.0)] * 3)
         ]
         found = find_seen(ground, NO_BORDER, looks, "vehicle", TERMS)
-        from abatis.watch.seen import make_view
-
         for number, look in enumerate(looks):
-            corner, seen = look_around(ground, look, make_view(look, "vehicle", TERMS), True)
+            corner, seen = look_around(ground, look, make_view(look, "vehicle", TERMS))
             whole = np.zeros(cell.shape, bool)
             whole[corner[0] : corner[0] + seen.shape[0], corner[1] : corner[1] + seen.shape[1]] = seen
             assert np.array_equal(np.flatnonzero(whole), found.cells.take(number))

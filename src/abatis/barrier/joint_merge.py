@@ -17,8 +17,6 @@ from abatis.model.facilities import Facilities
 from abatis.model.mesh import Mesh, freeze_mesh
 from abatis.model.study import Study
 
-MOST_NAMED = 5
-
 
 def settle_borders(
     studies: Sequence[Study], meshes: Sequence[Mesh]

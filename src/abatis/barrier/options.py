@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from abatis.barrier.sites import Site
 
-PROTECTED_WORKS = ("dam", "power_station")
+BARRED_PLACES = ("dam", "power_station")
 POINT_UNITS = ("piece", "site", "bridge")
 EARTH_RADIUS_KM = 6371.0088
 
@@ -164,7 +164,7 @@ def find_protected_works(study: Study, mesh: Mesh) -> np.ndarray:
     beside the mesh. Dykes are listed there too but bar nothing: they follow whole rivers.
     """
     places = study.tables["places"]
-    works = places[places["kind"].isin(PROTECTED_WORKS)]
+    works = places[places["kind"].isin(BARRED_PLACES)]
     found = np.zeros(mesh.cell_count, bool)
     for lon, lat in zip(works["lon"], works["lat"], strict=True):
         cell = find_cell(mesh, float(lon), float(lat))

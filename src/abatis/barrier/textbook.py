@@ -284,7 +284,7 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], lis
     rows = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, strict=True)
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     rows.append((reader.line_num, cells))

@@ -13,20 +13,21 @@ import numpy as np
 from abatis.ground.cells import describe_cells, place_facilities
 from abatis.ground.edges import describe_edges, lay_bridges, lay_rivers
 from abatis.ground.gaps import EdgeGeometry, compute_gaps
-from abatis.ground.hexgrid import build_hexgrid, cover_polygon
-from abatis.ground.layers import DEFAULT_ROAD, note_missing, read_layers
+from abatis.ground.hexgrid import HexGrid, build_hexgrid, cover_polygon
+from abatis.ground.layers import DEFAULT_ROAD, Layers, note_missing, read_layers
 from abatis.ground.outline import Ground, read_ground
-from abatis.ground.pixels import plan_grid
-from abatis.ground.roads import burn_roads, join_roads, mark_stretches
+from abatis.ground.pixels import PixelGrid, plan_grid
+from abatis.ground.rivers import RiverLines
+from abatis.ground.roads import Road, RoadStretches, burn_roads, join_roads, mark_stretches
 from abatis.ground.sources import Findings, bound_places
 from abatis.ground.speeds import find_closed_rivers, find_passable
 from abatis.ground.tiling.crew import Crew, Single
 from abatis.ground.tiling.inputs import TileCutter
-from abatis.ground.tiling.run import TileRun
+from abatis.ground.tiling.run import Counted, TileRun
 from abatis.ground.tiling.squares import cut_squares
 from abatis.ground.tiling.stack import stack_pixels
 from abatis.ground.tiling.store import TileStore
-from abatis.ground.tiling.stretches import lay_stretches
+from abatis.ground.tiling.stretches import StretchLines, lay_stretches
 from abatis.model.errors import SizeError
 from abatis.model.mesh import Mesh, freeze_mesh
 from abatis.model.study import Study, hash_mesh_inputs
@@ -48,6 +49,21 @@ class SizePrediction:
     edges: int
     memory_mib: float
     minutes: float
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """What is laid before pixels are counted: cells, edges, rivers, roads and their stretches, pixels."""
+
+    grid: HexGrid
+    geometry: EdgeGeometry
+    spacing_m: float
+    rivers: RiverLines
+    river_m: np.ndarray
+    roads: list[Road]
+    stretches: RoadStretches
+    pixels: PixelGrid
+    lines: StretchLines
 
 
 def predict_size(study: Study) -> SizePrediction:
@@ -143,37 +159,64 @@ def build_mesh(
     findings.raise_faults()
     assert ground is not None
     _predict(study, ground)
-    tell("laying cells", 0.3)
-    cells = cover_polygon(ground.outline, study.resolution)
-    grid = build_hexgrid(cells)
-    geometry = EdgeGeometry(grid)
     notes = findings.notes + note_missing(study, layers)
+    laid = _lay_ground(study, ground, layers, notes, tell)
+    counted = _count_tiles(study, ground, layers, laid, crew or Single(), store, tell)
+    tell("people, gaps and bridges", 0.9)
+    mesh = _settle_mesh(study, ground, layers, laid, counted, notes)
+    tell("mesh built", 1.0)
+    return mesh
+
+
+def _lay_ground(study: Study, ground: Ground, layers: Layers, notes: list[str], tell: Progress) -> _Laid:
+    tell("laying cells", 0.3)
+    grid = build_hexgrid(cover_polygon(ground.outline, study.resolution))
+    geometry = EdgeGeometry(grid)
     spacing_m = float(geometry.distance_m.mean())
     tell("rivers and roads", 0.4)
     rivers, river_m = lay_rivers(layers, grid, geometry, spacing_m, notes)
     roads = join_roads(layers.vectors["roads"], DEFAULT_ROAD)
     stretches = burn_roads(roads, grid, geometry.neighbor, geometry.edge, spacing_m)
     pixels = plan_grid(ground.area, study.pixel_m)
-    reach = 0.577 * spacing_m / study.pixel_m
-    stack = stack_pixels(ground, layers, pixels, rivers, study.pixel_m)
     lines = lay_stretches(roads, stretches, pixels, study.pixel_m)
-    squares = cut_squares(pixels, grid, geometry, reach)
-    cutter = TileCutter(squares, stack, grid, geometry, lines, find_passable(study), len(ground.codes), reach)
+    return _Laid(grid, geometry, spacing_m, rivers, river_m, roads, stretches, pixels, lines)
+
+
+def _count_tiles(
+    study: Study,
+    ground: Ground,
+    layers: Layers,
+    laid: _Laid,
+    crew: Crew,
+    store: TileStore | None,
+    tell: Progress,
+) -> Counted:
+    reach = 0.577 * laid.spacing_m / study.pixel_m
+    stack = stack_pixels(ground, layers, laid.pixels, laid.rivers, study.pixel_m)
+    squares = cut_squares(laid.pixels, laid.grid, laid.geometry, reach)
+    countries = len(ground.codes)
+    cutter = TileCutter(
+        squares, stack, laid.grid, laid.geometry, laid.lines, find_passable(study), countries, reach
+    )
     counting = TileRun(
-        cutter, len(ground.codes), len(stretches.edge), store,
+        cutter, countries, len(laid.stretches.edge), store,
         lambda share: tell("counting pixels", 0.45 + 0.45 * share),
     )  # fmt: skip
-    counted = counting.count(crew or Single())
-    water_m = counted.wet * (lines.length_m / lines.count)
-    tell("people, gaps and bridges", 0.9)
+    return counting.count(crew)
+
+
+def _settle_mesh(
+    study: Study, ground: Ground, layers: Layers, laid: _Laid, counted: Counted, notes: list[str]
+) -> Mesh:
+    grid, geometry, roads, stretches = laid.grid, laid.geometry, laid.roads, laid.stretches
+    water_m = counted.wet * (laid.lines.length_m / laid.lines.count)
     marks = mark_stretches(roads, stretches, layers.vectors["roads"])
-    bridges = lay_bridges(study, layers, roads, stretches, marks, rivers, water_m, spacing_m, notes)
+    bridges = lay_bridges(study, layers, roads, stretches, marks, laid.rivers, water_m, laid.spacing_m, notes)
     edges = describe_edges(study, stretches, marks, bridges, notes)
     facilities = place_facilities(layers, grid, notes)
     cell_columns = describe_cells(study, ground, layers, grid, geometry, counted.counts, notes)
-    closed = find_closed_rivers(study, river_m) | ~counted.joined
+    closed = find_closed_rivers(study, laid.river_m) | ~counted.joined
     gap_m = compute_gaps(geometry.length_m, counted.passed, counted.seen, closed)
-    tell("mesh built", 1.0)
     return freeze_mesh(
         Mesh(
             cells=grid.cells,
@@ -186,7 +229,7 @@ def build_mesh(
             length_m=geometry.length_m.astype(np.float32),
             distance_m=geometry.distance_m.astype(np.float32),
             gap_m=gap_m,
-            river_m=river_m.astype(np.float32),
+            river_m=laid.river_m.astype(np.float32),
             **cell_columns,
             **edges.fill(len(geometry.edge_a)),
             country_codes=ground.codes,

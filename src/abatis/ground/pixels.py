@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,6 @@ from abatis.ground.sources.vectors import VectorLayer
 from abatis.model.words import COVER_WORDS
 
 UNKNOWN = 255
-BAND_PIXELS = 4_000_000
 EARTH_A_M = 6_378_137.0
 EARTH_E2 = 0.006_694_379_990_14
 WATER = COVER_WORDS.index("water")
@@ -60,12 +58,6 @@ class PixelGrid:
         """Return the affine transform of the pixels from row `row0` and column `column0` on."""
         west, north = self.west + column0 * self.dlon, self.north - row0 * self.dlat
         return Affine(self.dlon, 0.0, west, 0.0, -self.dlat, north)
-
-    def iterate_tiles(self) -> Iterator[tuple[int, int]]:
-        """Yield (first row, rows) of bands of the grid, each of bounded size."""
-        height = max(1, BAND_PIXELS // self.columns)
-        for row0 in range(0, self.rows, height):
-            yield row0, min(height, self.rows - row0)
 
     def place_centres(self, window: PixelWindow) -> tuple[np.ndarray, np.ndarray]:
         """Return lon f8[columns] and lat f8[rows] of the pixel centres of a window, degrees."""

@@ -1,4 +1,4 @@
-"""Travel: least times over the mesh, routes and isochrones."""
+"""Travel: least times over the mesh, and routes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,9 @@ HEX_DETOUR = 6.0 / math.pi * (0.5 + (1.0 - math.cos(math.pi / 6.0)) / math.sqrt(
 """Mean over all directions of hexagonal distance over straight distance, about 1.103.
 
 A straight way at angle t to a row of hexagons (0 <= t <= 30 degrees) takes cos t + sin t / sqrt 3 of its
-length along the six directions. Its mean over t is (6/pi) (1/2 + (1 - cos 30 deg) / sqrt 3).
+length along the six directions. Its mean over t is (6/pi) (1/2 + (1 - cos 30 deg) / sqrt 3). So the time on a
+uniform plane is 9.3 % below to 4.7 % above that of the straight way, by its direction.
 """
-
-LEAST_RATIO = 1.0 / HEX_DETOUR
-"""Time on a uniform plane over the straight way's time, in the most favourable direction: 0.907 (-9.3 %)."""
-
-MOST_RATIO = 2.0 / math.sqrt(3.0) / HEX_DETOUR
-"""The same in the least favourable direction: 1.047 (+4.7 %)."""
 
 LEAST_TIME_H = 1e-7
 
@@ -156,27 +151,6 @@ def find_route(mesh: Mesh, time_h: np.ndarray, times: np.ndarray, start: int) ->
         cell = int(near[place])
         route.append(cell)
     return np.array(route, dtype=np.int32)
-
-
-def find_isochrones(times: np.ndarray, hours: tuple[float, ...]) -> np.ndarray:
-    """Return int16[N], the band each cell falls in: k where its time is at most hours[k].
-
-    Parameters
-    ----------
-    times : float64[N], hours.
-    hours : upper limits of the bands, rising; cells beyond the last get len(hours), unreachable ones -1.
-
-    Examples
-    --------
-    >>> find_isochrones(np.array([0.0, 1.0, 1.5, 9.0, np.inf]), (1.0, 2.0)).tolist()
-    [0, 0, 1, 2, -1]
-    """
-    limits = np.asarray(hours, dtype=np.float64)
-    if limits.size == 0 or np.any(np.diff(limits) <= 0):
-        raise InputError([Fault(f"hours are {hours}", column="hours", remedy="give rising limits")])
-    band = np.searchsorted(limits, times, side="left").astype(np.int16)
-    band[~np.isfinite(times)] = -1
-    return band
 
 
 def list_edges(mesh: Mesh, cells: np.ndarray) -> np.ndarray:

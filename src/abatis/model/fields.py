@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -228,22 +229,24 @@ def read_table(path: Path, table: str, name: str | None = None) -> tuple[pd.Data
     fields = fields_of(table)
     columns = [field.column for field in fields]
     try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        lines, unread = _read_lines(path.read_text(encoding="utf-8-sig"), shown)
     except FileNotFoundError:
         return empty_table(table), [
             Fault("is missing", shown, remedy=f"write it with the columns {','.join(columns)}")
         ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError) as error:
         return empty_table(table), [
             Fault(f"cannot be read: {error}", shown, remedy="save it as CSV in UTF-8")
         ]
+    if unread:
+        return empty_table(table), unread
     if not lines:
         return empty_table(table), [Fault("is empty", shown, remedy=f"give the columns {','.join(columns)}")]
-    header = [cell.strip() for cell in lines[0]]
+    header = [cell.strip() for cell in lines[0][1]]
     faults = _check_header(header, fields, shown)
     records: list[dict[str, Cell]] = []
     numbers: list[int] = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in lines[1:]:
         if not any(cell.strip() for cell in line):
             continue
         if len(line) != len(header):
@@ -263,6 +266,21 @@ def read_table(path: Path, table: str, name: str | None = None) -> tuple[pd.Data
         numbers.append(number)
     faults += _check_keys(table, records, numbers, shown)
     return _frame_records(fields, records, numbers), faults
+
+
+def _read_lines(text: str, shown: str) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
+    """Cells of each row with the line it begins in; a quotation mark out of place is a fault."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    begin = 1
+    try:
+        for cells in reader:
+            lines.append((begin, cells))
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        remedy = "close the quotation mark that opens in this row; write one inside a quoted value twice"
+        return lines, [Fault(f"cannot be read: {error}", shown, begin, remedy=remedy)]
+    return lines, []
 
 
 def _check_header(header: Sequence[str], fields: Sequence[Field], shown: str) -> list[Fault]:

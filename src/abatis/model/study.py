@@ -406,6 +406,16 @@ def _check_references(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
 
 
 def _check_numbers(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
+    return (
+        _check_triples(tables)
+        + _check_speed_words(tables["speeds"])
+        + _check_crossings(tables["crossings"])
+        + _check_cover_words(tables["options"])
+        + _check_weights(tables["approaches"]["weight"])
+    )
+
+
+def _check_triples(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
     faults = []
     triples = {
         "speeds": [("low", "mode", "high")],
@@ -431,7 +441,11 @@ def _check_numbers(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
                 )
                 for row in wrong.index
             ]
-    speeds = tables["speeds"]
+    return faults
+
+
+def _check_speed_words(speeds: pd.DataFrame) -> list[Fault]:
+    faults = []
     for row, line in speeds.iterrows():
         words = SPEED_WORDS.get(line["factor"], ())
         if words and line["word"] not in words:
@@ -444,33 +458,39 @@ def _check_numbers(tables: Mapping[str, pd.DataFrame]) -> list[Fault]:
                     nearest_word(line["word"], words),
                 )
             )
-    crossings = tables["crossings"]
-    faults += [
+    return faults
+
+
+def _check_crossings(crossings: pd.DataFrame) -> list[Fault]:
+    return [
         Fault(
             "from_m is not below to_m", "tables/crossings.csv", int(str(row)), "to_m", "order the two widths"
         )
         for row in crossings[crossings["from_m"] >= crossings["to_m"]].index
     ]
-    for row, option in tables["options"].iterrows():
-        faults += [
-            Fault(
-                f"'{word}' is not a cover word",
-                "tables/options.csv",
-                int(str(row)),
-                "cover",
-                nearest_word(word, COVER_WORDS),
-            )
-            for word in option["cover"]
-            if word not in COVER_WORDS
-        ]
-    weights = tables["approaches"]["weight"]
-    if len(weights) == 0:
-        faults.append(Fault("has no approach", "tables/approaches.csv", remedy="add at least one"))
-    elif not weights.sum() > 0:
-        faults.append(
-            Fault("has no weight above 0", "tables/approaches.csv", column="weight", remedy="weigh one")
+
+
+def _check_cover_words(options: pd.DataFrame) -> list[Fault]:
+    return [
+        Fault(
+            f"'{word}' is not a cover word",
+            "tables/options.csv",
+            int(str(row)),
+            "cover",
+            nearest_word(word, COVER_WORDS),
         )
-    return faults
+        for row, option in options.iterrows()
+        for word in option["cover"]
+        if word not in COVER_WORDS
+    ]
+
+
+def _check_weights(weights: pd.Series) -> list[Fault]:
+    if len(weights) == 0:
+        return [Fault("has no approach", "tables/approaches.csv", remedy="add at least one")]
+    if not weights.sum() > 0:
+        return [Fault("has no weight above 0", "tables/approaches.csv", column="weight", remedy="weigh one")]
+    return []
 
 
 def _check_soils(soils: pd.DataFrame) -> list[Fault]:

@@ -141,7 +141,7 @@ def list_closed_edges(
 
     In words: an option closes a road by its road measure and a bridge by its bridge measure; roads without a
     measure stay open. In peace only those are closed whose kind of measure stands in the way
-    (peace_roads.csv); a kind that is not listed or not given is taken as closed.
+    (peace_roads.csv); a measure without a kind is an obstacle, a kind that is not listed is taken as closed.
     """
     measures = study.tables["measures"]
     kinds = {str(one): str(kind) for one, kind in zip(measures["measure"], measures["law_kind"], strict=True)}

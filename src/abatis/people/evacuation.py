@@ -53,7 +53,6 @@ class Evacuation:
     groups: tuple[EvacuationGroup, ...]
     persons: float
     stranded: float
-    stranded_places: tuple[str, ...]
     clear_h: float
     spread_h: float
     bound_h: float
@@ -100,22 +99,11 @@ def clear_places(study: Study, mesh: Mesh, ground: AccessGround, closed: np.ndar
         groups=_describe_groups(study, mesh, ground, hours, onward, link, fastest),
         persons=float(sum(supply.values())),
         stranded=float(sum(ground.places[row].persons for row in stranded)),
-        stranded_places=tuple(ground.places[row].place for row in stranded),
         clear_h=fastest.clear_h,
         spread_h=spread_h,
         bound_h=bound_h,
         passed_h=fastest.passed_h,
     )
-
-
-def measure_clearing(ground: AccessGround, closed: np.ndarray) -> tuple[float, float]:
-    """Return only the hours to clear by fastest ways, and the persons left without a way.
-
-    Parameters
-    ----------
-    closed : int32[], rows of closed stretches of road.
-    """
-    return measure_clearings(ground, [closed])[0]
 
 
 def measure_clearings(ground: AccessGround, closings: Sequence[np.ndarray]) -> list[tuple[float, float]]:

@@ -154,7 +154,7 @@ def _read_folder(path: Path) -> tuple[dict[str, dict[int, Row]], list[Fault]]:
             continue
         try:
             with file.open(encoding="utf-8-sig", newline="") as text:
-                reader = csv.reader(text)
+                reader = csv.reader(text, strict=True)
                 lines = [(reader.line_num, line) for line in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             faults.append(Fault(f"cannot be read: {error}", shown, remedy="save it as CSV in UTF-8"))

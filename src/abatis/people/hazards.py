@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -394,25 +393,6 @@ def _check_overlaps(pieces: Mapping[object, BaseGeometry], lines: Sequence[objec
                 text = f"releases ground that row {earlier} released already"
                 faults.append(Fault(text, file, int(str(line)), "perimeter", "cut the overlap away"))
     return faults
-
-
-def list_timeline(tables: Tables, hazard: str) -> tuple[tuple[str, str, str, AreaAccount], ...]:
-    """List what happened to one area: day, state before, state after, and the account then.
-
-    In words: the states are SHA, CHA, closed and handed_over; releases leave the state as it is.
-    """
-    row = tables["hazards"].set_index("hazard").loc[hazard]
-    releases = tables["hazard_releases"]
-    days = {row[column] for column in ("opened", "confirmed", "closed", "handed_over")}
-    days |= set(releases[releases["hazard"] == hazard]["date"])
-    ordered = sorted(parse_span(day)[0] for day in days if day)
-    stands = [next(one for one in list_hazards(tables, day) if one.key == hazard) for day in ordered]
-    words = [one.kind if one.status == "open" else one.status for one in stands]
-    steps = [("", words[0]), *pairwise(words)]
-    return tuple(
-        (day.isoformat(), before, after, one.account)
-        for day, (before, after), one in zip(ordered, steps, stands, strict=True)
-    )
 
 
 def count_people(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -227,9 +227,3 @@ def weigh_capacity(mesh: Mesh, capacity: np.ndarray) -> np.ndarray:
     if (result[road] <= 0).any():
         raise InputError([Fault("is 0 vehicles/h", column="capacity", remedy="give more than 0")])
     return result
-
-
-def join_links(graph: RoadGraph, edge_lists: Iterable[np.ndarray]) -> np.ndarray:
-    """Return int32[], the stretches that several lists of mesh edges close together, each once."""
-    lists = [np.asarray(one, np.int32) for one in edge_lists]
-    return graph.find_links(np.concatenate(lists)) if lists else np.empty(0, np.int32)

@@ -26,17 +26,6 @@ def end_of(stream: Stream) -> float:
     return float(times[flowing[-1] + 1]) if len(flowing) else 0.0
 
 
-def count_persons_in(stream: Stream) -> float:
-    """Return the persons of a stream.
-
-    Examples
-    --------
-    >>> count_persons_in((np.array([1.0, 3.0]), np.array([50.0])))
-    100.0
-    """
-    return float(np.diff(stream[0]) @ stream[1])
-
-
 def delay_stream(stream: Stream, hours: float) -> Stream:
     """Return the stream that many hours later.
 

@@ -183,46 +183,6 @@ def restrict_problem(problem: Problem, works: Works, pair_delay_h: np.ndarray) -
     )
 
 
-def date_plan(
-    plan: Plan,
-    problem: Problem,
-    finish_year: np.ndarray,
-    start_year: np.ndarray | None = None,
-    budget_eur: np.ndarray | None = None,
-    watched: np.ndarray | None = None,
-) -> DatedPlan:
-    """Give the options of a plan their years.
-
-    Parameters
-    ----------
-    plan, problem : the plan, and the problem it was solved on.
-    finish_year : int[n], calendar year in which each option of the plan is finished, in its order.
-    start_year : int[n]; the finish year when left out.
-    budget_eur : float64[Y], money of each year; only the total when left out.
-    watched : bool[n], options that are observed; all when left out.
-
-    Raises
-    ------
-    InputError : options the problem does not have, arrays of another length, a finish before its start.
-    """
-    options = find_options(plan, problem)
-    finish = np.asarray(finish_year, np.int64)
-    start = finish if start_year is None else np.asarray(start_year, np.int64)
-    faults = [
-        Fault(f"has {len(years)} years, the plan has {len(options)} options", column=column)
-        for column, years in (("finish_year", finish), ("start_year", start))
-        if len(years) != len(options)
-    ]
-    if not faults and (start > finish).any():
-        row = int(np.argmax(start > finish))
-        faults.append(Fault(f"option {row} starts in {start[row]} and is finished in {finish[row]}"))
-    if faults:
-        raise InputError(faults)
-    yearly = np.empty(0) if budget_eur is None else np.asarray(budget_eur, np.float64)
-    seen = np.ones(len(options), bool) if watched is None else np.asarray(watched, bool)
-    return DatedPlan(plan.name, options, start, finish, plan.budget_eur, yearly, seen)
-
-
 def date_schedule(name: str, terms: Terms, schedule: Schedule) -> DatedPlan:
     """Take years and payments of a schedule as they are; options that it never starts are left out.
 

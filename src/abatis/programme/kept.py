@@ -73,7 +73,7 @@ def find_schedule(
     progress : called with the stage in words and the share done.
 
     In words: a search under a time limit may end elsewhere on another day; a kept schedule does not. It is
-    solved anew when study, plan, money, rules or the question changed.
+    solved anew when study, watch, plan, money, rules or the question changed.
     """
     mark = mark_terms(plan, terms)
     kept = read_schedule(place)
@@ -112,8 +112,9 @@ def read_schedule(place: Path) -> KeptSchedule | None:
 
 
 def mark_terms(plan: Plan, terms: Terms) -> str:
-    """Return the mark of all that a schedule depends on: study, options, money, rules."""
-    digest = hashlib.sha256(plan.study_hash.encode())
+    """Return the mark of all that a schedule depends on: study, what posts see, options, money, rules."""
+    digest = hashlib.sha256()
+    _feed(digest, (plan.study_hash, plan.watch_hash))
     _feed(digest, terms)
     return digest.hexdigest()
 

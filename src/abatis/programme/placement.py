@@ -134,14 +134,14 @@ class _Search:
         self, inherited: float, lower: np.ndarray, upper: np.ndarray
     ) -> list[tuple[float, np.ndarray, np.ndarray]]:
         """Bound a node and return its children that may hold something better."""
-        bound, point, drift = self.programme.bound_node(
+        own_bound, point, drift = self.programme.bound_node(
             lower, upper, lambda b: b >= self.value - self.slack, self.deadline_s
         )
-        bound = max(bound, inherited)
+        bound = max(own_bound, inherited)
         if bound >= self.value - self.slack:
             return []
         self._try_point(point, lower)
-        lower, upper = self._settle(bound, drift, lower, upper)
+        lower, upper = self._settle(own_bound, drift, lower, upper)
         if bound >= self.value - self.slack:
             return []
         free = np.flatnonzero(upper - lower > 0.5)
@@ -185,7 +185,10 @@ class _Search:
     def _settle(
         self, bound: float, drift: np.ndarray, lower: np.ndarray, upper: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Open or close for good the places whose other state would push the bound above the best found."""
+        """Open or close for good the places whose other state would push the bound above the best found.
+
+        `bound` and `drift` must belong to the same multipliers; a parent's bound does not go with this drift.
+        """
         free = upper - lower > 0.5
         left = self.choice.count - int((lower > 0.5).sum())
         ordered = np.sort(np.minimum(drift[free], 0.0))
@@ -193,10 +196,9 @@ class _Search:
             return lower, upper
         last = ordered[min(left, ordered.size) - 1] if left <= ordered.size else 0.0
         following = ordered[left] if left < ordered.size else 0.0
-        base = self.programme.last_bound
         goal = self.value - self.slack
-        closed = free & (base + drift - last >= goal) & (drift > last)
-        opened = free & (base - drift + following >= goal) & (drift < following)
+        closed = free & (bound + drift - last >= goal) & (drift > last)
+        opened = free & (bound - drift + following >= goal) & (drift < following)
         return np.where(opened, 1.0, lower), np.where(closed, 0.0, upper)
 
 
@@ -210,7 +212,6 @@ class _Programme:
         self.order = np.argsort(cost, axis=0, kind="stable").T.copy()
         self.sorted = np.take_along_axis(cost.T, self.order, axis=1)
         self.least = self.sorted[:, 0].copy() if self.places else choice.cap
-        self.last_bound = -math.inf
         self.row_site: list[np.ndarray] = []
         self.row_level: list[np.ndarray] = []
         self.seen: set[tuple[int, float]] = set()
@@ -257,7 +258,6 @@ class _Programme:
                 break
             if not self._add_rows(point, values[self.places :]):
                 break
-        self.last_bound = best
         return best, point, drift
 
     def _prove(self, dual: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> tuple[float, np.ndarray]:

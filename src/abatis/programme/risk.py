@@ -13,6 +13,7 @@ from abatis.barrier.sites import Siting
 from abatis.ground.exact_times import snap_times
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh
+from abatis.model.plan import Problem
 from abatis.model.study import Study
 from abatis.programme.arrivals import Arrivals, prepare_graphs
 from abatis.programme.bill import Bill, make_bill
@@ -31,7 +32,6 @@ from abatis.programme.terms import NEVER
 
 BLOCK = 125
 BLOCKS_PER_WORKER = 4
-SPEED_FAMILIES = ("speed", "soil")
 Progress = Callable[[str, float], None]
 
 
@@ -110,43 +110,24 @@ def prepare_case(
     InputError : see `collect_inputs`; no plan, years that do not rise by one, building before the first year.
     """
     years = np.asarray(years, np.int64)
-    faults = [] if plans else [Fault("no plan is given", column="plans")]
-    if not years.size or (np.diff(years) != 1).any():
-        faults.append(Fault("years do not rise by one", column="years", remedy="give every year once"))
-    faults += [
-        Fault(f"plan '{one.name}' builds in {one.start_year.min()}, before {years[0]}", column="start_year")
-        for one in plans
-        if years.size and not one.paid_eur.size and len(one.start_year) and one.start_year.min() < years[0]
-    ]
     price_index = np.ones(len(years)) if index is None else np.asarray(index, np.float64)
-    if price_index.shape != years.shape:
-        faults.append(Fault(f"has {price_index.size} values, there are {years.size} years", column="index"))
-    if faults:
-        raise InputError(faults)
+    _check_case(plans, years, price_index)
     inputs = collect_inputs(study, with_speeds, shape)
     works = collect_works(study, mesh, siting, np.concatenate([one.options for one in plans]))
-    last = np.full((len(plans), len(works.options)), NEVER, np.int64)
-    watched = np.ones(last.shape, bool)
-    for row, one in enumerate(plans):
-        place = works.find_rows(one.options)
-        last[row, place] = one.finish_year - years[0]
-        watched[row, place] = one.watched
+    last, watched = _place_plans(works, plans, years)
     likely = {one.key: one.mode for one in inputs.quantities}
     unit_eur = np.array([likely[f"cost:{key}"] for key in works.measures])
     stocked = list_stocked(study)
     bills = tuple(make_bill(works, one, years, unit_eur, stocked) for one in plans)
-    seasons = tuple(word for word, _ in inputs.season_share)
     problem = siting.problem
     if with_speeds:
         usual = np.array([one.mode for one in inputs.quantities])
+        seasons = tuple(word for word, _ in inputs.season_share)
         arrivals: Arrivals = prepare_ground(
             study, mesh, problem, works, inputs.keys, usual, seasons, len(years)
         )
     else:
-        highest = {one.key: one.high for one in inputs.quantities}
-        longest = snap_delays(np.array([highest[f"delay:{key}"] for key in works.measures]))
-        pair_h = longest[works.pair_measure] if len(works.pair_measure) else np.empty(0)
-        arrivals = prepare_graphs(study, mesh, problem, works, pair_h, seasons, len(years))
+        arrivals = _prepare_fixed_ground(study, mesh, problem, works, inputs, len(years))
     return RiskCase(
         inputs,
         years,
@@ -161,6 +142,45 @@ def prepare_case(
         problem.objective,
         price_index,
     )
+
+
+def _check_case(plans: Sequence[DatedPlan], years: np.ndarray, price_index: np.ndarray) -> None:
+    faults = [] if plans else [Fault("no plan is given", column="plans")]
+    if not years.size or (np.diff(years) != 1).any():
+        faults.append(Fault("years do not rise by one", column="years", remedy="give every year once"))
+    faults += [
+        Fault(f"plan '{one.name}' builds in {one.start_year.min()}, before {years[0]}", column="start_year")
+        for one in plans
+        if years.size and not one.paid_eur.size and len(one.start_year) and one.start_year.min() < years[0]
+    ]
+    if price_index.shape != years.shape:
+        faults.append(Fault(f"has {price_index.size} values, there are {years.size} years", column="index"))
+    if faults:
+        raise InputError(faults)
+
+
+def _place_plans(
+    works: Works, plans: Sequence[DatedPlan], years: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Year row in which each plan finishes each option, NEVER for others, and whether it is watched."""
+    last = np.full((len(plans), len(works.options)), NEVER, np.int64)
+    watched = np.ones(last.shape, bool)
+    for row, one in enumerate(plans):
+        place = works.find_rows(one.options)
+        last[row, place] = one.finish_year - years[0]
+        watched[row, place] = one.watched
+    return last, watched
+
+
+def _prepare_fixed_ground(
+    study: Study, mesh: Mesh, problem: Problem, works: Works, inputs: RiskInputs, years: int
+) -> Arrivals:
+    """Compressed graphs for draws that leave the speeds as they are, good for the longest delays drawn."""
+    highest = {one.key: one.high for one in inputs.quantities}
+    longest = snap_delays(np.array([highest[f"delay:{key}"] for key in works.measures]))
+    pair_h = longest[works.pair_measure] if len(works.pair_measure) else np.empty(0)
+    seasons = tuple(word for word, _ in inputs.season_share)
+    return prepare_graphs(study, mesh, problem, works, pair_h, seasons, years)
 
 
 def snap_delays(delay_h: np.ndarray) -> np.ndarray:

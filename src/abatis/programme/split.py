@@ -103,7 +103,7 @@ def tell_difference(differences: Sequence[Difference]) -> str:
     >>> tell_difference([sure])
     'What matters: B holds 0.40 h longer than A (P10 0.20, P90 0.60; longer in 95 % of the draws).'
     >>> tell_difference([Difference("B", "A", Band(-0.2, 0.1, 0.6), Band(0, 0, 0), Band(-5, 0, 5), 0.6)])
-    'No difference keeps its sign in four fifths of the draws: the draws do not tell these plans apart.'
+    'No difference keeps its sign from P10 to P90: the draws do not tell these plans apart.'
     """
     hours = [one for one in differences if one.last_h.p10 > 0 or one.last_h.p90 < 0]
     if hours:
@@ -125,9 +125,7 @@ def tell_difference(differences: Sequence[Difference]) -> str:
             f"{abs(best.cost_eur.p50) / 1e6:.1f} MEUR {'more' if best.cost_eur.p50 > 0 else 'less'} than "
             f"{best.against} (P10 {ends[0] / 1e6:.1f}, P90 {ends[1] / 1e6:.1f})."
         )
-    return (
-        "No difference keeps its sign in four fifths of the draws: the draws do not tell these plans apart."
-    )
+    return "No difference keeps its sign from P10 to P90: the draws do not tell these plans apart."
 
 
 def plan_split(

@@ -297,8 +297,3 @@ def make_terms(
         paid=np.zeros(count, bool),
         paid_eur=np.zeros((count, 1)),
     )
-
-
-def fix_options(terms: Terms, start: np.ndarray, finish: np.ndarray) -> Terms:
-    """Return terms in which options are built or contracted in given year rows (NEVER keeps one free)."""
-    return replace(terms, fixed_start=np.asarray(start), fixed_finish=np.asarray(finish))

@@ -340,24 +340,7 @@ def _write_years(sheet: Sheet, given: BookInput) -> YearRows:
         PLAIN,
         False,
     )
-    asked = {}
-    for fund, name in enumerate(given.fund_names):
-        at = sheet.row
-        paid = [letter_of(FIRST_PAID + place) for place in range(len(letters))]
-        sheet.add_years(
-            "asked, prices of the base year",
-            name,
-            "EUR",
-            [f"=ROUND(SUMIFS(Payments!${p}:${p},Payments!$C:$C,$B{at}),2)" for p in paid],
-            CENTS,
-        )
-        asked[fund] = sheet.add_years(
-            "asked, nominal",
-            name,
-            "EUR",
-            ["=" + round_even(f"({x}{at}*{x}${index})") for x in letters],
-            CENTS,
-        )
+    asked = _write_asked(sheet, given, index)
     nominal, available = _write_nominal(sheet, given, asked)
     base = _write_base(sheet, given, asked, nominal, index)
     count = len(terms.funding.lines)
@@ -388,6 +371,30 @@ def _write_years(sheet: Sheet, given: BookInput) -> YearRows:
         totals[0],
         totals[1],
     )
+
+
+def _write_asked(sheet: Sheet, given: BookInput, index: int) -> dict[int, int]:
+    """What the options ask of every fund, at prices of the base year and nominal; rows of the nominal."""
+    letters = given.year_letters
+    asked = {}
+    for fund, name in enumerate(given.fund_names):
+        at = sheet.row
+        paid = [letter_of(FIRST_PAID + place) for place in range(len(letters))]
+        sheet.add_years(
+            "asked, prices of the base year",
+            name,
+            "EUR",
+            [f"=ROUND(SUMIFS(Payments!${p}:${p},Payments!$C:$C,$B{at}),2)" for p in paid],
+            CENTS,
+        )
+        asked[fund] = sheet.add_years(
+            "asked, nominal",
+            name,
+            "EUR",
+            ["=" + round_even(f"({x}{at}*{x}${index})") for x in letters],
+            CENTS,
+        )
+    return asked
 
 
 def _write_nominal(

@@ -1,7 +1,8 @@
-"""Results of one command kept beside a plan for the pages of another, with the study's fingerprint."""
+"""Results of one command kept beside a plan for the pages of another, with a mark of what they rest on."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,9 +11,32 @@ from typing import Any
 
 from abatis.model.plan import Plan, read_plan
 from abatis.model.storage import write_text_whole
+from abatis.model.study import Study
 from abatis.show.tables import Column, Table, clean_json
 
 Rows = dict[str, list[dict[str, Any]]]
+RESULTS = (
+    "plan.gpkg",
+    "report.html",
+    "curve.json",
+    "why.json",
+    "schedule.json",
+    "programme.json",
+    "programme.html",
+    "programme.xlsx",
+    "split.html",
+    "risk.json",
+    "stock.json",
+    "robust.json",
+    "people_view.json",
+    "validation.json",
+)
+"""What is made from a plan and would belong to its earlier state."""
+PROGRAMME_BASIS = {
+    "stock": ("stocks", "belts", "depots", "lots", "budgets", "budget_years", "budget_measures"),
+    "robust": ("risks", "risk_correlations", "effects"),
+}
+"""Tables of the programme that the results of a command rest on; the study's fingerprint leaves them out."""
 
 
 def keep_beside(folder: Path, plan_name: str, word: str, tables: Mapping[str, Table]) -> None:
@@ -22,7 +46,7 @@ def keep_beside(folder: Path, plan_name: str, word: str, tables: Mapping[str, Ta
     ----------
     folder : study folder.
     plan_name : name of the plan.
-    word : risk or stock.
+    word : risk.
     tables : what the command shows.
     """
     place = folder / "plans" / plan_name
@@ -37,18 +61,37 @@ def keep_rows(place: Path, word: str, state: str, tables: Mapping[str, Table]) -
     )
 
 
-def read_beside(place: Path, word: str, plan: Plan) -> tuple[Rows | None, str]:
+def mark_basis(word: str, study: Study, plan: Plan) -> str:
+    """Return the mark of what stock.json or robust.json of a plan rests on.
+
+    Parameters
+    ----------
+    word : stock or robust.
+    study, plan : the study and the plan that the results were computed from.
+
+    In words: another state of the study, of the cells that posts see, of budget and options of the plan, or
+    of the tables in `PROGRAMME_BASIS` has another mark.
+    """
+    chosen = sorted((one.site, one.option) for one in plan.options)
+    digest = hashlib.sha256(json.dumps([plan.study_hash, plan.watch_hash, plan.budget_eur, chosen]).encode())
+    for table in PROGRAMME_BASIS[word]:
+        digest.update(f"{table}\n{study.tables[table].to_csv(index=False)}".encode())
+    return digest.hexdigest()
+
+
+def read_beside(place: Path, word: str, plan_name: str, state: str) -> tuple[Rows | None, str]:
     """Read tables that stand beside a plan; None, and why, when they are missing or of another state.
 
     Parameters
     ----------
     place : folder of the plan.
-    word : risk or stock.
-    plan : the plan; results of another state of the study are not used.
+    word : risk, stock or robust.
+    plan_name : name of the plan.
+    state : what the results have to rest on: `mark_basis`, or the plan's `study_hash` for risk.
     """
     if not (place / f"{word}.json").is_file():
-        return None, f"not computed: abatis {word} STUDY --plan {plan.name} writes {word}.json"
-    return read_rows(place, word, plan.study_hash)
+        return None, f"not computed: abatis {word} STUDY --plan {plan_name} writes {word}.json"
+    return read_rows(place, word, state)
 
 
 def read_rows(place: Path, word: str, wanted: str) -> tuple[Rows | None, str]:
@@ -62,7 +105,7 @@ def read_rows(place: Path, word: str, wanted: str) -> tuple[Rows | None, str]:
     except (OSError, ValueError, KeyError, TypeError):
         return None, f"{word}.json cannot be read: run abatis {word} again"
     if state != wanted:
-        return None, f"{word}.json is of another state of the study: run abatis {word} again"
+        return None, f"{word}.json is of another state of the study or plan: run abatis {word} again"
     return tables, ""
 
 

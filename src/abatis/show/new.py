@@ -20,7 +20,7 @@ from abatis.ground.fetching.layers import (
     read_towns,
 )
 from abatis.model.errors import Fault, InputError, nearest_word
-from abatis.model.fields import Field, fields_of
+from abatis.model.fields import fields_of
 from abatis.model.storage import write_text_whole
 from abatis.model.study import OPTIONAL_TABLES
 from abatis.show.example_ledger import import_example_ledger
@@ -228,28 +228,3 @@ def _format_table(table: str, rows: Iterable[dict[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def describe_field(field: Field) -> str:
-    """Say in one line what a field means, its unit, bounds, choices and default.
-
-    Examples
-    --------
-    >>> from abatis.model.fields import fields_of
-    >>> describe_field([one for one in fields_of("study.toml") if one.column == "pixel_m"][0])
-    'size of the working pixels that composition and gaps are counted on; m; 10 to 250; default 100'
-    """
-    parts = [field.meaning]
-    if field.unit:
-        parts.append(field.unit)
-    if field.choices:
-        parts.append("one of " + ", ".join(field.choices))
-    low, high = field.minimum, field.maximum
-    if low > float("-inf") and high < float("inf"):
-        parts.append(f"{low:.12g} to {high:.12g}")
-    elif low > float("-inf"):
-        parts.append(f"at least {low:.12g}")
-    elif high < float("inf"):
-        parts.append(f"at most {high:.12g}")
-    parts.append({"required": "required", "-": "may be empty"}.get(field.default, f"default {field.default}"))
-    return "; ".join(parts)

@@ -157,7 +157,7 @@ def describe_programme(programme: Programme) -> dict[str, Any]:
 def read_risk(programme: Programme) -> tuple[Rows | None, str]:
     """Tables of `abatis risk` beside the plan; None, and why, when missing or of another schedule."""
     place = programme.study.folder / "plans" / programme.plan.name
-    rows, missing = read_beside(place, "risk", programme.plan)
+    rows, missing = read_beside(place, "risk", programme.plan.name, programme.plan.study_hash)
     if rows is None:
         return None, missing
     mark = mark_draws(programme.study, programme.schedule)

@@ -16,7 +16,7 @@ from abatis.people.law import require_lawful
 from abatis.programme.drawn_works import find_options
 from abatis.programme.outlook import WORST_SHARE
 from abatis.programme.robust import RobustPlan, RobustSettings, make_scenarios, score_plans, solve_robust
-from abatis.show.beside import keep_beside
+from abatis.show.beside import keep_rows, mark_basis
 from abatis.show.results import Progress, check_same_study
 from abatis.show.tables import Column, Table
 from abatis.show.workflow import choose_settings, load_study
@@ -72,7 +72,8 @@ def seek_robust(folder: Path, asked: RobustAsked, progress: Progress) -> dict[st
     study, mesh = load_study(folder)
     require_lawful(study)
     chosen = choose_settings(study, "robust", asked.budget_eur, asked.gap, asked.time_limit_s, asked.seed)
-    plan = read_plan(study.folder / "plans" / asked.plan)
+    place = study.folder / "plans" / asked.plan
+    plan = read_plan(place)
     check_same_study(study, plan)
     siting = site_study(study, mesh, progress)
     progress("drawing scenarios", 0.0)
@@ -96,7 +97,7 @@ def seek_robust(folder: Path, asked: RobustAsked, progress: Progress) -> dict[st
     outside = score_plans(problem, opened[count:], road[count:], plans, asked.worst_share)
     progress("measuring on other scenarios", 1.0)
     tables = _tabulate(siting, plan, answers, inside, outside, asked)
-    keep_beside(folder, asked.plan, "robust", tables)
+    keep_rows(place, "robust", mark_basis("robust", study, plan), tables)
     return tables
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from abatis.barrier.sites import site_study
 from abatis.model.errors import Fault, InputError
-from abatis.model.plan import read_plan
+from abatis.model.plan import Plan, read_plan
 from abatis.model.study import Study
 from abatis.people.law import require_lawful
 from abatis.programme.belts import PLACE as BELTS
@@ -27,6 +27,7 @@ from abatis.programme.depots import (
     site_depots,
 )
 from abatis.programme.stock import StockPlan, buy_stock, read_stocks
+from abatis.show.results import check_same_study
 from abatis.show.tables import Column, Table
 from abatis.show.workflow import load_study
 
@@ -38,6 +39,7 @@ class StockResults:
     """Everything that was computed for one plan: belts, places, hours, where stock lies, what is bought."""
 
     study: Study
+    plan: Plan
     belts: tuple[Belt, ...]
     depots: Depots
     reach: Reach
@@ -60,14 +62,15 @@ def compute_stock(
 
     Raises
     ------
-    InputError : a measure that would be unlawful in a year of the programme (the rule is named); all faults
-        of belts, stocks, places and roads at once.
+    InputError : a measure that would be unlawful in a year of the programme (the rule is named); a plan that
+        is missing or of another state of the study; all faults of belts, stocks, places and roads at once.
     """
     if variant not in VARIANTS:
         raise InputError([Fault(f"is '{variant}'", column="--variant", remedy="write covering or median")])
     study, mesh = load_study(folder)
     require_lawful(study)
     plan = read_plan(folder / "plans" / plan_name)
+    check_same_study(study, plan)
     siting = site_study(study, mesh, progress)
     faults: list[Fault] = []
     belts = read_belts(study, mesh, siting, plan, faults)
@@ -96,7 +99,7 @@ def compute_stock(
     )
     progress("buying stock", 0.0)
     bought = tuple(buy_stock(terms, study.tail_years) for terms in stocks)
-    return StockResults(study, belts, depots, reach, chosen, bought)
+    return StockResults(study, plan, belts, depots, reach, chosen, bought)
 
 
 def tabulate_stock(results: StockResults) -> dict[str, Table]:

@@ -84,14 +84,14 @@ def write_watch(answer: WatchAnswer, tables: dict[str, Table], report: bool, pro
 
     Files: `watch.json` (all tables and the study's fingerprint), `posts.csv`, `border.csv`, `seen.parquet`
     (seen by how many, and detection, by cell with the plan), `watch.gpkg`, `coverage.png`, and with `report`
-    the page `report.html`. The solver reads `seen.parquet` to know which barriers are watched, so it is
-    written for targets on the ground only.
+    the page `report.html`; without it an earlier page is dropped. The solver reads `seen.parquet` to know
+    which barriers are watched, so it is written for targets on the ground only.
     """
     results = answer.results
     on_ground = results.settings.target != "low_air"
     folder = results.study.folder / (WATCH_FOLDER if on_ground else f"{WATCH_FOLDER}_low_air")
     planned = results.plan.planned
-    with write_folder_whole(folder) as part:
+    with write_folder_whole(folder, ("report.html",)) as part:
         progress("writing the watch", 0.0)
         kept = {
             "study_hash": hash_study(results.study),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from abatis.barrier.explain_rules import explain_conflict
 from abatis.barrier.network import Network, build_network
@@ -25,15 +26,21 @@ from abatis.model.study import Study, hash_mesh_inputs, read_study
 from abatis.people.access_rules import FILE as ACCESS_FILE
 from abatis.people.access_rules import list_access_rules, write_access_rows
 from abatis.people.law import require_lawful
+from abatis.show.app.saved import FILE as SAVED_FILE
+from abatis.show.app.saved import hash_plan, lock_plan, lock_plans
 from abatis.show.avenue_maps import draw_avenue_maps
 from abatis.show.basemap import prepare_base_map
+from abatis.show.beside import RESULTS
 from abatis.show.export import write_geopackage
 from abatis.show.maps import draw_maps
 from abatis.show.report import build_report
 from abatis.show.results import Progress, Results, compute_ranges, compute_results
 from abatis.show.ruled import solve_ruled
 
-PLAN_FILES = ("plan.json", "certificate.json", "plan.gpkg", "report.html")
+SHOWN_FILES = ("plan.gpkg", "report.html")
+PLAN_FILES = ("plan.json", "certificate.json", *SHOWN_FILES)
+# What stands beside a plan and would be wrong beside another one of that name.
+OUTDATED = (*RESULTS, ACCESS_FILE, SAVED_FILE)
 Note = Callable[[str], None]
 
 
@@ -135,7 +142,8 @@ def solve_study(
 ) -> tuple[Path, Results]:
     """Find sites, solve, and write plan.json, options.csv, certificate.json, plan.gpkg and report.html.
 
-    With tables/access_rules.csv the plan keeps these rules, and access_rows.json stands beside it.
+    With tables/access_rules.csv the plan keeps these rules, and access_rows.json stands beside it. Results of
+    an earlier plan of that name are dropped; files that abatis did not write stay.
 
     Raises
     ------
@@ -164,15 +172,18 @@ def solve_study(
     folder = study.folder / "plans" / settings.name
     if solution.status == "interrupted":
         kept = folder.with_name(f"{settings.name}-interrupted")
-        with write_folder_whole(kept) as temporary:
+        with ExitStack() as turn, write_folder_whole(kept, OUTDATED) as temporary:
             write_plan(plan, temporary, make_certificate(solution))
+            turn.enter_context(lock_plans(study.folder))
         raise KeyboardInterrupt(f"the best plan so far is in {kept}")
     results = compute_results(study, mesh, siting, plan, progress)
-    with write_folder_whole(folder) as temporary:
+    with ExitStack() as turn, write_folder_whole(folder, OUTDATED) as temporary:
         write_plan(plan, temporary, make_certificate(solution))
         if rows is not None:
             write_access_rows(rows, rules, temporary)
         show_plan(temporary, results, progress)
+        # Last: others may save plans during the minutes of drawing; only the swap needs the turn.
+        turn.enter_context(lock_plans(study.folder))
     return folder, results
 
 
@@ -205,12 +216,24 @@ def _solve_or_explain(
 
 
 def report_plan(folder: Path, progress: Progress) -> Results:
-    """Make plan.gpkg and report.html of a plan folder anew."""
+    """Make plan.gpkg and report.html of a plan folder anew.
+
+    Raises
+    ------
+    InputError : no plan, or one of another state of the study; or the plan was replaced meanwhile, and both
+        files stay as they were.
+    """
+    read_hash = hash_plan(folder)
     plan = read_plan(folder)
     study, mesh = load_study(find_study_folder(folder))
     siting = site_study(study, mesh, progress)
     results = compute_results(study, mesh, siting, plan, progress)
-    show_plan(folder, results, progress)
+    # Drawn beside the folder: it takes minutes in which somebody may replace the plan.
+    with TemporaryDirectory(prefix=".part-", dir=folder.parent) as part:
+        show_plan(Path(part), results, progress)
+        with lock_plan(study.folder, folder, read_hash):
+            for name in SHOWN_FILES:
+                (Path(part) / name).replace(folder / name)
     return results
 
 

@@ -18,15 +18,13 @@ from abatis.watch.catalogue import POSTS, Posts, WatchTerms
 from abatis.watch.ground_raster import WatchGrid, WatchGround, move_shapes
 from abatis.watch.masts import TallPoints
 
-PLACE_KINDS = ("standing", "mast", "high_ground")
-
 
 @dataclass(frozen=True)
 class Places:
     """Places for posts (P): those of standing posts first, then masts, then high ground.
 
-    `kind` P words of PLACE_KINDS; `lon`, `lat` float64[P]; `row`, `column` int64[P], pixel; `height_m`
-    float64[P], ground above the sea, NaN where unknown.
+    `kind` P words: standing, mast or high_ground; `lon`, `lat` float64[P]; `row`, `column` int64[P], pixel;
+    `height_m` float64[P], ground above the sea, NaN where unknown.
     """
 
     key: tuple[str, ...]

@@ -143,33 +143,6 @@ def read_catalogue(study: Study) -> Catalogue:
     return Catalogue(sensors, posts, terms)
 
 
-def read_sensors(study: Study) -> Sensors:
-    """Read the sensor catalogue of a study, tables/sensors.csv.
-
-    Raises
-    ------
-    InputError : no such table, an unknown kind, prices that do not rise, a range of zero, a sensor that finds
-        nothing, negative heights; all at once.
-    """
-    faults: list[Fault] = []
-    sensors = _collect_sensors(study, faults)
-    _raise(faults)
-    return sensors
-
-
-def read_posts(study: Study) -> Posts:
-    """Read the posts that stand, tables/posts.csv; none when there is no such table.
-
-    Raises
-    ------
-    InputError : unknown sensors, renewal before building, half a sector; all at once, with those of sensors.
-    """
-    faults: list[Fault] = []
-    posts = _collect_posts(study, _collect_sensors(study, faults), faults)
-    _raise(faults)
-    return posts
-
-
 def read_terms(study: Study | None = None) -> WatchTerms:
     """Read the figures of the watch; rows of the study's watch_terms.csv go before the packaged ones.
 

@@ -151,11 +151,11 @@ class CoverTree:
     def _settle(self, node: Node, deadline: float) -> None:
         """Bound one box and split it, or close it."""
         self.nodes += 1
-        _, depth, _, lower, upper = node
+        *_, lower, upper = node
         lower, upper = lower.copy(), upper.copy()
         if not self._shrink_by_money(lower, upper):
             return
-        found = self._bound_box(lower, upper, depth, deadline)
+        found = self._bound_box(lower, upper, deadline)
         if found is None:
             return
         bounding, bound = found
@@ -178,7 +178,7 @@ class CoverTree:
         return left >= 0
 
     def _bound_box(
-        self, lower: np.ndarray, upper: np.ndarray, depth: int, deadline: float
+        self, lower: np.ndarray, upper: np.ndarray, deadline: float
     ) -> tuple[Bounding, float] | None:
         """Add cuts until the box is closed (None) or cutting on is worth less than splitting."""
         master = self._master

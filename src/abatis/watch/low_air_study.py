@@ -76,15 +76,14 @@ class HeightCover:
 class PairCorridor:
     """The least-seen way of one front and objective at one height; None where no way leads there.
 
-    `border_gap` cells int32[] of the widest stretch of open home ground along this front, `border_gap_m`
-    the straight distance between its ends.
+    `border_gap_m` is the width of the widest stretch of open home ground along this front, see
+    `find_border_gap`.
     """
 
     front: str
     objective: str
     height_m: float
     corridor: Corridor | None
-    border_gap: np.ndarray
     border_gap_m: float
 
 
@@ -228,9 +227,9 @@ def _find_pairs(
         touches = np.unique(mesh.neighbor[sources])
         beside = touches[(touches >= 0)]
         beside = beside[mesh.mask_countries(study.home)[beside]]
-        gap, gap_m = find_border_gap(mesh, beside[detection[beside] < settings.open_below])
+        _, gap_m = find_border_gap(mesh, beside[detection[beside] < settings.open_below])
         found += [
-            PairCorridor(front, objective, height_m, way, gap, gap_m)
+            PairCorridor(front, objective, height_m, way, gap_m)
             for objective, way in zip(objectives, ways, strict=True)
         ]
     return found

@@ -89,7 +89,6 @@ class PostPlan:
     cost_eur: float
     budget_eur: float
     seconds: float
-    branches: int
     today: Sight
     left_alone: Sight
     planned: Sight
@@ -219,7 +218,7 @@ def choose_posts(
     def measure(chosen: np.ndarray) -> float:
         return float(weight[count_seen_by(both, chosen, len(weight)) >= times].sum())
 
-    best, bound, branches = settle_rivals(
+    best, bound, _ = settle_rivals(
         solve, measure, list_rivals(options), count, gap, lambda: time.monotonic() - started < time_limit_s
     )
 
@@ -238,7 +237,6 @@ def choose_posts(
         cost_eur=float(options.cost_eur[best & ~options.fixed].sum()),
         budget_eur=budget_eur,
         seconds=time.monotonic() - started,
-        branches=branches,
         today=look(options.standing),
         left_alone=look(options.fixed),
         planned=look(best),

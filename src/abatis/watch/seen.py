@@ -218,26 +218,6 @@ def look_from(
     return corners, windows
 
 
-def look_around(
-    ground: WatchGround, outlook: Outlook, view: View, by_sight: bool
-) -> tuple[tuple[int, int], np.ndarray]:
-    """Look from one outlook: upper left pixel (row, column) of its window, and what it sees, bool[h, w].
-
-    In words: as `look_from`, for one post at a time and without preparing the whole raster.
-    """
-    reach = math.ceil(min(view.range_m / ground.grid.pixel_m, max(ground.grid.shape))) + 1
-    top, left = max(0, outlook.row - reach), max(0, outlook.column - reach)
-    window = np.s_[top : outlook.row + reach + 1, left : outlook.column + reach + 1]
-    pixel_m = ground.grid.pixel_m
-    if by_sight and ground.elevation is not None:
-        relief = build_relief(ground.elevation[window], pixel_m, pixel_m, ground.canopy[window])
-    else:
-        relief = build_relief(np.zeros(ground.cell[window].shape, np.float32), pixel_m, pixel_m)
-    pixels = np.array([(outlook.row - top, outlook.column - left)], np.int64)
-    corners, windows = look_from(relief, pixels, outlook.sensor.mast_height_m, view, by_sight)
-    return (top + int(corners[0, 0]), left + int(corners[0, 1])), windows[0] == VISIBLE
-
-
 def _make_sector(view: View) -> tuple[float, float, float, float, bool]:
     """Directions of a sector as the kernels take them: sines, cosines, wider than half a circle."""
     first, last = math.radians(view.from_deg), math.radians(view.to_deg)

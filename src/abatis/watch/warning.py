@@ -91,38 +91,6 @@ class ApproachWarning:
         return self.fast_plan_h - self.fast_today_h
 
 
-def mark_seen(detection: np.ndarray, least: float = 0.5) -> np.ndarray:
-    """Return bool[N], cells in which a mover counts as seen.
-
-    Parameters
-    ----------
-    detection : float64[N], probability that at least one post detects a mover in the cell.
-    least : probability from which on it counts, above 0 to 1.
-
-    Formula: seen(c) = detection(c) >= least.
-    In words: a threshold, not an expectation; a mover may pass any number of cells just below it, so a low
-    threshold flatters the posts and a high one the mover.
-
-    Raises
-    ------
-    InputError : probabilities outside 0 to 1, or a threshold that is not above 0.
-
-    Examples
-    --------
-    >>> mark_seen(np.array([0.0, 0.5, 0.9]), 0.6).tolist()
-    [False, False, True]
-    """
-    detection = np.asarray(detection, np.float64)
-    faults = []
-    if not ((detection >= 0.0) & (detection <= 1.0)).all():
-        faults.append(Fault("holds values outside 0 to 1", column="detection", remedy="give probabilities"))
-    if not 0.0 < least <= 1.0:
-        faults.append(Fault(f"is {least:g}", column="least", remedy="give a probability above 0, up to 1"))
-    if faults:
-        raise InputError(faults)
-    return np.asarray(detection >= least)
-
-
 def find_first_sight(
     mesh: Mesh,
     time_h: np.ndarray,
@@ -297,31 +265,6 @@ def find_warning(
         raise InputError(faults)
     report("warning of each approach", 1.0)
     return tuple(rows)
-
-
-def sum_warning(rows: Sequence[ApproachWarning]) -> dict[str, float]:
-    """Return the weighted means over the approaches in hours, by name of the figure.
-
-    Formula: mean = sum of weight x hours / sum of weight.
-    In words: the same weights as in the value of a plan, so the figures stand beside it.
-    """
-    names = (
-        "warning_today_h",
-        "warning_posts_h",
-        "warning_plan_h",
-        "delay_h",
-        "posts_won_h",
-        "plan_won_h",
-        "total_h",
-        "fast_today_h",
-        "fast_posts_h",
-        "fast_plan_h",
-        "fast_total_h",
-    )
-    weight = np.array([row.weight for row in rows])
-    return {
-        name: float(weight @ np.array([getattr(row, name) for row in rows]) / weight.sum()) for name in names
-    }
 
 
 def _compare_warning(

@@ -226,6 +226,17 @@ def test_what_was_mended_raises_nothing(rule):
     assert raised(book, rule, context=CONTEXT) == []
 
 
+@pytest.mark.parametrize(("on", "event", "count"), [
+    ("2012-03-01", "joined", 1), ("2025-07-09", "contested", 1), ("2025-07-10", "contested", 0),
+    ("2026-01-10", "left", 0),
+])  # fmt: skip
+def test_only_what_was_said_since_its_notice_answers_a_treaty_date(on, event, count):
+    book = Book()
+    book.add("treaty_event", "n", "2025-07-10", instrument="PV", event="notice", effect="2026-01-10")
+    book.add("treaty_event", "e", on, instrument="PV", event=event)
+    assert len(raised(book, "treaty_date_passed", "2026-06-01")) == count
+
+
 def test_every_rule_of_the_table_is_tested_here():
     others = {"joint_seam_open", "treaty_change_ahead", "measure_unlawful", "site_without_record"}
     assert {rule.key for rule in read_settings().rules} == set(CASES) | others

@@ -60,6 +60,28 @@ def test_a_late_contract_of_a_late_work_counts_once():
     assert causes.records == (1, 3)
 
 
+def test_a_payment_after_its_end_does_not_make_a_contract_late():
+    book = Book()
+    book.add("contract", "c", "2025-01", stage="signed", amount_eur=3.0, due="2025-12-31")
+    book.add("contract", "c", "2025-12-20", stage="completed", amount_eur=3.0)
+    book.add("contract", "c", "2026-03-15", stage="completed", amount_eur=3.0, paid_eur=3.0)
+    assert book.assess("2026-04-01").delays == ()
+
+
+def test_what_was_taken_up_again_ended_with_the_first_record_that_says_so_since():
+    book = Book()
+    book.add("contract", "c", "2025-01", stage="signed", amount_eur=3.0, due="2025-12-31")
+    book.add("contract", "c", "2025-12-20", stage="completed", amount_eur=3.0)
+    book.add("contract", "c", "2026-01-10", stage="changed", amount_eur=4.0)
+    book.add("contract", "c", "2026-02-09", stage="completed", amount_eur=4.0)
+    book.add("contract", "c", "2026-03-15", stage="completed", amount_eur=4.0, paid_eur=4.0)
+    row = find(book.assess("2026-04-01").delays, key="c")
+    assert (row.until, row.days, row.ended, row.records) == ("2026-02-09", 40, True, (1, 4, 5))
+    # While it goes on it is late up to the day asked for.
+    row = find(book.assess("2026-01-20").delays, key="c")
+    assert (row.until, row.days, row.ended) == ("2026-01-20", 20, False)
+
+
 def test_a_cancelled_thing_and_a_tender_are_not_late():
     book = Book()
     book.work("w", "2025-01-01", stage="cancelled", planned_finish="2025-01-31")

@@ -80,6 +80,8 @@ def test_a_planned_work_is_known_to_have_done_nothing_only_while_a_record_says_s
     ("body", "share"),
     [
         ({"stage": "finished"}, 1.0),
+        ({"stage": "finished", "done": 0.9}, 1.0),
+        ({"stage": "started", "done": 0.9, "quantity": 9.0, "planned_quantity": 600.0}, 0.9),
         ({"stage": "started", "quantity": 9.0, "planned_quantity": 600.0}, 0.015),
         ({"stage": "started", "quantity": 700.0, "planned_quantity": 600.0}, 1.0),
         ({"stage": "started", "quantity": "not disclosed", "planned_quantity": 600.0}, None),
@@ -117,6 +119,14 @@ def test_a_finished_work_costs_what_it_cost_and_ended_when_it_ended():
     )
     row = find(book.assess("2026-03-01").earned, level="work")
     assert (row.spi, row.cpi, row.forecast_eur, row.forecast_finish) == (1.0, 100 / 130, 130.0, "2026-01-11")
+
+
+def test_a_payment_after_its_end_moves_no_last_day():
+    book = Book()
+    book.work("a", "2026-01-12", stage="finished", planned_eur=100.0, spent_eur=90.0, **TEN_DAYS)
+    book.work("a", "2026-02-20", stage="finished", spent_eur=100.0)
+    row = find(book.assess("2026-03-01").earned, level="work")
+    assert (row.forecast_finish, row.ac_eur) == ("2026-01-12", 100.0)
 
 
 def test_what_a_later_record_leaves_empty_stays_as_it_was_said():

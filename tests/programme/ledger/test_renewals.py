@@ -65,6 +65,14 @@ def test_a_work_is_renewed_after_it_was_finished():
     assert find(book.assess("2026-01-01").renewals, key="w").due == "2029-11-15"
 
 
+def test_a_payment_after_its_end_moves_no_renewal():
+    book = Book()
+    book.work("w", "2024-12-01", stage="finished", life_years=5.0)
+    book.work("w", "2025-03-01", stage="finished", spent_eur=10.0)
+    row = find(book.assess("2026-01-01").renewals, key="w")
+    assert row.due == "2029-12-01" and book.records[0].seq in row.records
+
+
 def test_dates_of_treaties_and_of_the_law():
     book = Book()
     book.add(

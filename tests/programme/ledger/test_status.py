@@ -76,6 +76,19 @@ def test_records_that_contradict_each_other_are_shown_and_the_better_one_counts(
     }
 
 
+def test_a_record_without_the_column_hides_no_contradiction():
+    book = Book()
+    book.work("w", "2026-01-05", stage="planned", planned_eur=1.0, note="one", tag="G")
+    book.work("w", "2026-01-05", stage="planned", note="two", tag="D")
+    book.work("w", "2026-01-05", stage="planned", planned_eur=2.0, tag="F")
+    # Another day and another thing contradict nothing.
+    book.work("w", "2026-01-06", stage="started", planned_eur=3.0)
+    book.work("v", "2026-01-06", stage="planned", planned_eur=4.0)
+    (one,) = book.assess("2026-02-01").contradictions
+    assert (one.key, one.column, one.on) == ("w", "planned_eur", "2026-01-05")
+    assert (one.values, one.records) == (("1.0", "2.0"), (1, 3))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_import_does_not_matter(draw):

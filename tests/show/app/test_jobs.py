@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
+from abatis.model.errors import InputError
+from abatis.show.app.jobs.kinds import KINDS, PeopleAsked, RiskAsked, WhyAsked, Work
 from abatis.show.app.jobs.process import JobProcess
 from abatis.show.app.jobs.queue import JobQueue
 from abatis.show.app.refusals import Refusal
@@ -322,3 +324,20 @@ def test_every_kind_writes_what_the_command_line_writes(make_client, study_copy,
     assert all((place / name).is_file() for name in files)
     if kind == "watch":
         assert (study_copy / "watch" / "watch.json").is_file()
+
+
+def test_results_of_a_plan_that_was_replaced_meanwhile_are_not_kept(study_copy, monkeypatch):
+    place = study_copy / "plans" / "base"
+
+    def replace_plan(*_arguments):
+        (place / "plan.json").write_text((place / "plan.json").read_text("utf-8") + " ", "utf-8")
+        return {}
+
+    monkeypatch.setattr("abatis.show.explain.explain_plan", replace_plan)
+    monkeypatch.setattr("abatis.show.risk.tabulate_risk", replace_plan)
+    monkeypatch.setattr("abatis.show.app.views.people.make_people_view", replace_plan)
+    for name, asked in (("why", WhyAsked()), ("risk", RiskAsked()), ("people", PeopleAsked())):
+        work = Work(study_copy, "base", asked, lambda _stage, _share: None, lambda _text: None)
+        with pytest.raises(InputError, match="was replaced or deleted while its results"):
+            KINDS[name].run(work)
+    assert not [name for name in ("why.json", "risk.json", "people_view.json") if (place / name).exists()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from abatis.show.app.answers.tables import answer_table, plain_value
 from abatis.show.app.answers.trace import split_id, trace_id
 from abatis.show.app.answers.views import ViewAnswer
-from abatis.show.app.views.kept import ViewCache, hash_inputs, keep_view, read_view
+from abatis.show.app.loaded import Turns
+from abatis.show.app.views.kept import MOST_KEPT, ViewCache, hash_inputs, keep_view, read_view
 from abatis.show.tables import Column, Table
 
 
@@ -37,6 +39,56 @@ def test_a_view_is_made_once_for_each_state():
     assert answers == ["1"] * 8
     assert cache.get(("line",), "two", make).why == "2"
     assert cache.get(("watch",), "one", make).why == "3"
+
+
+def test_many_keys_take_no_room():
+    cache = ViewCache()
+    for number in range(MOST_KEPT + 5):
+        cache.get((number,), "one", lambda: ViewAnswer(made=True))
+    assert (len(cache._turns), len(cache._held)) == (0, MOST_KEPT)
+
+
+def test_turns_on_a_key_are_taken_one_by_one_and_then_forgotten():
+    turns, inside, most = Turns(), [], []
+
+    def work() -> None:
+        for _ in range(200):
+            with turns.take("key"):
+                inside.append(1)
+                time.sleep(0)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert (max(most), len(most), len(turns)) == (1, 1600, 0)
+
+
+def test_a_turn_is_kept_while_somebody_waits_for_it():
+    turns, seen = Turns(), []
+
+    def ask(name: str) -> threading.Thread:
+        def work() -> None:
+            with turns.take("key"):
+                seen.append(name)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    with turns.take("key"):
+        waiting = [ask("second"), ask("third")]
+        time.sleep(0.05)
+        assert (seen, len(turns)) == ([], 1)
+        # Another key has to wait for nobody.
+        with turns.take("other"):
+            assert len(turns) == 2
+    for one in waiting:
+        one.join()
+    assert (sorted(seen), len(turns)) == (["second", "third"], 0)
 
 
 def test_an_error_is_not_kept():

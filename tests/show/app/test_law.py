@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from abatis.show.app.views import law
 from abatis.show.cli import main
 
 
@@ -47,6 +49,31 @@ def test_every_year_of_the_programme_has_a_verdict(solved_folder: Path, make_cli
     assert len(years) == 10
     assert table["rows"]
     assert all(row[year] for row in table["rows"] for year in years)
+
+
+def test_each_kind_that_is_never_a_measure_has_its_row(solved_folder: Path, make_client):
+    rows = make_client(solved_folder).get("/api/law").json()["tables"]["by_year"]["rows"]
+    names = [row["name"] for row in rows if row["measure"] == "-"]
+    assert names == ["anti personnel mine: never a measure", "cluster munition: never a measure"]
+
+
+@pytest.mark.parametrize(("first", "last", "shown"), [
+    ("lawful", "lawful", "lawful"),
+    ("lawful", "lawful with duties", "lawful with duties"),
+    ("lawful with duties", "lawful", "lawful with duties"),
+    ("lawful with duties", "not known", "not known"),
+    ("unlawful", "lawful with duties", "unlawful"),
+    ("unlawful", "not known", "unlawful"),
+])  # fmt: skip
+def test_the_stricter_day_counts_for_the_year(monkeypatch, first, last, shown):
+    def assess(study, day):
+        verdict = first if day.month == 1 else last
+        lawful = {"not known": None, "unlawful": False}.get(verdict, True)
+        return (SimpleNamespace(state="LT", measure="belt", name="Belt", verdict=verdict, lawful=lawful),)
+
+    monkeypatch.setattr(law, "assess_measures", assess)
+    table = law.tabulate_years(SimpleNamespace(first_year=2026, programme_years=1))
+    assert table.rows == ({"state": "LT", "measure": "belt", "name": "Belt", "2026": shown},)
 
 
 @pytest.mark.parametrize("query", ["date=yesterday", "date=2026-02-30", "states=%3Cb%3E"])

@@ -10,8 +10,10 @@ from tests.show.app.clients import add_user, log_in
 from tests.show.app.ledger_rows import SECRET_EUR, SECRET_NOTE, write_ledger
 
 from abatis.model.plan import read_plan
+from abatis.programme.ledger.records import Draft
 from abatis.programme.ledger.status import assess_ledger
 from abatis.programme.ledger.store import open_ledger
+from abatis.show.app.views.ledger import read_ledger
 
 CSV = """kind,key,on,country,line,stage,first_year,last_year,amount_eur,source,tag,access
 budget,n1,2026-05-01,HOME,sites,approved,2026,2027,500000,act,F,public
@@ -43,6 +45,25 @@ def test_records_are_paged_newest_first(folder: Path, make_client):
     assert {"what": "amount_eur", "value": 3_000_000} in history["table"]["rows"]
     assert client.get("/api/ledger/records/99").status_code == 404
     assert client.get("/api/ledger/records?kind=secret").status_code == 422
+
+
+def test_a_record_added_between_head_and_records_counts_once(tmp_path: Path, monkeypatch):
+    def add(key):
+        body = {"country": "LT", "line": "x", "stage": "planned", "amount_eur": 1.0}
+        ledger.append([Draft("budget", key, "2026-01-01", body, "act", "F", "public")], "Ministry")
+
+    with open_ledger(tmp_path / "one.sqlite") as ledger:
+        assert read_ledger(ledger).records == []
+        add("a")
+        head = ledger.read_head()
+        add("b")
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger, "read_head", lambda: head)
+            found = read_ledger(ledger)
+        assert ([one.seq for one in found.records], found.head) == ([1, 2], ledger.read_head())
+        add("c")
+        assert [one.seq for one in read_ledger(ledger).records] == [1, 2, 3]
+        assert read_ledger(ledger) is read_ledger(ledger)
 
 
 def test_the_state_on_a_day_is_that_of_the_programme_room(folder: Path, make_client):

@@ -15,8 +15,8 @@ from tests.show.app.clients import add_user, log_in
 from abatis.model import storage
 from abatis.model.mesh import read_mesh
 from abatis.model.plan import read_plan
-from abatis.show.app import saving
-from abatis.show.app.loaded import LoadedStudy
+from abatis.show.app import plan_answers, saving
+from abatis.show.app.loaded import KeptPlan, LoadedStudy
 from abatis.show.cli import main
 
 
@@ -53,6 +53,30 @@ def test_prices_name_their_source(client):
 def test_no_such_plan(client):
     for path in ("/api/plans/none", "/api/plans/none/sites", "/api/plans/..%2f..%2fetc/curve"):
         assert client.get(path).status_code in (404, 422)
+
+
+def test_effects_are_told_though_another_request_empties_what_is_held(tmp_path, monkeypatch):
+    class Emptied(dict):
+        """Is emptied after every look, as by another thread."""
+
+        def __contains__(self, key):
+            found = super().__contains__(key)
+            self.clear()
+            return found
+
+        def get(self, key):
+            found = super().get(key)
+            self.clear()
+            return found
+
+    place = tmp_path / "plans" / "base"
+    place.mkdir(parents=True)
+    (place / "plan.gpkg").touch()
+    layers = {"sites": {"site": ["s1", "s2"], "effect": ["slower", ""]}}
+    monkeypatch.setattr(plan_answers, "read_plan_layers", lambda *_: layers)
+    monkeypatch.setattr(plan_answers, "_effects", Emptied())
+    kept = KeptPlan("base", None, "one", "")
+    assert [plan_answers.read_effects(tmp_path, kept) for _ in range(2)] == [{"s1": "slower"}] * 2
 
 
 def test_all_candidate_sites_are_lines_on_the_map(client, folder):
@@ -279,3 +303,16 @@ def test_two_plans_side_by_side(make_client, study_copy):
     plans = [read_plan(study_copy / "plans" / name) for name in ("base", "mine")]
     for row, a, b in zip(answer["arrivals"], *(one.approaches for one in plans), strict=True):
         assert (row["a_h"], row["b_h"]) == (a.after_h, b.after_h)
+
+
+def test_a_plan_that_cannot_be_read_hides_no_other(make_client, study_copy):
+    broken = study_copy / "plans" / "broken"
+    broken.mkdir()
+    (broken / "plan.json").write_text('{"name": "bro', "utf-8")
+    client = make_client(study_copy)
+    answer = client.get("/api/study")
+    assert answer.status_code == 200, answer.text
+    assert [one["name"] for one in answer.json()["plans"]] == ["base"]
+    answer = client.get("/ogc/collections?f=json")
+    assert answer.status_code == 200, answer.text
+    assert "base.sites" in {one["id"] for one in answer.json()["collections"]}

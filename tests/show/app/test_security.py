@@ -7,8 +7,10 @@ import sqlite3
 import time
 
 import pytest
+import sqlalchemy as sql
 from tests.show.app.clients import BASE, PASSWORD, add_user, log_in
 
+from abatis.model.errors import InputError
 from abatis.show.app.settings import Limits, Rate
 
 
@@ -124,6 +126,27 @@ def test_logging_out_ends_the_login_on_the_server(guarded):
     guarded.cookies.clear()
     answer = guarded.get("/api/jobs", headers={"cookie": f"abatis_login={token}"})
     assert answer.status_code == 401
+
+
+def test_a_password_changes_together_with_the_end_of_the_logins(guarded):
+    """Stopped before the logins are ended, the earlier password still holds."""
+    users = guarded.app.state.server.users
+
+    def fail(_connection, _cursor, statement, *_rest):
+        if statement.startswith("DELETE"):
+            raise KeyboardInterrupt
+
+    engine = users._database.engine
+    sql.event.listen(engine, "before_cursor_execute", fail)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            users.set_password("the-viewer", "another password")
+    finally:
+        sql.event.remove(engine, "before_cursor_execute", fail)
+    assert users.check("the-viewer", PASSWORD)
+    assert not users.check("the-viewer", "another password")
+    with pytest.raises(InputError, match="there is no user 'nobody'"):
+        users.set_password("nobody", "another password")
 
 
 def test_another_role_holds_at_once_and_a_removed_user_is_out(guarded):

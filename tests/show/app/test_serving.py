@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from tests.show.app.clients import PASSWORD, add_user
+from tests.show.app.clients import PASSWORD, add_user, open_client
 
 from abatis.programme.ledger.store import open_ledger
 from abatis.show.cli import main
@@ -369,3 +369,11 @@ def test_killed_at_fifty_moments_nothing_acknowledged_is_lost(servers, bare_stud
     assert {number for number in acknowledged if whole[number] != 3} == set()
     assert set(whole.values()) == {3}, "half an import was recorded"
     assert len(keys) == len(set(keys))
+
+
+def test_readers_of_parameters_are_made_before_the_first_request(bare_study, monkeypatch):
+    with open_client(bare_study) as client:
+        made = []
+        monkeypatch.setattr("fastapi.routing.get_dependant", lambda **asked: made.append(asked["path"]))
+        assert client.get("/api/me").status_code == 200
+        assert made == []

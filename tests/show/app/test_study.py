@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.show.app.clients import add_user
 
 from abatis.model.mesh import read_mesh
 from abatis.model.study import read_study
-from abatis.show.app.loaded import LoadedStudy, stamp_files
+from abatis.show.app.loaded import MOST_OF_MANY, Keeper, LoadedStudy, stamp_files
 
 MOST_BASE_BYTES = 3_000_000
 
@@ -125,6 +126,19 @@ def test_a_broken_file_is_told_and_the_last_state_stays(make_client, study_copy)
 def test_the_stamp_sees_every_input(study_copy):
     names = {name.split("/")[0] for name, _, _ in stamp_files(study_copy)}
     assert names == {"study.toml", "tables", "sources", "mesh"}
+
+
+def test_of_many_things_only_the_newest_are_kept():
+    keeper = Keeper()
+    assert keeper.get("network", lambda: "once") == "once"
+    for number in range(MOST_OF_MANY + 1):
+        keeper.get(("choice", number), partial(int, number))
+    assert keeper.peek(("choice", 0)) is None
+    assert (keeper.peek(("choice", 1)), keeper.peek("network")) == (1, "once")
+    assert keeper.get(("choice", 0), lambda: "made anew") == "made anew"
+    with pytest.raises(ZeroDivisionError):
+        keeper.get("wrong", lambda: 1 / 0)
+    assert (keeper.get("wrong", lambda: "right"), len(keeper._turns)) == ("right", 0)
 
 
 def test_memory_is_counted(study_copy):

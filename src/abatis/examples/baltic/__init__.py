@@ -13,9 +13,6 @@ from pathlib import Path
 from abatis.examples.baltic.studies import list_packages, write_elevation, write_study
 from abatis.model.errors import Fault, InputError
 
-# Neighbours across the sea: no ground joins them, so no joint line is sought between them.
-SEA_NEIGHBORS = (("EE", "FI"),)
-
 
 def write_baltic(folder: Path | str) -> tuple[Path, ...]:
     """Write the four national studies, each as a folder of its own.

@@ -122,22 +122,6 @@ def draw_sea() -> shapely.Geometry:
     return max(parts, key=shapely.area)
 
 
-@cache
-def measure_border_km(first: str, second: str) -> float:
-    """Length of the common border of two countries, km on the ellipsoid.
-
-    Examples
-    --------
-    >>> measure_border_km("EE", "LT")
-    0.0
-    """
-    from pyproj import Geod
-
-    countries = assemble_countries()
-    shared = shapely.intersection(shapely.boundary(countries[first]), shapely.boundary(countries[second]))
-    return float(Geod(ellps="WGS84").geometry_length(shared)) / 1000
-
-
 def surround(country: str, reach_km: float) -> shapely.Geometry:
     """Return the zone within a distance of a country, EPSG:4326; a little too wide east and west."""
     shape = shapely.simplify(assemble_countries()[country], 0.01)

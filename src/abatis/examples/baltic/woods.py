@@ -52,22 +52,3 @@ def strew_woods() -> tuple[Path2, ...]:
                     name = f"{country}-{row}-{column}"
                     woods.append(draw_oval(center, long_km, wide_km, bearing_deg, name, 0.2))
     return tuple(woods)
-
-
-def measure_forest_share(country: str, forest: shapely.Geometry) -> float:
-    """Share of a country's drawn ground under a forest geometry (EPSG:4326), by area on the ellipsoid.
-
-    Examples
-    --------
-    >>> measure_forest_share("EE", assemble_countries()["EE"])
-    1.0
-    """
-    from pyproj import Geod
-
-    ellipsoid = Geod(ellps="WGS84")
-    ground = assemble_countries()[country]
-    wooded, whole = (
-        abs(ellipsoid.geometry_area_perimeter(shapely.orient_polygons(shape))[0])
-        for shape in (shapely.intersection(ground, forest), ground)
-    )
-    return float(wooded / whole)

@@ -86,7 +86,7 @@ class Processes:
         deaths: Counter[int] = Counter()
         while True:
             self._hand_out(queue, again, running)
-            if not running:
+            if not running and not again:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 tile = running.pop(future)

@@ -12,8 +12,19 @@ from abatis.ground.tiling.counting import TileResult
 from abatis.ground.tiling.crew import Crew
 from abatis.ground.tiling.inputs import TileCutter, TileInput, TileRows, hash_tile
 from abatis.ground.tiling.store import TilePlaces, TileStore
+from abatis.model.errors import AbatisError
 
 Tell = Callable[[float], None]
+
+
+class MissingTilesError(AbatisError):
+    """A crew ended before it had answered every tile."""
+
+    def __init__(self, counted: int, tiles: int) -> None:
+        super().__init__(
+            f"Only {counted} of {tiles} tiles were counted: the workers ended without the other answers. "
+            "Finished tiles are kept; run the build again with fewer workers."
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,12 @@ class TileRun:
         self._done = 0
 
     def count(self, crew: Crew) -> Counted:
-        """Count all tiles; those that the store has are taken from it."""
+        """Count all tiles; those that the store has are taken from it.
+
+        Raises
+        ------
+        MissingTilesError : the crew ended before it had answered every tile.
+        """
         if self._store is not None:
             self._store.keep_only(self._tiles)
         for result in crew.count(self._hand_out()):
@@ -65,6 +81,8 @@ class TileRun:
             if self._store is not None:
                 self._store.write(result, self._find_places(tile.rows), tile.digest)
             self._take(result, tile.rows)
+        if self._done < len(self._tiles):
+            raise MissingTilesError(self._done, len(self._tiles))
         self._counted.counts.put_zones(self._zones)
         return self._counted
 

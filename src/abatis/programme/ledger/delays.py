@@ -13,6 +13,7 @@ from abatis.programme.ledger.states import (
     NO_DAY,
     KindTable,
     collect_records,
+    find_end,
     find_weakest,
     say_day,
     say_first_day,
@@ -22,8 +23,6 @@ from abatis.programme.ledger.states import (
 )
 
 NOT_SAID = "not said"
-# Kinds in the order in which they are counted; a contract whose own work is late is not counted again.
-LATE_KINDS = ("work", "milestone", "contract", "delivery")
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,8 @@ def list_delays(tables: Mapping[str, KindTable], day: date) -> tuple[Delay, ...]
 
     Formula: days = last day in fact, as told now, or the day asked for (the latest) - day first named.
     In words: the day first named counts, so that a plan that was moved does not hide its slip. A date that
-    names only a month or year is taken at its latest. Cancelled things and tenders are not late.
+    names only a month or year is taken at its latest. What ended without naming its last day ended with the
+    first record that says so (`find_end`). Cancelled things and tenders are not late.
     """
     found = [
         *_delay_states(tables["work"], "planned_finish", "finish", "planned_eur", day),
@@ -103,18 +103,15 @@ def _delay_states(table: KindTable, planned: str, actual: str, money: str, day: 
         )
     moved, moved_row = say_day(table, planned, last=True)
     stage, stage_row = say_text(table, "stage")
-    ended = np.isin(stage, ("finished", "reached", "completed"))
+    end_row = find_end(table)
+    ended = end_row >= 0
     running = np.isin(stage, ("planned", "started", "suspended", "missed", "signed", "changed"))
     told, told_row = say_day(table, actual, last=True) if actual else (np.zeros_like(first), first_row)
-    last_on = table.last_day[table.starts[1:] - 1]
-    came = np.where(told > NO_DAY, told, last_on)
-    expected = np.maximum(np.maximum(moved, told), day.toordinal())
-    # What is not due yet is late only when it was put off.
-    waiting = np.where(np.maximum(moved, told) >= day.toordinal(), np.maximum(moved, told), expected)
-    until = np.where(ended, came, waiting)
+    came = np.where(told > NO_DAY, told, table.last_day[end_row])
+    until = np.where(ended, came, np.maximum(np.maximum(moved, told), day.toordinal()))
     late = (first > NO_DAY) & (ended | running) & (until > first)
     cause, cause_row = say_text(table, "delay_cause")
-    rows = [first_row, moved_row, stage_row, told_row, cause_row]
+    rows = [first_row, moved_row, stage_row, told_row, cause_row, np.where(told > NO_DAY, -1, end_row)]
     amount = say_number(table, money) if money else None
     records, tags = collect_records(table, rows), find_weakest(table, rows)
     texts = {name: say_text(table, name)[0] for name in ("name", "country", "line", "work")}

@@ -15,6 +15,7 @@ from abatis.programme.ledger.states import (
     KindTable,
     SaidNumber,
     collect_records,
+    find_end,
     find_weakest,
     say_day,
     say_number,
@@ -34,7 +35,8 @@ class Works:
     """Every work of the ledger on a day, one row per key.
 
     Money float64[g] with NaN where it is not known; `share` float64[g], the part done; days int64[g], 0
-    where none is known; `hidden` bool[g, 3]: planned, spent or done is not disclosed.
+    where none is known; `ended_on` the day of the record that first says that the work ended; `hidden`
+    bool[g, 3]: planned, spent or done is not disclosed.
     """
 
     keys: tuple[str, ...]
@@ -54,6 +56,7 @@ class Works:
     share: np.ndarray
     hidden: np.ndarray
     last_on: np.ndarray
+    ended_on: np.ndarray
     cause: np.ndarray
     from_schedule: np.ndarray
     tag: tuple[str, ...]
@@ -140,9 +143,10 @@ def measure_works(table: KindTable, day: date, baseline: Baseline | None = None)
     Formula: PV = BAC x share of the planned days that are over; EV = BAC x share done; AC = spent so far.
     In words: PV (planned value) is what should have been done by the day, EV (earned value) what was done,
     both in the prices of the plan; AC (actual cost) is what was paid for it. BAC (budget at completion) is
-    the planned cost. The share done is what the ledger says; else 1 for a finished work, the quantity done
-    over the quantity planned, or 0 for a work that has not begun: one that is to begin later, or of which a
-    record after its planned first day says that it still waits. Else it is not known, and never counts as 0.
+    the planned cost. The share done is 1 for a finished work; else what the ledger says; else the quantity
+    done over the quantity planned; else 0 for a work that has not begun: one that is to begin later, or of
+    which a record after its planned first day says that it still waits. Else it is not known, and never
+    counts as 0.
     """
     planned, spent = say_number(table, "planned_eur"), say_number(table, "spent_eur")
     stage, stage_row = say_text(table, "stage")
@@ -154,7 +158,7 @@ def measure_works(table: KindTable, day: date, baseline: Baseline | None = None)
     bac = planned.value.copy()
     site, _ = say_text(table, "site")
     from_schedule = _lay_schedule(baseline, site, planned_start, planned_finish, bac)
-    last_on = table.last_day[table.starts[1:] - 1]
+    last_on, end_row = table.last_day[table.starts[1:] - 1], find_end(table)
     waiting = (stage == "planned") & (planned_start > NO_DAY)
     waiting &= (planned_start > day.toordinal()) | (last_on >= planned_start)
     done, done_row = _find_share(table, stage, stage_row, waiting)
@@ -180,6 +184,7 @@ def measure_works(table: KindTable, day: date, baseline: Baseline | None = None)
         share=done.value,
         hidden=np.stack([planned.hidden, spent.hidden, done.hidden], axis=1),
         last_on=last_on,
+        ended_on=np.where(end_row >= 0, table.last_day[end_row], NO_DAY),
         cause=texts["delay_cause"],
         from_schedule=from_schedule,
         tag=tuple(find_weakest(table, rows)),
@@ -264,9 +269,10 @@ def forecast_cost(
 def forecast_finish(works: Works, day: date) -> np.ndarray:
     """Forecast the last day of every work, int64[g]; 0 where no pace is known.
 
-    Formula: first day in fact + (days since then) / (share done) - 1; a finished work has its own last day.
-    In words: the rest takes as long as the pace so far says. A work without progress cannot end before its
-    planned duration from tomorrow on. A pace that leads past 2200 is no forecast.
+    Formula: first day in fact + (days since then) / (share done) - 1; a finished work has its own last day,
+    or that of the first record that says so. In words: the rest takes as long as the pace so far says. A work
+    without progress cannot end before its planned duration from tomorrow on. A pace that leads past 2200 is
+    no forecast.
     """
     now = day.toordinal()
     share, begun = works.share, np.where(works.start > NO_DAY, works.start, works.planned_start)
@@ -279,7 +285,7 @@ def forecast_finish(works: Works, day: date) -> np.ndarray:
     waiting = np.where(dated & (share == 0), np.maximum(works.planned_finish, now + duration), np.nan)
     found = np.where(np.isnan(paced), waiting, paced)
     finished = works.stage == "finished"
-    found = np.where(finished, np.where(works.finish > NO_DAY, works.finish, works.last_on), found)
+    found = np.where(finished, np.where(works.finish > NO_DAY, works.finish, works.ended_on), found)
     bad = np.isnan(found) | (found > LAST_DAY) | ~works.live
     return np.where(bad, NO_DAY, np.nan_to_num(found)).astype(np.int64)
 
@@ -334,45 +340,16 @@ def _sum_level(
     finish: np.ndarray,
     costs: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> list[Earned]:
+    """Earned value of every group of a level; `of_row` int64[k] is the group of each live work."""
     count = len(names)
-
-    def add(values: np.ndarray, known: np.ndarray) -> list[float | None]:
-        sums = np.round(np.bincount(of_row, np.where(known, values, 0.0), count), 2).tolist()
-        some = np.bincount(of_row, known, count).tolist()
-        return [one if many else None for one, many in zip(sums, some, strict=True)]
-
-    bac, pv, ev, ac = (one[live] for one in (works.bac_eur, works.pv_eur, works.ev_eur, works.ac_eur))
-    likely, low, high = (one[live] for one in costs)
-    progress, cost, ahead = ~np.isnan(pv + ev), ~np.isnan(ev + ac), ~np.isnan(likely)
-    sums = {
-        "bac": add(bac, ~np.isnan(bac)), "pv": add(pv, ~np.isnan(pv)), "ev": add(ev, ~np.isnan(ev)),
-        "ac": add(ac, ~np.isnan(ac)), "whole": add(bac, ~np.isnan(ev)), "plan": add(bac, ahead),
-        "likely": add(likely, ahead), "low": add(low, ahead), "high": add(high, ahead),
-        "spi_ev": add(ev, progress), "spi_pv": add(pv, progress), "cpi_ev": add(ev, cost),
-        "cpi_ac": add(ac, cost),
-    }  # fmt: skip
-    size = np.bincount(of_row, minlength=count).tolist()
-    compared = [np.bincount(of_row, one, count).astype(int).tolist() for one in (progress, cost)]
-    hidden = np.bincount(of_row, works.hidden[live].any(axis=1), count).astype(int).tolist()
-    planned_last = _last_of(works.planned_finish[live], of_row, count)
-    told = np.where(works.stage[live] == "finished", NO_DAY, works.finish[live])
-    last, told_last = _last_of(finish[live], of_row, count), _last_of(told, of_row, count)
-    whole_finish = np.bincount(of_row, finish[live] == NO_DAY, count) == 0
+    sums = _sum_money(works, live, costs, of_row, count)
+    counts = _count_works(works, live, of_row, count)
+    days = _find_last_days(works, live, finish, of_row, count)
     members = _list_members(of_row, count)
-    scheduled = np.bincount(of_row, works.from_schedule[live], count).astype(int).tolist()
-    days = [
-        list(map(write_day, np.where(known, one, NO_DAY).tolist()))
-        for one, known in (
-            (planned_last, True),
-            (last, whole_finish),
-            (told_last, True),
-            (_last_of(works.last_on[live], of_row, count), True),
-        )
-    ]
     rows = []
     for group, (key, country, line) in enumerate(names):
         rows_of = live[members[group]].tolist()
-        pairs = [(sums[ev_][group], sums[other][group]) for ev_, other in COMPARED]
+        pairs = [(sums[ev][group], sums[other][group]) for ev, other in COMPARED]
         rows.append(
             Earned(
                 level=level,
@@ -380,7 +357,7 @@ def _sum_level(
                 name=works.name[rows_of[0]] if level == "work" else "",
                 country=country,
                 line=line,
-                works=size[group],
+                works=counts["works"][group],
                 bac_eur=sums["bac"][group],
                 pv_eur=sums["pv"][group],
                 ev_eur=sums["ev"][group],
@@ -394,19 +371,73 @@ def _sum_level(
                 forecast_low_eur=sums["low"][group],
                 forecast_high_eur=sums["high"][group],
                 forecast_plan_eur=sums["plan"][group],
-                planned_finish=days[0][group],
-                forecast_finish=days[1][group],
-                told_finish=days[2][group],
-                told_on=days[3][group],
-                spi_works=compared[0][group],
-                cpi_works=compared[1][group],
-                undisclosed=hidden[group],
-                basis=_name_basis(scheduled[group], size[group]),
+                planned_finish=days["planned"][group],
+                forecast_finish=days["forecast"][group],
+                told_finish=days["told"][group],
+                told_on=days["told_on"][group],
+                spi_works=counts["spi"][group],
+                cpi_works=counts["cpi"][group],
+                undisclosed=counts["hidden"][group],
+                basis=_name_basis(counts["scheduled"][group], counts["works"][group]),
                 tag=_find_weakest_tag(works, rows_of),
                 records=_join_records(works, rows_of),
             )
         )
     return rows
+
+
+def _sum_money(
+    works: Works,
+    live: np.ndarray,
+    costs: tuple[np.ndarray, np.ndarray, np.ndarray],
+    of_row: np.ndarray,
+    count: int,
+) -> dict[str, list[float | None]]:
+    """Sums of money of every group over the works of which it is known; None where it is known of none."""
+
+    def add(values: np.ndarray, known: np.ndarray) -> list[float | None]:
+        sums = np.round(np.bincount(of_row, np.where(known, values, 0.0), count), 2).tolist()
+        some = np.bincount(of_row, known, count).tolist()
+        return [one if many else None for one, many in zip(sums, some, strict=True)]
+
+    bac, pv, ev, ac = (one[live] for one in (works.bac_eur, works.pv_eur, works.ev_eur, works.ac_eur))
+    likely, low, high = (one[live] for one in costs)
+    progress, cost, ahead = ~np.isnan(pv + ev), ~np.isnan(ev + ac), ~np.isnan(likely)
+    return {
+        "bac": add(bac, ~np.isnan(bac)), "pv": add(pv, ~np.isnan(pv)), "ev": add(ev, ~np.isnan(ev)),
+        "ac": add(ac, ~np.isnan(ac)), "whole": add(bac, ~np.isnan(ev)), "plan": add(bac, ahead),
+        "likely": add(likely, ahead), "low": add(low, ahead), "high": add(high, ahead),
+        "spi_ev": add(ev, progress), "spi_pv": add(pv, progress), "cpi_ev": add(ev, cost),
+        "cpi_ac": add(ac, cost),
+    }  # fmt: skip
+
+
+def _count_works(works: Works, live: np.ndarray, of_row: np.ndarray, count: int) -> dict[str, list[int]]:
+    """Works of every group: all, those compared in SPI and CPI, not disclosed, and from the schedule."""
+    marked = {
+        "works": np.ones(len(live), bool),
+        "spi": ~np.isnan(works.pv_eur + works.ev_eur)[live],
+        "cpi": ~np.isnan(works.ev_eur + works.ac_eur)[live],
+        "hidden": works.hidden[live].any(axis=1),
+        "scheduled": works.from_schedule[live],
+    }
+    return {name: np.bincount(of_row, one, count).astype(int).tolist() for name, one in marked.items()}
+
+
+def _find_last_days(
+    works: Works, live: np.ndarray, finish: np.ndarray, of_row: np.ndarray, count: int
+) -> dict[str, list[str | None]]:
+    """Last day of every group: planned, forecast, told by the owner, and of its last record."""
+    told = np.where(works.stage[live] == "finished", NO_DAY, works.finish[live])
+    whole = np.bincount(of_row, finish[live] == NO_DAY, count) == 0
+    days = {
+        "planned": _last_of(works.planned_finish[live], of_row, count),
+        # A group ends when all of its works have ended.
+        "forecast": np.where(whole, _last_of(finish[live], of_row, count), NO_DAY),
+        "told": _last_of(told, of_row, count),
+        "told_on": _last_of(works.last_on[live], of_row, count),
+    }
+    return {name: list(map(write_day, one.tolist())) for name, one in days.items()}
 
 
 def _last_of(days: np.ndarray, of_row: np.ndarray, count: int) -> np.ndarray:

@@ -255,16 +255,20 @@ def _gauge_seams(seen: Measured) -> Gauges:
 def _gauge_treaties(seen: Measured) -> Gauges:
     """Effects that passed without a record that says so, and changes that lie ahead."""
     table, now = seen.tables["treaty_event"], seen.day.toordinal()
-    spoken: set[tuple[str, str]] = set()
-    for record in table.records:
+    days: list[int] = table.last_day.tolist()
+    spoken: dict[tuple[str, str], int] = {}
+    for record, on in zip(table.records, days, strict=True):
         if record.body.get("event") in SPOKEN_EVENTS:
-            spoken.add((str(record.body.get("country")), str(record.body.get("instrument"))))
+            named = str(record.body.get("country")), str(record.body.get("instrument"))
+            spoken[named] = max(on, spoken.get(named, NO_DAY))
     effect = table.read_days("effect")[1]
     passed = []
     for row, record in enumerate(table.records):
         body = record.body
         named = str(body.get("country")), str(body.get("instrument"))
-        if body.get("event") in ("vote", "notice") and NO_DAY < effect[row] <= now and named not in spoken:
+        # What was said before does not answer it: a state that leaves has joined long ago.
+        silent = spoken.get(named, NO_DAY) < days[row]
+        if body.get("event") in ("vote", "notice") and NO_DAY < effect[row] <= now and silent:
             name = str(body.get("name") or f"{named[0]} {named[1]}")
             since = write_day(effect[row]) or ""
             subject = Subject(record.key, name, named[0], "", since, record.tag, (record.seq,))

@@ -15,6 +15,7 @@ from abatis.programme.ledger.states import (
     TAG_RANK,
     KindTable,
     collect_records,
+    find_end,
     find_weakest,
     say_day,
     say_number,
@@ -203,9 +204,11 @@ def _renew_works(table: KindTable, lives: Mapping[str, Life], now: int, limit: i
     told, told_row = say_day(table, "renewal", last=True)
     life = say_number(table, "life_years")
     measure, measure_row = say_text(table, "measure")
-    begins = np.where(finish > NO_DAY, finish, table.last_day[table.starts[1:] - 1])
+    end_row = find_end(table)
+    begins = np.where(finish > NO_DAY, finish, table.last_day[np.maximum(end_row, 0)])
     due, basis = _end_lives(begins, told, life.value, measure, lives)
-    rows = [stage_row, finish_row, told_row, life.row, measure_row]
+    ended_row = np.where(finish > NO_DAY, -1, end_row)
+    rows = [stage_row, finish_row, ended_row, told_row, life.row, measure_row]
     records, tags = collect_records(table, rows), find_weakest(table, rows)
     quantity = say_number(table, "quantity").value
     texts = {name: say_text(table, name)[0] for name in ("name", "country", "line", "unit")}

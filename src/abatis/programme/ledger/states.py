@@ -19,6 +19,7 @@ WEAK = "F-"
 # How well a record is founded: of two that speak of the same thing on the same day the better one counts.
 TAG_RANK = {"F-": 0, "G": 1, "D": 2, "F": 3}
 STATE_KINDS = ("budget", "contract", "work", "milestone")
+ENDED_STAGES = frozenset(("finished", "reached", "completed"))
 NO_DAY = 0
 # A ledger has very many records: getters of a column are several times faster than attributes.
 _SEQ, _KIND, _KEY, _CORRECTS, _ON, _BODY, _TAG = (
@@ -383,24 +384,54 @@ def _write_saying(record: Record) -> str:
     return write_canonical([record.body, record.source, record.access])
 
 
+def find_end(table: KindTable) -> np.ndarray:
+    """Return for every key the row that says first that it ended, int64[g], -1 where it goes on.
+
+    Parameters
+    ----------
+    table : records of works, milestones or contracts.
+
+    In words: records after it, such as a last payment, do not move the end. What was taken up again ended
+    with the first record that says so since then.
+    """
+    if not len(table):
+        return np.zeros(0, np.int64)
+    ended = np.fromiter(map(ENDED_STAGES.__contains__, table.read_texts("stage")), bool, len(table))
+    last_open = table.find_last(table.has("stage") & ~ended)
+    return table.find_first(ended & (np.arange(len(table)) > last_open[table.group]))
+
+
 def find_contradictions(table: KindTable) -> tuple[Contradiction, ...]:
     """List what records of one key and one day say differently.
 
-    In words: both stand until one corrects the other; `tabulate_kind` says which one counts meanwhile.
+    In words: of each column every saying is compared with the one before it, whatever records without that
+    column stand between them. Both stand until one corrects the other; `tabulate_kind` says which one counts
+    meanwhile.
     """
     if table.kind not in STATE_KINDS or len(table) < 2:
         return ()
     together = (table.group[1:] == table.group[:-1]) & (table.last_day[1:] == table.last_day[:-1])
-    found = []
-    for row in np.flatnonzero(together):
-        first, second = table.records[int(row)], table.records[int(row) + 1]
-        for column in sorted(set(first.body) & set(second.body)):
-            values = (first.body[column], second.body[column])
-            if column != "note" and values[0] != values[1]:
-                texts = (str(values[0]), str(values[1]))
-                seqs = (first.seq, second.seq)
-                found.append(Contradiction(table.kind, first.key, column, second.on, texts, seqs))
-    return tuple(found)
+    crowded = np.append(together, False) | np.append(False, together)
+    rows = np.flatnonzero(crowded)
+    # Number of the key and day that each crowded row belongs to.
+    day = np.append(0, np.cumsum(~together))[rows]
+    cells = table.cells.keep_rows(crowded)
+    pairs = []
+    for column in {name for sheet in cells.sheets if len(sheet.rows) for name in sheet.names} - {"note"}:
+        place, value = cells.find(column)
+        order = np.argsort(place)
+        place, value = place[order], value[order]
+        unlike = (day[place][1:] == day[place][:-1]) & (value[1:] != value[:-1])
+        pairs += [
+            (int(rows[place[one + 1]]), column, int(rows[place[one]])) for one in np.flatnonzero(unlike)
+        ]
+    return tuple(_contradict(table, column, before, row) for row, column, before in sorted(pairs))
+
+
+def _contradict(table: KindTable, column: str, before: int, row: int) -> Contradiction:
+    first, second = table.records[before], table.records[row]
+    texts = str(first.body[column]), str(second.body[column])
+    return Contradiction(table.kind, first.key, column, second.on, texts, (first.seq, second.seq))
 
 
 def collect_records(table: KindTable, rows: Sequence[np.ndarray]) -> list[tuple[int, ...]]:

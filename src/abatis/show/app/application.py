@@ -44,7 +44,8 @@ def create_app(settings: Settings) -> FastAPI:
     server, database = make_server(settings)
 
     @asynccontextmanager
-    async def live(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001
+    async def live(app: FastAPI) -> AsyncIterator[None]:
+        bind_routes(app)
         server.study.start()
         server.jobs.start()
         yield
@@ -93,6 +94,17 @@ def make_server(settings: Settings) -> tuple[Server, Database]:
         ledger=LedgerHolder(settings.study),
     )
     return server, database
+
+
+def bind_routes(app: FastAPI) -> None:
+    """Make the readers of all parameters now, not with the first request.
+
+    In words: making them changes Python's list of warnings for a moment, which no two threads may do at once,
+    and the study is read in a thread of its own.
+    """
+    nowhere = {"type": "http", "method": "GET", "path": "", "root_path": "", "headers": []}
+    for route in app.routes:
+        route.matches(dict(nowhere))
 
 
 def find_routers() -> list[APIRouter]:

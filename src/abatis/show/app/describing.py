@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from abatis.barrier.options import SiteOption, list_stocked
+from abatis.model.errors import InputError
 from abatis.model.mesh import Mesh
 from abatis.model.plan import BY_HAND, Plan
 from abatis.model.study import Study
@@ -192,7 +193,13 @@ def _name_budget(study: Study) -> tuple[str, str]:
 
 def list_plans(loaded: LoadedStudy) -> list[PlanLine]:
     """List the plans that can be read."""
-    return [describe_line(loaded, loaded.read_plan(name)) for name in loaded.list_plans()]
+    lines = []
+    for name in loaded.list_plans():
+        try:
+            lines.append(describe_line(loaded, loaded.read_plan(name)))
+        except InputError:
+            continue
+    return lines
 
 
 def describe_line(loaded: LoadedStudy, kept: KeptPlan) -> PlanLine:

@@ -20,6 +20,7 @@ from pygeoapi import api as standard
 from pygeoapi.api import itemtypes
 from pygeoapi.openapi import get_oas
 
+from abatis.model.errors import InputError
 from abatis.show.app.loaded import KeptPlan, LoadedStudy
 from abatis.show.interchange.layers import PUBLIC_COLUMNS
 
@@ -80,13 +81,16 @@ def list_shelves(study: LoadedStudy, public: bool) -> tuple[Shelf, ...]:
     study : the study in memory.
     public : only the columns and layers of `PUBLIC_COLUMNS`.
 
-    In words: layers are read from plan.gpkg beside each plan. A plan that was made from another state of the
-    study, or whose plan.gpkg shows other sites than plan.json, has no collections until `abatis report` (or
-    the job report) makes its layers anew.
+    In words: layers are read from plan.gpkg beside each plan. A plan made from another state of the study has
+    no collections until it is solved again; one whose plan.gpkg shows other sites than plan.json, until
+    `abatis report` (or the job report) makes its layers anew. A plan that cannot be read has none.
     """
-    kept = [study.read_plan(name) for name in study.list_plans()]
     found: list[Shelf] = []
-    for one in kept:
+    for name in study.list_plans():
+        try:
+            one = study.read_plan(name)
+        except InputError:
+            continue
         if one.stale:
             continue
         path = study.folder / "plans" / one.name / "plan.gpkg"

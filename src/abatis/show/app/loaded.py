@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Hashable
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,30 +34,73 @@ from abatis.show.results import check_same_study, find_option_rows, label_sites,
 from abatis.show.workflow import load_study
 
 Stamp = tuple[tuple[str, int, int], ...]
+MOST_OF_MANY = 1024
+
+
+class Turns:
+    """Lets one thread at a time work on a key, while others who ask for it wait.
+
+    In words: a key is forgotten as soon as nobody works on it or waits for it: many keys take no room.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: dict[Hashable, tuple[threading.Lock, int]] = {}
+
+    def __len__(self) -> int:
+        """Number of keys that somebody works on."""
+        with self._lock:
+            return len(self._asked)
+
+    @contextmanager
+    def take(self, key: Hashable) -> Iterator[None]:
+        """Wait for the turn on a key and hold it."""
+        with self._lock:
+            turn, others = self._asked.get(key) or (threading.Lock(), 0)
+            self._asked[key] = (turn, others + 1)
+        try:
+            with turn:
+                yield
+        finally:
+            with self._lock:
+                turn, others = self._asked.pop(key)
+                if others > 1:
+                    self._asked[key] = (turn, others - 1)
 
 
 @dataclass
 class Keeper:
-    """Keeps what was computed under a key; one thread computes, others wait; errors are not kept."""
+    """Keeps what was computed under a key; one thread computes, others wait; errors are not kept.
+
+    In words: a word names what there is once, and it stays. A tuple names one of many, such as the choice of
+    a version of a plan: of these the newest `MOST_OF_MANY` stay.
+    """
 
     _kept: dict[Hashable, Any] = field(default_factory=dict)
-    _turns: dict[Hashable, threading.Lock] = field(default_factory=dict)
+    _many: deque[Hashable] = field(default_factory=deque)
+    _turns: Turns = field(default_factory=Turns)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what is kept under a key, made by `make` the first time."""
+        """Return what is kept under a key, made by `make` when it is not there."""
         with self._lock:
             if key in self._kept:
                 return self._kept[key]
-            turn = self._turns.setdefault(key, threading.Lock())
-        with turn:
+        with self._turns.take(key):
             with self._lock:
                 if key in self._kept:
                     return self._kept[key]
             made = make()
             with self._lock:
-                self._kept[key] = made
+                self._keep(key, made)
             return made
+
+    def _keep(self, key: Hashable, made: Any) -> None:
+        self._kept[key] = made
+        if isinstance(key, tuple):
+            self._many.append(key)
+            if len(self._many) > MOST_OF_MANY:
+                del self._kept[self._many.popleft()]
 
     def peek(self, key: Hashable) -> Any:
         """Return what is kept under a key, or None."""

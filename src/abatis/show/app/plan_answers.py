@@ -92,13 +92,16 @@ def read_effects(study_folder: Path, kept: KeptPlan) -> dict[str, str]:
         return {}
     state = path.stat()
     key = (str(path), state.st_mtime_ns, state.st_size, kept.version)
-    if key not in _effects:
+    # Looked up once: another request may empty what is held at any moment.
+    effects = _effects.get(key)
+    if effects is None:
         sites = read_plan_layers(path.parent, kept.plan).get("sites")
         found = {} if sites is None else dict(zip(sites["site"], sites["effect"], strict=True))
+        effects = {str(site): str(effect) for site, effect in found.items() if effect}
         if len(_effects) > MOST_EFFECTS:
             _effects.clear()
-        _effects[key] = {str(site): str(effect) for site, effect in found.items() if effect}
-    return _effects[key]
+        _effects[key] = effects
+    return effects
 
 
 MOST_EFFECTS = 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import threading
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from abatis.model.errors import Fault, InputError
 from abatis.model.storage import write_text_whole
 
 FILE = "saved.json"
@@ -55,3 +57,31 @@ def lock_plans(study_folder: Path) -> Iterator[None]:
             yield
         finally:
             os.close(handle)
+
+
+def hash_plan(folder: Path) -> str:
+    """Return the SHA-256 of the plan in a folder: another byte, another hash; '' where there is none."""
+    path = folder / "plan.json"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+@contextmanager
+def lock_plan(study_folder: Path, folder: Path, read_hash: str) -> Iterator[None]:
+    """Let one writer at a time put results beside a plan, and only beside the plan they were made from.
+
+    Parameters
+    ----------
+    study_folder : the study.
+    folder : folder of the plan.
+    read_hash : `hash_plan` before the plan was read.
+
+    Raises
+    ------
+    InputError : the plan was replaced or deleted since; nothing is written then.
+    """
+    with lock_plans(study_folder):
+        if hash_plan(folder) != read_hash:
+            text = "was replaced or deleted while its results were being made: they were not kept"
+            fault = Fault(text, f"plans/{folder.resolve().name}/plan.json", remedy="ask for them again")
+            raise InputError([fault])
+        yield

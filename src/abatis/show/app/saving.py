@@ -19,22 +19,7 @@ from abatis.show.app.loaded import KeptPlan, LoadedStudy, Snapshot
 from abatis.show.app.refusals import Refusal
 from abatis.show.app.saved import Saved, lock_plans, read_saved, write_saved
 from abatis.show.app.switching import Choice, assess_choice, assess_nothing, change_rows
-
-RESULTS = (
-    "plan.gpkg",
-    "report.html",
-    "curve.json",
-    "why.json",
-    "schedule.json",
-    "programme.json",
-    "programme.html",
-    "programme.xlsx",
-    "split.html",
-    "risk.json",
-    "people_view.json",
-    "validation.json",
-)
-"""What is made from a plan and would belong to its earlier state."""
+from abatis.show.beside import RESULTS
 
 
 def save_plan(loaded: LoadedStudy, name: str, asked: SaveQuestion, author: str) -> KeptPlan:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 KIB = 1024
-MIB = 1024 * KIB
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,6 @@ class Limits:
     address and for each name.
     """
 
-    body_bytes: int = 1 * MIB
     head_wait_s: float = 15.0
     body_wait_s: float = 20.0
     answer_s: float = 120.0

@@ -58,13 +58,13 @@ def show_stock(
     as_json: AsJson = False,
 ) -> None:
     """Show which reserve sites are reached in time, where depots stand best, and stock by year."""
-    from abatis.show.beside import keep_beside
+    from abatis.show.beside import keep_rows, mark_basis
     from abatis.show.stock import compute_stock, tabulate_stock
 
     with ShowProgress() as progress:
         results = compute_stock(study, plan, depots, variant, progress)
     tables = tabulate_stock(results)
-    keep_beside(study, plan, "stock", tables)
+    keep_rows(study / "plans" / plan, "stock", mark_basis("stock", results.study, results.plan), tables)
     show_tables(tables, as_json)
 
 

@@ -16,7 +16,7 @@ from abatis.programme.book_checks import BookInput
 from abatis.programme.funding import list_readings
 from abatis.programme.terms import drop_stock
 from abatis.programme.workbook import build_workbook
-from abatis.show.beside import Rows, read_beside
+from abatis.show.beside import Rows, mark_basis, read_beside
 from abatis.show.programme import Programme, describe_programme, read_bands, read_risk, tabulate_programme
 from abatis.show.report.build import make_environment
 from abatis.show.report.figure import Chart
@@ -79,7 +79,8 @@ def write_programme_files(programme: Programme) -> tuple[Path, Path]:
     """
     place = programme.study.folder / "plans" / programme.plan.name
     risk, risk_missing = read_risk(programme)
-    stock, stock_missing = read_beside(place, "stock", programme.plan)
+    basis = mark_basis("stock", programme.study, programme.plan)
+    stock, stock_missing = read_beside(place, "stock", programme.plan.name, basis)
     page = build_programme_page(programme, risk, stock, (risk_missing, stock_missing))
     write_text_whole(place / "programme.html", page)
     given = BookInput(

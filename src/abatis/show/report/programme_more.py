@@ -12,7 +12,7 @@ from abatis.model.study import Study
 from abatis.people.clearance import read_terms as read_clearance_terms
 from abatis.programme.draws import collect_inputs
 from abatis.programme.split_table import mark_splits
-from abatis.show.beside import Rows, read_beside, read_rows
+from abatis.show.beside import Rows, mark_basis, read_beside, read_rows
 from abatis.show.programme import Programme
 from abatis.show.report.compare_charts import (
     draw_inputs,
@@ -187,7 +187,8 @@ def _table_belts(rows: Sequence[Mapping[str, Any]]) -> Table:
 def arrange_robust(programme: Programme) -> dict[str, Any]:
     """Arrange what `abatis robust` kept beside the plan; `missing` says why nothing is there."""
     place = programme.study.folder / "plans" / programme.plan.name
-    rows, missing = read_beside(place, "robust", programme.plan)
+    basis = mark_basis("robust", programme.study, programme.plan)
+    rows, missing = read_beside(place, "robust", programme.plan.name, basis)
     if rows is None:
         return {"table": None, "missing": missing}
     columns = (

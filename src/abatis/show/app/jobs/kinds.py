@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from abatis.model.plan import read_plan
 from abatis.model.storage import write_text_whole
+from abatis.show.app.saved import hash_plan, lock_plan
 
 Progress = Callable[[str, float], None]
 Note = Callable[[str], None]
@@ -189,10 +190,13 @@ def draw_risk(work: Work) -> dict[str, Any]:
     from abatis.show.risk import RiskSettings, tabulate_risk
 
     asked: RiskAsked = work.asked
+    read_hash = hash_plan(work.place)
     settings = RiskSettings(
         (work.plan, *asked.against), asked.draws, 1, asked.speeds, asked.shape, asked.sensitivity, asked.seed
     )
-    keep_beside(work.study, work.plan, "risk", tabulate_risk(work.study, settings, work.progress))
+    tables = tabulate_risk(work.study, settings, work.progress)
+    with lock_plan(work.study, work.place, read_hash):
+        keep_beside(work.study, work.plan, "risk", tables)
     return {"plan": work.plan, "files": [f"plans/{work.plan}/risk.json"]}
 
 
@@ -226,6 +230,7 @@ def tell_why(work: Work) -> dict[str, Any]:
     from abatis.show.explain import WhySettings, explain_plan
 
     asked: WhyAsked = work.asked
+    read_hash = hash_plan(work.place)
     before = read_plan(work.place)
     settings = WhySettings(asked.site, asked.alternatives, asked.loss_share, asked.time_limit_s)
     tables = explain_plan(work.place, settings, work.progress)
@@ -234,7 +239,8 @@ def tell_why(work: Work) -> dict[str, Any]:
         "site": asked.site,
         "tables": {key: answer_table(table).model_dump() for key, table in tables.items()},
     }
-    keep_json(work.place / "why.json", kept)
+    with lock_plan(work.study, work.place, read_hash):
+        keep_json(work.place / "why.json", kept)
     return {"plan": work.plan, "files": [f"plans/{work.plan}/why.json"]}
 
 

@@ -88,13 +88,21 @@ class Users:
             raise InputError([fault]) from error
 
     def set_password(self, name: str, password: str) -> None:
-        """Give a user another password and end the user's logins."""
+        """Give a user another password and end the user's logins, both or neither.
+
+        Raises
+        ------
+        InputError : the password is too short or too long, or there is no such user.
+        """
         faults = _check_password(password)
         if faults:
             raise InputError(faults)
-        self._change(name, password=self._hasher.hash(password))
+        hashed = self._hasher.hash(password)
         with self._database.change() as connection:
+            done = connection.execute(users.update().where(users.c.name == name).values(password=hashed))
             connection.execute(logins.delete().where(logins.c.user == name))
+        if done.rowcount == 0:
+            raise InputError([self._miss(name)])
 
     def set_role(self, name: str, role: str) -> None:
         """Give a user another role; it holds from the user's next request on."""

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 import abatis
 from abatis.model.storage import write_text_whole
 from abatis.show.app.answers.views import ViewAnswer
+from abatis.show.app.loaded import Turns
 
 MOST_KEPT = 64
 
@@ -84,7 +85,7 @@ class ViewCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._turns: dict[tuple[object, ...], threading.Lock] = {}
+        self._turns = Turns()
         self._held: dict[tuple[object, ...], tuple[object, ViewAnswer]] = {}
 
     def get(self, key: tuple[object, ...], state: object, make: Callable[[], ViewAnswer]) -> ViewAnswer:
@@ -96,9 +97,7 @@ class ViewCache:
         state : what it rests on (`stamp_files`).
         make : makes it.
         """
-        with self._lock:
-            turn = self._turns.setdefault(key, threading.Lock())
-        with turn:
+        with self._turns.take(key):
             held = self._held.get(key)
             if held is None or held[0] != state:
                 held = (state, make())

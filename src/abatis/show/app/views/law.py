@@ -17,6 +17,8 @@ from abatis.show.tables import Column, Table
 
 MOST_STATES = 40
 YEARS_BEFORE = 10
+# Verdicts of a measure from the mildest to the strictest.
+VERDICTS = ("lawful", "lawful with duties", "not known", "unlawful")
 
 
 def make_law_view(study: Study, day: date, states: Sequence[str] = ()) -> ViewAnswer:
@@ -52,16 +54,16 @@ def _trace_register(table: Table) -> TableAnswer:
 def tabulate_years(study: Study) -> Table:
     """Tabulate for each measure and home state whether it is lawful in each year of the programme."""
     years = range(study.first_year, study.first_year + study.programme_years)
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    # Kinds that are never a measure have no key of their own, only a name.
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for year in years:
         # Whatever binds at any time of the year counts for the year: the worse of its first and last day.
         for day in (date(year, 1, 1), date(year, 12, 31)):
             for one in assess_measures(study, day):
-                row = rows.setdefault(
-                    (one.state, one.measure), {"state": one.state, "measure": one.measure, "name": one.name}
-                )
-                before = row.get(str(year))
-                row[str(year)] = one.verdict if one.lawful is not True or before is None else before
+                key = (one.state, one.measure, one.name)
+                row = rows.setdefault(key, dict(zip(("state", "measure", "name"), key, strict=True)))
+                before = row.get(str(year), one.verdict)
+                row[str(year)] = max(before, one.verdict, key=VERDICTS.index)
     columns = (
         Column("state", "state"),
         Column("name", "measure"),

@@ -13,7 +13,7 @@ from abatis.model.study import Study
 from abatis.programme.ledger.actuals import FIGURES
 from abatis.programme.ledger.context import read_context
 from abatis.programme.ledger.earned import LEVELS
-from abatis.programme.ledger.records import KINDS, NOT_DISCLOSED, Record, redact_record
+from abatis.programme.ledger.records import FIRST_HASH, KINDS, NOT_DISCLOSED, Record, redact_record
 from abatis.programme.ledger.status import Status, assess_ledger
 from abatis.programme.ledger.store import Ledger
 from abatis.show.app.answers.tables import TableAnswer, answer_table
@@ -99,7 +99,10 @@ def read_ledger(ledger: Ledger) -> LedgerSnapshot:
         held = _held.get(ledger.place)
         if held is not None and held.head == head:
             return held
-        found = LedgerSnapshot(head, _read_on(ledger, held))
+        records = _read_on(ledger, held)
+        # A record may have been added since the head was read: what was read says how far it reaches.
+        reached = (records[-1].seq, records[-1].hash) if records else (0, FIRST_HASH)
+        found = LedgerSnapshot(reached, records)
         _held[ledger.place] = found
         return found
 
@@ -107,8 +110,9 @@ def read_ledger(ledger: Ledger) -> LedgerSnapshot:
 def _read_on(ledger: Ledger, held: LedgerSnapshot | None) -> list[Record]:
     """Records of a ledger: those held and what was added, or all when the held ones do not stand below."""
     if held is not None and held.records:
-        more = ledger.read(current=False, after=held.head[0])
-        if more and more[0].previous_hash == held.head[1]:
+        last = held.records[-1]
+        more = ledger.read(current=False, after=last.seq)
+        if more and more[0].previous_hash == last.hash:
             return held.records + more
     return ledger.read(current=False)
 

@@ -23,6 +23,7 @@ from abatis.show.app.answers.views import (
     ViewAnswer,
     tell_missing,
 )
+from abatis.show.app.saved import hash_plan, lock_plan
 from abatis.show.app.views.areas import count_areas, draw_areas, read_areas
 from abatis.show.app.views.kept import hash_inputs, keep_view, read_view
 from abatis.show.app.views.shapes import collect, make_point
@@ -58,16 +59,18 @@ def write_people_view(folder: Path, plan_name: str, progress: Progress) -> Path:
 
     Raises
     ------
-    InputError : every fault of study, mesh, plan, register or terms.
+    InputError : every fault of study, mesh, plan, register or terms; or the plan was replaced meanwhile.
     """
-    study, mesh = load_study(folder)
     place = folder / "plans" / plan_name
+    # Before anything is read: what changes meanwhile makes another mark.
+    mark, read_hash = hash_inputs(folder, plan_name), hash_plan(place)
+    study, mesh = load_study(folder)
     plan = read_plan(place)
     check_same_study(study, plan)
     siting = site_study(study, mesh, progress)
-    mark = hash_inputs(folder, plan_name)
     answer = make_people_view(study, mesh, siting, plan, progress)
-    keep_view(place / FILE, mark, answer)
+    with lock_plan(folder, place, read_hash):
+        keep_view(place / FILE, mark, answer)
     return place / FILE
 
 
