@@ -198,6 +198,8 @@ def test_relief_that_ends_early_is_said(make_study, tmp_path):
     mesh = build_mesh(make_study({"elevation": (str(path), {})}))
     beyond = (mesh.lon > 24.1).sum() / mesh.cell_count
     assert read_percent(mesh, "elevation of") == pytest.approx(100 * beyond, abs=4)
+    assert np.isnan(mesh.elevation_m[mesh.lon > 24.12]).all()
+    assert (mesh.elevation_m[mesh.lon < 24.08] == 100).all()
 
 
 def read_percent(mesh, words: str) -> float:

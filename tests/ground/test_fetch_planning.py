@@ -171,7 +171,7 @@ class TestListing:
 
     def test_hand_written_rows_keep_every_byte(self, tmp_path):
         path = tmp_path / "sources.csv"
-        mine = 'roads , "my, roads.gpkg" ,own,"me ""here""",G,'
+        mine = 'roads , "my, roads.gpkg" ,own,"me\u2028 ""here""",G,'
         path.write_bytes(f"\ufeff{self.HEAD}\r\n{mine}\r\n\r\n".encode())
         row = {
             "layer": "soil",

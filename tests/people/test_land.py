@@ -107,6 +107,24 @@ class TestFlow:
         inner = np.flatnonzero(~rim)
         assert (flow.level_m[flow.receiver[inner]] <= flow.level_m[inner]).all()
 
+    def test_ground_without_heights_is_a_rim(self, terms):
+        spots = draw_disk(3)
+        mesh, at = make_mesh(spots)
+        heights = np.array([2.0 * i - j for i, j in at])
+        heights[at[0, 0]] = np.nan
+        mesh, at = make_mesh(spots, elevation_m=heights)
+        flow = route_flow(mesh)
+        assert not flow.known[at[0, 0]] and flow.known.sum() == len(spots) - 1
+        # Down the row j = 0: (2, 0) drains into (1, 0), and there the known ground ends; (-2, 0) starts anew.
+        assert [flow.upstream_km2[at[i, 0]] for i in (2, 1, 0, -1, -2, -3)] == [1, 2, 1, 1, 1, 2]
+        assert flow.receiver[[at[1, 0], at[0, 0], at[-1, 0]]].tolist() == [-1, -1, -1]
+        assert np.isnan(flow.level_m[at[0, 0]])
+        blind = make_work([find_edge(mesh, at, (0, 0), (-1, 0))], "wetland")
+        seen = make_work([find_edge(mesh, at, (-2, 0), (-3, 0))], "wetland")
+        found = account_water(mesh, [blind, seen], terms)
+        assert np.isnan(found.sites[0].upstream_km2) and np.isnan(found.sites[0].backwater_ha.mode)
+        assert found.known and found.sites[1].upstream_km2 == found.upstream_km2 == 1.0
+
     def test_flat_or_unknown_ground_says_nothing(self, terms):
         mesh, at = make_mesh(ROW)
         assert route_flow(mesh) is None

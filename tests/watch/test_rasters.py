@@ -158,7 +158,13 @@ def test_bad_rasters_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("a,b\n1,2\n", "columns x and y"), ("x,y\n1,?\n,3\n", "row 3"), ("x,y\n", "columns x and y")],
+    [
+        ("a,b\n1,2\n", "columns x and y"),
+        ("x,y\n1,?\n,3\n", "row 3"),
+        ("x,y\n", "columns x and y"),
+        ("x,y\n1,2\n\n3,?\n", "row 4"),
+        ('x,y\n1,"2\n', "cannot be read"),
+    ],
 )
 def test_bad_post_files_are_named(hills, tmp_path, text, word, capsys):
     posts = tmp_path / "posts.csv"

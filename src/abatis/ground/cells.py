@@ -58,12 +58,19 @@ def describe_cells(
         "cover": cover,
         "slope": compute_shares(counts.slope, SLOPE_WORDS.index(DEFAULT_SLOPE)),
         "soil": soil,
-        "elevation_m": (counts.height_sum / np.maximum(counts.height_count, 1)).astype(np.float32),
+        "elevation_m": _average_height(counts),
         "population": people.astype(np.float32),
         "protected": (counts.protected[:, 1] / np.maximum(counts.pixels[:, 0], 1)).astype(np.float32),
         "border_km": measure_border(study, ground, grid, hostile),
         "clay_percent": clay,
     }
+
+
+def _average_height(counts: CellCounts) -> np.ndarray:
+    """Mean height of each cell in m, f4[N], NaN where no pixel has one."""
+    known = counts.height_count > 0
+    mean = counts.height_sum / np.where(known, counts.height_count, 1)
+    return np.where(known, mean, np.nan).astype(np.float32)
 
 
 def _settle_countries(ground: Ground, grid: HexGrid, counts: CellCounts) -> np.ndarray:

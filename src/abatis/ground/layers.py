@@ -94,7 +94,7 @@ def note_missing(study: Study, layers: Layers) -> list[str]:
     """Say in words which optional layers are missing and what is assumed instead."""
     present = set(study.sources["layer"])
     meaning = {
-        "elevation": f"no elevation: all ground is taken as {DEFAULT_SLOPE} % slope at 0 m",
+        "elevation": f"no elevation: all ground is taken as {DEFAULT_SLOPE} % slope; heights stay unknown",
         "soil": f"no soil: all ground is taken as {DEFAULT_SOIL}",
         "water": "no lakes: water is known from land cover and wide rivers only",
         "rivers": "no rivers: no river slows or closes any edge",

@@ -23,9 +23,9 @@ class Mesh:
 
     Per cell: `cells` uint64[N]; `lon`, `lat` float64[N] (EPSG:4326, centre); `country` int8[N] (index into
     `country_codes`); `area_km2`; shares `cover` [N, 9], `slope` [N, 5], `soil` [N, 4] in the order of
-    `model/words.py`; `elevation_m`; `population` (persons); `protected` (share); `border_km` (distance from
-    the cell's centre to the nearest hostile ground, 0 in hostile cells); `clay_percent` of the fine soil (NaN
-    unknown).
+    `model/words.py`; `elevation_m` (NaN unknown); `population` (persons); `protected` (share); `border_km`
+    (distance from the cell's centre to the nearest hostile ground, 0 in hostile cells); `clay_percent` of the
+    fine soil (NaN unknown).
     `neighbor` and `edge` int32[N, 6], counter-clockwise, -1 where there is none.
 
     Per edge: rows `edge_a` < `edge_b`; `length_m` of the shared boundary; `distance_m` between the centres;

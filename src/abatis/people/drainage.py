@@ -22,8 +22,8 @@ LIMITS = (
         "water."
     ),
     (
-        "Outside the mesh nothing is known: water that comes in over its rim is missing, so upstream areas "
-        "near the rim are too small."
+        "Outside the mesh, and where heights are unknown, nothing is known: water that comes in from there "
+        "is missing, so upstream areas near such ground are too small."
     ),
 )
 
@@ -34,7 +34,8 @@ class Flow:
 
     `receiver` int32[N], the cell each drains to (-1 at the rim); `edge` int32[N], the edge it crosses there
     (-1); `order` int32[N], downstream first; `level_m` float64[N], height with hollows filled;
-    `upstream_km2` float64[N], area of the cell and of all that drains through it.
+    `upstream_km2` float64[N], area of the cell and of all that drains through it; `known` bool[N], cells
+    whose height is known. Cells without a height are their own rim: no water runs in, none runs out.
     """
 
     receiver: np.ndarray
@@ -42,11 +43,15 @@ class Flow:
     order: np.ndarray
     level_m: np.ndarray
     upstream_km2: np.ndarray
+    known: np.ndarray
 
 
 @dataclass(frozen=True)
 class SiteWater:
-    """Water at one site: kind of its work, area upstream, flood flow, ground drained and backed up."""
+    """Water at one site: kind of its work, area upstream, flood flow, ground drained and backed up.
+
+    Where heights beside the work are unknown, `upstream_km2`, the flood and the backwater are NaN.
+    """
 
     site: str
     kind: str
@@ -62,7 +67,8 @@ class SiteWater:
 class WaterAccount:
     """Water at all sites of a plan that dig or wet; `upstream_km2` counts every cell once.
 
-    `known` is false when the mesh has no heights: then upstream areas and backwater are NaN.
+    `known` is false when the mesh has no heights: then upstream areas and backwater are NaN. The sum leaves
+    out sites beside which heights are unknown.
     """
 
     known: bool
@@ -72,26 +78,29 @@ class WaterAccount:
 
 
 def route_flow(mesh: Mesh) -> Flow | None:
-    """Find where the water of each cell runs; None when heights are unknown or all the same.
+    """Find where the water of each cell runs; None when no height is known or all are the same.
 
     Formula: hollows are filled from the rim inwards, the lowest rim cell first (Barnes 2014); then each cell
     drains to the neighbour with the greatest fall (level - level of the neighbour) / distance; on filled
-    ground it drains the way the flood came.
+    ground it drains the way the flood came. Next to a cell without a height is a rim, as at the mesh's end.
 
     Source: R. Barnes et al., Priority-flood, Computers and Geosciences 62, 2014; O'Callaghan and Mark 1984
     for the steepest fall, here over six neighbours in place of eight.
     """
     height = mesh.elevation_m.astype(np.float64)
-    if not mesh.cell_count or not np.isfinite(height).all() or np.ptp(height) == 0.0:
+    known = np.isfinite(height)
+    if not known.any() or np.ptp(height[known]) == 0.0:
         return None
     distance = np.where(mesh.edge >= 0, mesh.distance_m[mesh.edge], np.inf).astype(np.float64)
-    receiver, order, level = route_water(mesh.neighbor, distance, height)
+    joined = known[:, None] & (mesh.neighbor >= 0) & known[mesh.neighbor]
+    neighbor = np.where(joined, mesh.neighbor, -1).astype(mesh.neighbor.dtype)
+    receiver, order, level = route_water(neighbor, distance, np.where(known, height, 0.0))
     edge = np.full(mesh.cell_count, -1, np.int64)
     for side in range(6):
         here = (receiver >= 0) & (mesh.neighbor[:, side] == receiver)
         edge[here] = mesh.edge[here, side]
     upstream = add_upstream(receiver, order, mesh.area_km2.astype(np.float64))
-    return Flow(receiver, edge, order, level, upstream)
+    return Flow(receiver, edge, order, np.where(known, level, np.nan), upstream, known)
 
 
 def mark_drained_through(mesh: Mesh, flow: Flow, edges: np.ndarray) -> np.ndarray:
@@ -123,14 +132,15 @@ def account_water(mesh: Mesh, works: Sequence[SiteWork], terms: Mapping[str, Ter
         for kind, edges in ((work.open_kind, work.open_edges), (work.point_kind, work.point_edges)):
             if kind not in DRAINING + WETTING:
                 continue
-            through = np.zeros(mesh.cell_count, bool)
-            if flow is not None:
+            km2, backwater = np.nan, Range(np.nan, np.nan, np.nan)
+            beside = np.concatenate([mesh.edge_a[edges], mesh.edge_b[edges]])
+            if flow is not None and flow.known[beside].all():
                 through = mark_drained_through(mesh, flow, edges)
                 joined |= through
-            km2 = float(mesh.area_km2[through].sum(dtype=np.float64)) if flow is not None else np.nan
-            backwater = Range(0.0, 0.0, 0.0)
-            if kind in WETTING:
-                backwater = _find_backwater(mesh, flow, edges, terms["rise_m"].value)
+                km2 = float(mesh.area_km2[through].sum(dtype=np.float64))
+                backwater = _find_backwater(mesh, flow, beside, terms["rise_m"].value)
+            if kind not in WETTING:
+                backwater = Range(0.0, 0.0, 0.0)
             length_m = work.open_km * 1000.0 if kind in DRAINING and kind == work.open_kind else 0.0
             drained = terms["drain_m"].value.times(2.0 * length_m / M2_PER_HA)
             flood = terms["runoff_l_s_km2"].value.times(km2 / 1000.0)
@@ -150,12 +160,9 @@ def _share_wet(mesh: Mesh, edges: np.ndarray) -> float:
     return float((weight * beside).sum() / weight.sum()) if weight.sum() > 0 else 0.0
 
 
-def _find_backwater(mesh: Mesh, flow: Flow | None, edges: np.ndarray, rise_m: Range) -> Range:
-    if flow is None:
-        return Range(np.nan, np.nan, np.nan)
+def _find_backwater(mesh: Mesh, flow: Flow, beside: np.ndarray, rise_m: Range) -> Range:
     wetted = np.zeros(mesh.cell_count, bool)
-    wetted[mesh.edge_a[edges]] = True
-    wetted[mesh.edge_b[edges]] = True
+    wetted[beside] = True
     next_up = np.flatnonzero((flow.receiver >= 0) & ~wetted & wetted[flow.receiver])
     above_m = flow.level_m[next_up] - flow.level_m[flow.receiver[next_up]]
     area_ha = mesh.area_km2[next_up].astype(np.float64) * 100.0

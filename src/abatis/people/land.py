@@ -350,12 +350,16 @@ def _list_water(water: WaterAccount, tags: Mapping[str, str]) -> list[dict[str, 
     ditches = [one for one in water.sites if one.kind == "ditch"]
     wet = [one for one in water.sites if one.kind != "ditch"]
     note = "screening from mean heights of cells" if water.known else "the mesh has no heights"
+    blind = sum(bool(np.isnan(one.upstream_km2)) for one in water.sites)
+    if water.known and blind:
+        note += f"; {blind} of {len(water.sites)} works are left out: heights beside them are unknown"
     drained, soaked = Range(0.0, 0.0, 0.0), Range(0.0, 0.0, 0.0)
     backed = Range(0.0, 0.0, 0.0)
     for one in ditches:
         drained, soaked = drained + one.drained_ha, soaked + one.drained_wet_ha
     for one in wet:
-        backed += one.backwater_ha
+        if not (water.known and np.isnan(one.upstream_km2)):
+            backed += one.backwater_ha
     checks = sum(one.must_check for one in water.sites) if water.known else None
     upstream = water.upstream_km2 if water.known else None
     return [

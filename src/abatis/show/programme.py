@@ -23,6 +23,7 @@ from abatis.programme.funding import list_readings
 from abatis.programme.kept import Asked, find_schedule, mark_draws
 from abatis.programme.schedule import Schedule
 from abatis.programme.terms import Terms, read_terms
+from abatis.show.app.saved import hash_plan, lock_plan
 from abatis.show.beside import Rows, read_beside
 from abatis.show.results import check_same_study
 from abatis.show.tables import Column, Table, clean_json
@@ -34,10 +35,14 @@ NEVER_SHOWN = 12
 
 @dataclass(frozen=True)
 class Programme:
-    """A plan laid out over years with all that is shown about it."""
+    """A plan laid out over years with all that is shown about it.
+
+    `plan_hash` is that of the plan's file when it was read; '' where nothing is to be written beside it.
+    """
 
     study: Study
     plan: Plan
+    plan_hash: str
     siting: Siting
     terms: Terms
     schedule: Schedule
@@ -71,14 +76,15 @@ def make_programme(
 
     Raises
     ------
-    InputError : the plan is missing or of another state of the study; a measure would be unlawful in a year
-        of the programme (the rule is named); all faults of the programme's tables.
+    InputError : the plan is missing or of another state of the study, or was replaced meanwhile; a measure
+        would be unlawful in a year of the programme (the rule is named); all faults of the tables.
     InfeasibleError : works built or contracted already break money or capacity.
     """
     _check_settings(settings)
     study, mesh = load_study(folder)
     require_lawful(study)
     place = study.folder / "plans" / settings.plan
+    plan_hash = hash_plan(place)
     plan = read_plan(place)
     check_same_study(study, plan)
     siting = site_study(study, mesh, progress)
@@ -92,10 +98,12 @@ def make_programme(
     )
     schedule = find_schedule(place, plan, siting.problem, terms, asked, progress=progress)
     found = Programme(
-        study, plan, siting, terms, schedule, weigh_affordability(study, siting, terms, schedule, plan)
-    )
+        study, plan, plan_hash, siting, terms, schedule,
+        weigh_affordability(study, siting, terms, schedule, plan),
+    )  # fmt: skip
     text = json.dumps(clean_json(describe_programme(found)), indent=1, ensure_ascii=False) + "\n"
-    write_text_whole(place / "programme.json", text)
+    with lock_plan(study.folder, place, plan_hash):
+        write_text_whole(place / "programme.json", text)
     return found
 
 

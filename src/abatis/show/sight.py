@@ -83,15 +83,16 @@ def read_points(path: Path) -> list[tuple[float, float]]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError) as error:
+            reader = csv.DictReader(handle, strict=True)
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError([Fault(f"cannot be read: {error}", str(path), remedy="give a CSV file")]) from error
-    if not rows or not {"x", "y"} <= set(rows[0]):
+    if not rows or not {"x", "y"} <= set(rows[0][1]):
         raise InputError(
             [Fault("holds no posts", str(path), remedy="give the columns x and y, one post a row")]
         )
     points, faults = [], []
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         pair = []
         for name in ("x", "y"):
             try:

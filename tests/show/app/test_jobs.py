@@ -11,12 +11,22 @@ import psutil
 import pytest
 
 from abatis.model.errors import InputError
-from abatis.show.app.jobs.kinds import KINDS, PeopleAsked, RiskAsked, WhyAsked, Work
+from abatis.show import programme
+from abatis.show.app.jobs.kinds import (
+    KINDS,
+    CurveAsked,
+    PeopleAsked,
+    ProgrammeAsked,
+    RiskAsked,
+    WhyAsked,
+    Work,
+)
 from abatis.show.app.jobs.process import JobProcess
 from abatis.show.app.jobs.queue import JobQueue
 from abatis.show.app.refusals import Refusal
 from abatis.show.app.security.database import Database
 from abatis.show.app.settings import Limits, Settings
+from abatis.show.tables import Table
 
 # Stands for the worker: does what the settings say and talks as the worker does.
 ACTOR = """
@@ -194,8 +204,11 @@ def test_a_server_that_ends_leaves_jobs_interrupted_and_they_can_be_started_agai
         assert (job.state, job.stage, job.share) == ("interrupted", "first", 0.25)
         # One that waited is worked on by the next server.
         wait_for(queue, waiting, "done")
+        before = ask(queue, "hang")
+        wait_for(queue, before, "running")
         again = queue.restart(running)
         assert (again.state, again.share, again.started) == ("queued", 0.0, None)
+        queue.cancel(before)
         wait_for(queue, running, "running")
         with pytest.raises(Refusal):
             queue.restart(running)
@@ -331,13 +344,32 @@ def test_results_of_a_plan_that_was_replaced_meanwhile_are_not_kept(study_copy, 
 
     def replace_plan(*_arguments):
         (place / "plan.json").write_text((place / "plan.json").read_text("utf-8") + " ", "utf-8")
-        return {}
+        return {"curve": Table("Curve", (), ())}
 
+    find_schedule = programme.find_schedule
+
+    def find_then_replace(*arguments, **named):
+        found = find_schedule(*arguments, **named)
+        replace_plan()
+        return found
+
+    monkeypatch.setattr(programme, "find_schedule", find_then_replace)
+    monkeypatch.setattr("abatis.show.explain.trace_study", replace_plan)
     monkeypatch.setattr("abatis.show.explain.explain_plan", replace_plan)
     monkeypatch.setattr("abatis.show.risk.tabulate_risk", replace_plan)
     monkeypatch.setattr("abatis.show.app.views.people.make_people_view", replace_plan)
-    for name, asked in (("why", WhyAsked()), ("risk", RiskAsked()), ("people", PeopleAsked())):
+    asks = {
+        "why": WhyAsked(),
+        "risk": RiskAsked(),
+        "people": PeopleAsked(),
+        "curve": CurveAsked(),
+        "programme": ProgrammeAsked(time_limit_s=1.0),
+    }
+    left = {"why.json", "risk.json", "people_view.json", "curve.json", "programme.json", "programme.html"}
+    for name in left:
+        (place / name).unlink(missing_ok=True)
+    for name, asked in asks.items():
         work = Work(study_copy, "base", asked, lambda _stage, _share: None, lambda _text: None)
         with pytest.raises(InputError, match="was replaced or deleted while its results"):
             KINDS[name].run(work)
-    assert not [name for name in ("why.json", "risk.json", "people_view.json") if (place / name).exists()]
+    assert not [name for name in left if (place / name).exists()]

@@ -80,7 +80,8 @@ def _read_lines(path: Path, shown: str) -> tuple[str, list[str], str]:
         ) from error
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     ending = "\r\n" if "\r\n" in text else "\n"
-    lines = text.removeprefix(mark).splitlines()
+    # Not splitlines: it also ends a line at a form feed or U+2028 inside a cell.
+    lines = text.removeprefix(mark).split(ending)
     while lines and not lines[-1].strip():
         lines.pop()
     return mark, lines, ending

@@ -100,7 +100,7 @@ def _list_places(now: Snapshot) -> FeaturesAnswer:
     )
 
 
-def write_arrow(columns: dict[str, np.ndarray], notes: dict[str, str]) -> bytes:
+def write_arrow(columns: dict[str, np.ndarray | pa.Array], notes: dict[str, str]) -> bytes:
     """Return columns of one length as an Arrow IPC stream, notes in the schema's metadata."""
     table = pa.table(columns).replace_schema_metadata(notes)
     sink = io.BytesIO()
@@ -113,9 +113,11 @@ def write_cells(now: Snapshot) -> bytes:
     """Return the cells of the mesh as an Arrow stream, rows in the order of the mesh.
 
     Columns: `cell_low`, `cell_high` (the two halves of the H3 index), `country` and `cover` (index into the
-    lists in the metadata; 255 none), `population` (persons), `border_km`, `elevation_m`, `protected` (%).
+    lists in the metadata; 255 none), `population` (persons), `border_km`, `elevation_m` (null where
+    unknown), `protected` (%).
     """
     mesh = now.mesh
+    heights = np.clip(np.nan_to_num(mesh.elevation_m), -500, 9000)
     country = np.where(mesh.country >= 0, mesh.country, NO_WORD).astype(np.uint8)
     cover = np.where(mesh.cover.sum(axis=1) > 0, np.argmax(mesh.cover, axis=1), NO_WORD)
     return write_arrow(
@@ -126,7 +128,7 @@ def write_cells(now: Snapshot) -> bytes:
             "cover": cover.astype(np.uint8),
             "population": np.round(mesh.population, 1).astype(np.float32),
             "border_km": np.round(mesh.border_km, 2).astype(np.float32),
-            "elevation_m": np.clip(np.nan_to_num(mesh.elevation_m), -500, 9000).astype(np.int16),
+            "elevation_m": pa.array(heights.astype(np.int16), mask=np.isnan(mesh.elevation_m)),
             "protected": np.round(100 * np.nan_to_num(mesh.protected)).astype(np.uint8),
         },
         {

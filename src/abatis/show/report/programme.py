@@ -16,6 +16,7 @@ from abatis.programme.book_checks import BookInput
 from abatis.programme.funding import list_readings
 from abatis.programme.terms import drop_stock
 from abatis.programme.workbook import build_workbook
+from abatis.show.app.saved import lock_plan
 from abatis.show.beside import Rows, mark_basis, read_beside
 from abatis.show.programme import Programme, describe_programme, read_bands, read_risk, tabulate_programme
 from abatis.show.report.build import make_environment
@@ -76,13 +77,16 @@ def write_programme_files(programme: Programme) -> tuple[Path, Path]:
     Parameters
     ----------
     programme : a plan laid out over years.
+
+    Raises
+    ------
+    InputError : the plan was replaced or deleted since it was read; nothing is written then.
     """
     place = programme.study.folder / "plans" / programme.plan.name
     risk, risk_missing = read_risk(programme)
     basis = mark_basis("stock", programme.study, programme.plan)
     stock, stock_missing = read_beside(place, "stock", programme.plan.name, basis)
     page = build_programme_page(programme, risk, stock, (risk_missing, stock_missing))
-    write_text_whole(place / "programme.html", page)
     given = BookInput(
         programme.study,
         programme.plan,
@@ -91,8 +95,11 @@ def write_programme_files(programme: Programme) -> tuple[Path, Path]:
         programme.schedule,
         programme.affordability,
     )
-    with write_whole(place / "programme.xlsx") as temporary:
-        temporary.write_bytes(build_workbook(given))
+    workbook = build_workbook(given)
+    with lock_plan(programme.study.folder, place, programme.plan_hash):
+        write_text_whole(place / "programme.html", page)
+        with write_whole(place / "programme.xlsx") as temporary:
+            temporary.write_bytes(workbook)
     return place / "programme.html", place / "programme.xlsx"
 
 

@@ -140,6 +140,7 @@ def trace_curve(work: Work) -> dict[str, Any]:
     from abatis.show.explain import CurveSettings, trace_study
 
     asked: CurveAsked = work.asked
+    read_hash = hash_plan(work.place)
     before = read_plan(work.place)
     settings = CurveSettings(
         tuple(asked.budgets_eur), asked.land, asked.people, asked.gap, asked.time_limit_s, asked.seed
@@ -152,7 +153,8 @@ def trace_curve(work: Work) -> dict[str, Any]:
         "watch_hash": before.watch_hash,
         "points": points,
     }
-    keep_json(work.place / "curve.json", kept)
+    with lock_plan(work.study, work.place, read_hash):
+        keep_json(work.place / "curve.json", kept)
     return {"plan": work.plan, "points": len(points), "files": [f"plans/{work.plan}/curve.json"]}
 
 

@@ -54,7 +54,7 @@ def open_programme(study: Study, siting: Siting, plan: Plan) -> Programme | str:
         return "The schedule was made from another state of the study, its money or its rules."
     schedule = kept.schedule
     return Programme(
-        study, plan, siting, terms, schedule, weigh_affordability(study, siting, terms, schedule, plan)
+        study, plan, "", siting, terms, schedule, weigh_affordability(study, siting, terms, schedule, plan)
     )
 
 
