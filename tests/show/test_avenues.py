@@ -126,6 +126,7 @@ class TestTables:
                 assert not any(weights.values()) and row["approach"] == ""
             else:
                 assert weights[row["effect"]] == max(weights.values()) > 0
+                assert f"{row['effect']} {weights[row['effect']]:.2f}" in row["weights"]
         counted = dict(re.findall(r"(\w+) (\d+)", table.note.split(":")[1]))
         assert sum(int(count) for count in counted.values()) == len(results.chosen)
 

@@ -176,6 +176,7 @@ def tabulate_effects(siting: Siting, effects: tuple[SiteEffect, ...]) -> Table:
     """Tabulate what each chosen site does, under the labels of the maps."""
     labels = label_sites(siting)
     names = {site.key: site.name for site in siting.sites}
+    ways = dict(zip(siting.problem.approach_keys, siting.problem.approach_names, strict=True))
     rows = []
     for one in sorted(effects, key=lambda one: labels[one.site]):
         main = find_main_approach(one)
@@ -186,23 +187,25 @@ def tabulate_effects(siting: Siting, effects: tuple[SiteEffect, ...]) -> Table:
                 "name": names[one.site],
                 "effect": one.effect,
                 "approach": main.approach if main else "",
+                "approach_name": ways[main.approach] if main else "",
                 "delay_h": main.delay_h[0] if main else 0.0,
                 "delays_h": list(main.delay_h) if main else [],
                 "moved_km": main.moved_km if main else 0.0,
                 "leaving_share": main.leaving_share if main and math.isfinite(main.leaving_share) else None,
+                "weights": write_weights(one),
                 **{f"weight_{name}": sum_weights(one, name) for name in EFFECTS[:-1]},
                 "approaches": [describe_approach(effect) for effect in one.approaches],
             }
         )
     columns = (
         Column("label", "label"),
+        Column("name", "site"),
         Column("effect", "effect"),
-        Column("approach", "most on approach"),
+        Column("approach_name", "most on approach"),
         Column("delay_h", "best avenue delayed [h]", "+.2f"),
         Column("moved_km", "and moved [km]", ".1f"),
         Column("leaving_share", "avenues that leave [share]", ".2f"),
-        *(Column(f"weight_{name}", f"{name} [weight]", ".2f") for name in EFFECTS[:-1]),
-        Column("name", "site"),
+        Column("weights", "weight of approaches"),
     )
     count = Counter(one.effect for one in effects)
     note = "Sites by main effect: " + ", ".join(f"{name} {count[name]}" for name in EFFECTS)
@@ -218,6 +221,12 @@ def find_main_approach(effect: SiteEffect) -> ApproachEffect | None:
 def sum_weights(effect: SiteEffect, name: str) -> float:
     """Return the weight of the approaches on which a site has an effect."""
     return float(np.sum([one.weight for one in effect.approaches if one.effect == name]))
+
+
+def write_weights(effect: SiteEffect) -> str:
+    """Write the weight of the approaches on which a site has each effect, '' where it has none."""
+    weights = {name: sum_weights(effect, name) for name in EFFECTS[:-1]}
+    return ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items() if weight)
 
 
 def describe_approach(effect: ApproachEffect) -> dict[str, Any]:
