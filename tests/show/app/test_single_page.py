@@ -78,6 +78,17 @@ def test_everything_the_page_asks_is_there(recorded, folder):
     assert len(hours) == mesh.cell_count and np.isfinite(hours).any()
 
 
+def test_the_civil_account_is_computed_when_asked_for(recorded, folder, tmp_path):
+    assert recorded.answers["/api/people?plan=base"]["made"] is False
+    copy = Path(shutil.copytree(folder, tmp_path / "study"))
+    settings = PageSettings(("base",), people=True)
+    found = record_answers(copy, settings, say_nothing).answers["/api/people?plan=base"]
+    assert found["made"] is True and found["tables"]["places"]["rows"]
+    kept = (copy / "plans" / "base" / "people_view.json").stat().st_mtime_ns
+    record_answers(copy, settings, say_nothing)
+    assert (copy / "plans" / "base" / "people_view.json").stat().st_mtime_ns == kept
+
+
 def test_recording_leaves_nothing_in_the_study(recorded, folder, solved_folder):
     def names(place: Path) -> set[str]:
         return {str(path.relative_to(place)) for path in place.rglob("*")}

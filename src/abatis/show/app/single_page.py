@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from abatis.show.app.pages import STATIC
 from abatis.show.app.security.database import Database
 from abatis.show.app.security.users import Users
 from abatis.show.app.settings import Limits, Settings
+from abatis.show.app.views.people import read_people, write_people_view
 
 Progress = Callable[[str, float], None]
 HOST = "127.0.0.1"
@@ -48,12 +49,14 @@ class PageSettings:
     """What is recorded.
 
     `plans` are the plans shown (all when empty); `public` records what the public may see, and nothing else;
-    `why` records why each site is chosen; `hours` are the lines of equal time.
+    `why` records why each site is chosen; `people` computes the civil account of each plan that has none
+    kept; `hours` are the lines of equal time.
     """
 
     plans: tuple[str, ...] = ()
     public: bool = False
     why: bool = False
+    people: bool = False
     hours: tuple[int, ...] = (2, 4, 6, 12)
 
 
@@ -177,6 +180,10 @@ async def _record(app: FastAPI, recorder: Recorder, settings: PageSettings, prog
             faults = json.loads(body)["faults"]
             raise InputError([Fault(one["what"], one["where"], remedy=one["remedy"]) for one in faults])
         plans = choose_plans(study, settings)
+        if settings.people:
+            loaded = app.state.server.study.get()
+            # The public sees one plan's account, that of the first.
+            make_accounts(loaded.folder, plans or loaded.list_plans()[:1], progress)
         study["plans"] = [one for one in study["plans"] if one["name"] in plans]
         paths = list(list_paths(study, plans, settings))
         for place, path in enumerate(paths):
@@ -204,6 +211,18 @@ def choose_plans(study: dict[str, Any], settings: PageSettings) -> list[str]:
             [Fault(f"there is no plan '{name}'", column="--plan", remedy=remedy) for name in missing]
         )
     return list(settings.plans or known) if not settings.public else []
+
+
+def make_accounts(study_folder: Path, plans: Sequence[str], progress: Progress) -> None:
+    """Compute the civil account of every plan that has none kept, and keep it beside the plan.
+
+    Raises
+    ------
+    InputError : see `write_people_view`.
+    """
+    for plan in plans:
+        if not read_people(study_folder, plan).made:
+            write_people_view(study_folder, plan, progress)
 
 
 def list_paths(study: dict[str, Any], plans: list[str], settings: PageSettings) -> Iterable[str]:

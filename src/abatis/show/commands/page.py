@@ -26,13 +26,16 @@ def page(
     why: Annotated[
         bool, typer.Option("--why", help="also why each site is chosen; a second for each")
     ] = False,
+    people: Annotated[
+        bool, typer.Option("--people", help="also the civil account of each plan; half a minute for each")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the page with all its answers as one HTML file that opens without a server."""
     from abatis.show.app.single_page import PageSettings, write_page
 
     with ShowProgress() as progress:
-        found = write_page(study, write, PageSettings(tuple(plan or ()), public, why), progress)
+        found = write_page(study, write, PageSettings(tuple(plan or ()), public, why, people), progress)
     if as_json:
         print_json(found)
         return
