@@ -260,5 +260,7 @@ class TestWords:
     def test_limits_out_of_order_are_all_named(self):
         with pytest.raises(InputError) as caught:
             EffectLimits(avenues=0, corridor_km=-1.0, disrupt_h=2.0, fix_h=1.0)
-        assert [fault.column for fault in caught.value.faults][:2] == ["avenues", "corridor_km"]
+        assert [fault.column for fault in caught.value.faults][:2] == ["--count", "--corridor"]
         assert "let them rise" in str(caught.value)
+        with pytest.raises(InputError, match="least_h --disrupt --fix --block: limits of delay are 1"):
+            EffectLimits(least_h=1.0)

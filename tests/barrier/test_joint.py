@@ -486,7 +486,7 @@ def test_bad_input_is_named_with_its_place(bench):
     grounds = case.grounds()
     with pytest.raises(InputError, match="1 countries are given"):
         join_countries(grounds[:1])
-    with pytest.raises(InputError, match="AA and AA overlap"):
+    with pytest.raises(InputError, match=r"^STUDY: AA is given twice \(give every country once"):
         join_countries([grounds[0], grounds[0]])
     with pytest.raises(
         InputError, match=r"the border of CC touches none of the others: it comes nearest at 24\.\d+ E"

@@ -134,8 +134,8 @@ class TestReader:
             (6, "delay"),
             (6, "resource"),
             (7, ""),
-            (None, "source"),
-            (None, "sink"),
+            (None, "--source"),
+            (None, "--sink"),
         ]
         assert all(fault.remedy for fault in caught.value.faults if fault.column)
 

@@ -138,5 +138,7 @@ def test_weights_of_the_known_plan_sum_to_one_and_faults_are_named():
 def test_settings_that_make_no_front_are_refused():
     problem = make_problem(1)
     with pytest.raises(InputError) as caught:
-        trace_balance(problem, 15.0, make_part(problem, 1), points=1, keep_share=1.5)
-    assert len(caught.value.faults) == 2
+        trace_balance(
+            problem, 15.0, make_part(problem, 1), points=1, keep_share=1.5, gap=math.nan, time_limit_s=-1
+        )
+    assert [one.column for one in caught.value.faults] == ["--points", "--keep", "--gap", "--time-limit"]

@@ -250,6 +250,11 @@ def test_command_gives_the_contract_and_the_tables(folder, capsys):
 def test_command_names_what_is_wrong(folder, capsys):
     assert main(["clearance", str(folder), "--team", "dog"]) == 1
     assert "did you mean 'dogs'" in capsys.readouterr().err
+    assert main(["clearance", str(folder), "--date", "yesterday", "--team", "dog"]) == 1
+    told = capsys.readouterr().err
+    assert all(
+        one in told for one in ("2 faults", "--date: is 'yesterday'", "--team: there is no team 'dog'")
+    )
     assert main(["clearance", str(folder), "--teams", "0"]) == 1
     capsys.readouterr()
     assert main(["clearance", str(folder), "--plan", "base"]) == 1

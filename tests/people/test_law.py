@@ -289,6 +289,9 @@ def test_command_prints_the_contract(folder, capsys):
 def test_command_names_what_is_wrong(folder, capsys):
     assert main(["law", str(folder), "--date", "27.12.2025"]) == 1
     assert "is '27.12.2025', no day" in capsys.readouterr().err
+    assert main(["law", str(folder), "--date", "soon", "--state", "LX", "--state", "RX"]) == 1
+    told = capsys.readouterr().err
+    assert all(one in told for one in ("3 faults", "'soon'", "'LX'", "'RX'"))
     assert main(["law", str(folder), "--date", "2026-01-01", "--state", "LX"]) == 1
     assert "'LX' is not in the treaty register" in capsys.readouterr().err
     assert main(["law", str(folder), "--date", "2026-01-01", "--state", "all", "--json"]) == 0

@@ -1,6 +1,7 @@
 """Robust plans against every choice of small problems, by plain searches."""
 
 import importlib.util
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +112,8 @@ def test_faults_are_named_together():
     }  # fmt: skip
     with pytest.raises(InputError):
         solve_robust(problem, opened[:0], road[:0], 1.0)
+    with pytest.raises(InputError, match="budget: is inf"):
+        solve_robust(problem, opened, road, math.inf)
 
 
 def test_scenarios_of_a_study(tmp_path):

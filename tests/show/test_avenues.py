@@ -96,7 +96,12 @@ class TestCommand:
             (("--plan", "bsae"), "did you mean 'base'?"),
             (("--approach", "nowhere"), "there is no approach 'nowhere'"),
             (("--fix", "0.1"), "let them rise"),
-            (("--corridor", "-3"), "give a positive number"),
+            (("--corridor", "-3"), "--corridor: is -3.0 (give a positive number)"),
+            (("--corridor", "nan", "--turn", "-1"), "2 faults"),
+            (("--disrupt", "5", "--fix", "1"), "--disrupt --fix --block: limits of delay are 5, 1, 6 h"),
+            (("--disrupt", "-1", "--fix", "9"), "--disrupt: is -1.0"),
+            (("--disrupt", "-1", "--fix", "9"), "--fix --block: limits of delay are 9, 6 h"),
+            (("--disrupt", "0", "--block", "nan"), "2 faults"),
         ],
     )
     def test_faults(self, solved_folder, capsys, options, words):

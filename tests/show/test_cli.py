@@ -11,13 +11,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from abatis.barrier.proof import make_certificate
+from abatis.barrier.solve import solve_problem
 from abatis.model.errors import AbatisError, InfeasibleError, InputError, SizeError
-from abatis.show import cli
+from abatis.show import cli, workflow
 from abatis.show.cli import app, main
 
 COMMANDS = [
@@ -120,6 +123,25 @@ def test_check_lists_every_fault_at_once(tmp_path, capsys):
     assert {fault["file"] for fault in listed["faults"]} >= {"study.toml", "tables/places.csv"}
 
 
+def test_check_names_sources_that_a_build_cannot_read(tmp_path, capsys):
+    folder = tmp_path / "torn"
+    main(["new", str(folder)])
+    for name in ("roads", "water"):
+        with (folder / "sources" / f"{name}.geojson").open("a", encoding="utf-8") as file:
+            file.write("x")
+    (folder / "tables" / "sensors.csv").write_text("sensor,nonsense\na,b\n", encoding="utf-8")
+    capsys.readouterr()
+    assert main(["check", str(folder), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["fine"] is False
+    torn = {fault["file"]: fault for fault in told["faults"] if "cannot be read" in fault["problem"]}
+    assert set(torn) == {f"sources/sources.csv ({name}.geojson)" for name in ("roads", "water")}
+    assert all(fault["remedy"] and fault["row"] for fault in torn.values())
+    assert any("sensors" in fault["file"] for fault in told["faults"]), "tables and sources come together"
+    assert main(["build", str(folder)]) == 1
+    assert "(roads.geojson)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -162,13 +184,57 @@ def test_budget_of_zero_is_an_honest_plan_without_sites(study_copy):
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--budget", "-1"], ["--gap", "2"], ["--time-limit", "-5"], ["--name", "../x"]]
+    "wrong",
+    [
+        ["--budget", "-1"],
+        ["--budget", "inf"],
+        ["--gap", "2"],
+        ["--time-limit", "-5"],
+        ["--time-limit", "nan"],
+        ["--name", "../x"],
+        ["--name", " "],
+        ["--name", ".hidden"],
+        ["--seed", "-3"],
+        ["--seed", "99999999999"],
+    ],
 )
 def test_wrong_solve_settings_are_named(study_copy, wrong, capsys):
     before = hash_files(study_copy)
     assert main(["solve", str(study_copy), *wrong]) == 1
     assert wrong[0] in capsys.readouterr().err
     assert hash_files(study_copy) == before
+
+
+def test_all_wrong_solve_settings_are_named_at_once(study_copy, capsys):
+    assert main(["solve", str(study_copy), "--gap", "-0.1", "--time-limit", "nan", "--seed", "-3"]) == 1
+    printed = capsys.readouterr().err
+    assert "3 faults" in printed and all(one in printed for one in ("--gap", "--time-limit", "--seed"))
+
+
+def test_an_interrupted_solve_keeps_its_plan_and_says_where(study_copy, monkeypatch, capsys):
+    def stop(*arguments, **words):
+        return replace(solve_problem(*arguments, **words), status="interrupted")
+
+    def insist(solution):
+        os.kill(os.getpid(), signal.SIGINT)
+        return make_certificate(solution)
+
+    monkeypatch.setattr(workflow, "solve_problem", stop)
+    monkeypatch.setattr(workflow, "make_certificate", insist)
+    before = hash_files(study_copy / "plans" / "base")
+    assert main(["solve", str(study_copy)]) == 130
+    kept = study_copy / "plans" / "base-interrupted"
+    assert "Stopped: the best plan so far is in" in " ".join(capsys.readouterr().err.split())
+    assert hash_files(study_copy / "plans" / "base") == before
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    assert main(["verify", str(kept)]) == 0
+
+
+def test_verify_names_a_mesh_of_another_state(study_copy, capsys):
+    places = study_copy / "tables" / "places.csv"
+    places.write_text(places.read_text("utf-8").replace("60000", "61000"), "utf-8")
+    assert main(["verify", str(study_copy / "plans" / "base")]) == 1
+    assert "the mesh was built from another state" in " ".join(capsys.readouterr().err.split())
 
 
 def test_changed_study_asks_for_a_new_mesh(study_copy, capsys):
@@ -213,7 +279,9 @@ def test_too_large_ends_with_three(study_copy, monkeypatch, capsys):
         (KeyboardInterrupt(), 130, "Interrupted"),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "disk is full"),
         (OSError(errno.EROFS, "Read-only file system", "x"), 1, "rights"),
-        (BrokenPipeError(), 1, ""),
+        (KeyboardInterrupt("the plan is in x"), 130, "Stopped: the plan is in x"),
+        (BrokenPipeError(), 141, ""),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, ""),
     ],
 )
 def test_every_kind_of_end_has_its_code_and_words(error, code, words, monkeypatch, capsys):
@@ -223,6 +291,15 @@ def test_every_kind_of_end_has_its_code_and_words(error, code, words, monkeypatc
     monkeypatch.setattr("abatis.show.compare.compare_plans", fail)
     assert main(["compare", "a", "b"]) == code
     assert words in capsys.readouterr().err
+
+
+def test_ctrl_c_in_compiled_code_is_no_mistake_of_the_program(monkeypatch, capsys):
+    def fail(*_):
+        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+
+    monkeypatch.setattr("abatis.show.compare.compare_plans", fail)
+    assert main(["compare", "a", "b"]) == 130
+    assert "Interrupted" in capsys.readouterr().err
 
 
 def test_a_mistake_in_the_program_is_not_hidden(monkeypatch):

@@ -36,6 +36,10 @@ def test_why_rates_every_chosen_site_and_finds_other_plans(study_copy, capsys):
         assert row["value_h"] >= 0.98 * plan.value_h - 1e-9
         assert row["cost_eur"] <= plan.budget_eur
         assert {one["site"] for one in row["chosen"]} != {one.site for one in plan.options}
+    assert tables["alternatives"] and 0 < tables["placeholders"][0]["share_percent"] <= 100
+    assert main(["why", str(folder), "--time-limit", "5"]) == 0
+    printed = capsys.readouterr().out
+    assert "alternative" in printed and "placeholders [%]" in printed
 
 
 def test_why_of_one_site_by_key_or_label(study_copy, capsys):
@@ -133,6 +137,7 @@ def test_why_says_how_sharp_its_answers_are(study_copy, capsys):
     ]
     assert _say_sharpness(rows).startswith("1 of 2 sites are known to within 10 % of their loss")
     assert _say_sharpness(rows[:1]) == ""
+    assert _say_sharpness(rows[1:]).startswith("It is not known to within 10 % of its loss")
 
 
 def test_wrong_budgets_are_all_named(study_copy, capsys):

@@ -177,6 +177,14 @@ def test_refusals(arcs, capsys, words, message):
     assert captured.out == ""
 
 
+@pytest.mark.parametrize("budget", [("--budget", "-1"), ()])
+def test_faults_of_settings_and_file_are_named_together(arcs, capsys, budget):
+    words = ["--source", "x", "--sink", "z", "--gap", "nan", "--seed", "-1", *budget]
+    assert main(["interdict", str(arcs), *words]) == 1
+    told = [line.strip().split(":")[0] for line in capsys.readouterr().err.splitlines()[1:]]
+    assert sorted(filter(None, told)) == ["--budget", "--gap", "--seed", "--sink", "--source"]
+
+
 def test_every_fault_of_the_file_is_shown(tmp_path, capsys):
     path = tmp_path / "arcs.csv"
     path.write_text("tail,head,cost,delay,resource\ns,t,-1,x,\n")

@@ -112,8 +112,10 @@ def test_faults_are_named(pair, tmp_path, capsys):
     study = str(pair[0])
     assert main(["joint", study]) == 1
     assert "give two or more" in capsys.readouterr().err
-    assert main(["joint", study, study]) == 1
-    assert "overlap" in capsys.readouterr().err
+    assert main(["joint", study, study, study]) == 1
+    told = capsys.readouterr().err
+    assert "EE is given twice" in told and "give every country once" in told
+    assert "overlap" not in told and told.count("twice") == 1
     assert main(["joint", study, str(tmp_path / "none")]) == 1
     assert "no study.toml" in capsys.readouterr().err
     bad = tmp_path / "bad.json"

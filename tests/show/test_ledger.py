@@ -250,6 +250,17 @@ def test_the_status_of_a_study(tmp_path, capsys):
     assert "is '2026', no day" in ask(capsys, "status", "--study", str(study), "--date", "2026", code=1).err
 
 
+def test_one_record_is_no_plural(tmp_path, monkeypatch, capsys):
+    study = write_new_study(tmp_path / "new")
+    monkeypatch.chdir(study)
+    (study / "budget.csv").write_text("".join(ROWS.splitlines(keepends=True)[:2]))
+    assert main(["ledger", "import", "budget.csv"]) == 0
+    capsys.readouterr()
+    assert "1 record: out.jsonl" in ask(capsys, "export", "out.jsonl").err
+    assert "it has 1 record)" in ask(capsys, "show", "--record", "9", code=1).err
+    assert "(1 record on 2026-11-22)" in ask(capsys, "status", "--date", "2026-11-22").out
+
+
 def test_records_are_named_shortly_and_in_full(filled):
     """A figure may rest on thousands of records: the table names the first, the JSON all."""
     body = {"country": "LT", "line": "total", "stage": "planned", "amount_eur": 1.0}

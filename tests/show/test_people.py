@@ -15,6 +15,7 @@ import pytest
 from abatis.barrier.sites import site_study
 from abatis.model.plan import read_plan
 from abatis.people.access import compute_access
+from abatis.people.balance import PARTS, list_parts
 from abatis.people.clearance import assess_liability, read_terms
 from abatis.people.impact import assess_impact
 from abatis.people.land import account_land
@@ -200,6 +201,34 @@ def test_faults_of_the_people_command_are_named(baltic, capsys):
     ):
         assert main(["people", str(baltic), *words]) == 1, words
         assert told in capsys.readouterr().err
+
+
+def test_the_parts_of_a_study_are_those_that_settings_may_name(chain):
+    study, mesh, siting, _ = chain
+    assert tuple(part.key for part in list_parts(study, mesh, siting)) == PARTS
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--balance", "land", "--gap", "nan"], ["--gap: is nan"]),
+        (["--gap", "2"], ["--gap: is 2"]),
+        (
+            ["--balance", "foo", "--gap", "nan", "--time-limit", "-3", "--points", "1", "--keep", "0"],
+            ["--balance: 'foo'", "--points: is 1", "--keep: is 0", "--gap: is nan", "--time-limit: is -3"],
+        ),
+        (["--weights", "foo=2"], ["'foo' is no civil cost", "add --balance weighted"]),
+        (["--balance", "land", "--weights", "people=x"], ["'people=x'", "add --balance weighted"]),
+        (["--balance", "weighted", "--weights", "people=x,foo=2"], ["'people=x'", "'foo' is no civil cost"]),
+        (["--balance", "all", "--weights", "people=-1,foo=nan"], ["'foo'", "people is -1", "foo is nan"]),
+    ],
+)
+def test_faults_of_a_balance_are_named_together(baltic, capsys, words, told):
+    assert main(["people", str(baltic), *words]) == 1
+    shown = capsys.readouterr().err
+    assert f"{len(told)} fault" in shown
+    for one in told:
+        assert one in shown, one
 
 
 def test_balance_is_kept_beside_the_plan_and_shown_in_the_report(baltic, chain, capsys, tmp_path):

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.programme.book_reader import Book
 
 from abatis.show.beside import read_beside
 from abatis.show.cli import main
-from abatis.show.programme import ProgrammeSettings, make_programme
+from abatis.show.programme import ProgrammeSettings, make_programme, tabulate_programme
 from abatis.show.report.programme import list_bars, write_programme_files
 
 
@@ -73,6 +74,26 @@ def test_totals_agree_to_the_cent_across_plan_schedule_workbook_json_and_page(pr
         assert compute(f"all lines {year['year']}, nominal [EUR]") == cents
         assert round(year["total_eur"] * 100) == cents
     assert book.value("Read me", 1, book.depth["Read me"]) == "all agree"
+
+
+def test_notes_and_tables_without_content_are_left_out(programme, folder, capsys):
+    tables = tabulate_programme(programme)
+    assert all(line.planned for line in programme.terms.funding.lines) and not tables["budgets"].rows
+    assert tables["years"].note.endswith(f"before the programme {programme.schedule.before_h:.2f} h.")
+    assert main(["programme", str(folder), "--time-limit", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "Answer" in printed and "Readings of the public figures" not in printed
+    assert "spend their money" not in printed
+    assert main(["programme", str(folder), "--time-limit", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["budgets"] == []
+    locked = tuple(replace(line, planned=False) for line in programme.terms.funding.lines)
+    funding = replace(programme.terms.funding, lines=locked)
+    other = replace(programme, terms=replace(programme.terms, funding=funding))
+    note = tabulate_programme(other)["years"].note
+    assert note.endswith(
+        f"h. Lines not planned here spend their money evenly unless budget_years.csv "
+        f"says otherwise: {', '.join(line.key for line in locked)}."
+    )
 
 
 def test_page_stands_alone_and_every_chart_has_words(page):

@@ -134,6 +134,35 @@ def test_ways_of_splits_are_checked_in_their_own_table(folder, tmp_path):
     assert all(one.startswith("tables/split_options.csv") for one in shown)
 
 
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        ("split --draws -1 --gap 3 --seed -1", ["--draws", "--seed", "--gap"]),
+        ("split --plans base,xx,yy --workers 0", ["--workers", "--plans", "--plans"]),
+        ("split --plans base,base --seed 4294967296", ["--seed", "--plans"]),
+        ("risk --draws 0 --workers 0 --shape per --seed -1", ["--draws", "--workers", "--seed", "--shape"]),
+        ("risk --plan xx --against yy --sensitivity 1", ["--plan", "--against", "--sensitivity"]),
+        (
+            "robust --plan xx --scenarios 0 --worst-weight 2 --worst-share nan --budget -1 --gap 2 --seed -1",
+            ["--plan", "--budget", "--scenarios", "--worst-weight", "--worst-share", "--gap", "--seed"],
+        ),
+        ("robust --budget inf --time-limit nan", ["--budget", "--time-limit"]),
+    ],
+)
+def test_faults_of_settings_are_named_together(folder, capsys, monkeypatch, words, columns):
+    for module in ("split", "risk", "robust"):
+        monkeypatch.setattr(f"abatis.show.{module}.load_study", None)
+    command, *options = words.split()
+    assert main([command, str(folder), *options]) == 1
+    told = [line.strip() for line in capsys.readouterr().err.splitlines()[1:]]
+    assert [line.split(":")[0] for line in told if line] == columns
+
+
+def test_a_missing_study_is_named_before_its_plans(tmp_path, capsys):
+    assert main(["risk", str(tmp_path / "none")]) == 1
+    assert "no plan" not in capsys.readouterr().err
+
+
 def test_bad_settings_are_named(folder, capsys):
     for words in (
         ("split", "--plans", "base"),

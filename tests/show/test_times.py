@@ -10,7 +10,7 @@ import pytest
 
 from abatis.model.errors import InputError
 from abatis.show.cli import main
-from abatis.show.times import change_season, tabulate_limits
+from abatis.show.times import change_season, check_times, tabulate_limits
 
 
 def test_times_in_another_season(study_copy, capsys):
@@ -26,6 +26,27 @@ def test_times_in_another_season(study_copy, capsys):
     assert [row["hours"] for row in thaw["times"]] == [row["hours"] for row in dry["times"]]
     assert main(["times", str(study_copy), "--season", "thew"]) == 1
     assert "did you mean 'thaw'?" in capsys.readouterr().err
+    assert main(["times", str(study_copy), "--season", "thew", "--approach", "esat", "--tiles", "9"]) == 1
+    told = capsys.readouterr().err
+    assert all(word in told for word in ("3 faults", "--approach: there is no", "--season", "--tiles: tiles"))
+
+
+@pytest.mark.parametrize(
+    ("approach", "season", "tiles", "columns"),
+    [
+        ("", "", None, []),
+        ("esat", "wet", 9, ["--approach", "--season", "--tiles"]),
+        ("", "dry", -1, ["--tiles"]),
+    ],
+)
+def test_faults_of_what_is_asked_are_named_together(results, approach, season, tiles, columns):
+    faults = []
+    try:
+        check_times(results.study, results.mesh, approach, season, tiles)
+    except InputError as error:
+        faults = list(error.faults)
+    assert [fault.column for fault in faults] == columns
+    assert all(fault.remedy and not fault.file for fault in faults)
 
 
 def test_what_a_mesh_cannot_show_of_another_season(results):

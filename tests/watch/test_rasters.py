@@ -112,12 +112,12 @@ def test_voids_are_told_and_left_blank(tmp_path, capsys):
     ("more", "words"),
     [
         (["--x", "24", "--y", "54"], ["outside the raster", "500000 to 504800"]),
-        (["--x", "501000", "--y", "5999000", "--observer-height", "-1"], ["below ground"]),
+        (["--x", "501000", "--y", "5999000", "--observer-height", "-1"], ["--observer-height: is -1"]),
         (
             ["--x", "501000", "--y", "5999000", "--target-height", "-1", "--range", "0"],
-            ["target height", "range"],
+            ["2 faults", "--target-height: is -1", "--range: is 0"],
         ),
-        (["--x", "501000", "--y", "5999000", "--refraction", "3"], ["refraction"]),
+        (["--x", "501000", "--y", "5999000", "--refraction", "3"], ["--refraction: is 3"]),
         (["--x", "501000"], ["--x and --y"]),
         ([], ["--x and --y"]),
         (["--x", "501000", "--y", "5999000", "--out", "map.png"], ["GeoTIFF"]),
@@ -129,6 +129,20 @@ def test_bad_settings_are_named(hills, tmp_path, more, words, capsys):
     for word in words:
         assert word in said
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_faults_of_files_and_settings_are_named_together(tmp_path, capsys):
+    more = ["--observer-height", "nan", "--target-height", "-1", "--sector", "5", "5", "--out", "o.png"]
+    more += ["--cover", str(tmp_path / "trees.tif"), "--posts", str(tmp_path / "posts.csv"), "--range", "nan"]
+    assert sight(tmp_path / "none.tif", tmp_path / "o.tif", *more) == 1
+    said = capsys.readouterr().err
+    assert "8 faults" in said
+    for word in (
+        "none.tif: cannot be read", "trees.tif: cannot be read", "--observer-height: is nan",
+        "--target-height: is -1", "--range: is nan", "--sector: is 5.0 to 5.0", "o.png: is not a GeoTIFF",
+        "posts.csv: cannot be read",
+    ):  # fmt: skip
+        assert word in said, word
 
 
 def test_bad_rasters_are_named(tmp_path):

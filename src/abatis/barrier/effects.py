@@ -17,6 +17,15 @@ from abatis.model.plan import Problem, add_delays
 
 Progress = Callable[[str, float], None]
 EFFECTS = ("block", "turn", "fix", "disrupt", "none")
+# What a user types for each limit; the least delay has no option of its own.
+OPTIONS = {
+    "avenues": "--count",
+    "corridor_km": "--corridor",
+    "turn_km": "--turn",
+    "disrupt_h": "--disrupt",
+    "fix_h": "--fix",
+    "block_h": "--block",
+}
 
 
 @dataclass(frozen=True)
@@ -46,17 +55,23 @@ class EffectLimits:
     block_h: float = 6.0
 
     def __post_init__(self) -> None:
+        wrong = [name for name, value in vars(self).items() if not (value > 0 and math.isfinite(value))]
+        # The least delay follows a small --disrupt, and so does its fault.
+        followed = "least_h" if "disrupt_h" in wrong else ""
         faults = [
-            Fault(f"is {value}", column=name, remedy="give a positive number")
-            for name, value in vars(self).items()
-            if not (value > 0 and math.isfinite(value))
+            Fault(f"is {vars(self)[name]}", column=OPTIONS.get(name, name), remedy="give a positive number")
+            for name in wrong
+            if name != followed
         ]
-        if not self.least_h <= self.disrupt_h <= self.fix_h <= self.block_h:
-            hours = f"{self.least_h:g}, {self.disrupt_h:g}, {self.fix_h:g}, {self.block_h:g}"
+        good = [name for name in ("least_h", "disrupt_h", "fix_h", "block_h") if name not in wrong]
+        if good[:2] == ["least_h", "disrupt_h"] and self.least_h <= self.disrupt_h:
+            del good[0]
+        hours = [vars(self)[name] for name in good]
+        if hours != sorted(hours):
             faults.append(
                 Fault(
-                    f"limits of delay are {hours} h",
-                    column="least_h disrupt_h fix_h block_h",
+                    f"limits of delay are {', '.join(f'{one:g}' for one in hours)} h",
+                    column=" ".join(OPTIONS.get(name, name) for name in good),
                     remedy="let them rise",
                 )
             )

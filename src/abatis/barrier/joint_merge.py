@@ -210,11 +210,18 @@ def match_sides(territories: Sequence[Territory]) -> dict[tuple[int, int], np.nd
     if not faults:
         faults += _check_touch(territories, pairs)
     if faults:
-        raise InputError(faults)
+        # A country given three times is one fault, not one for each pair.
+        raise InputError(list(dict.fromkeys(faults)))
     return pairs
 
 
 def _describe_overlap(here: Territory, there: Territory, twice: np.ndarray) -> Fault:
+    if here.key == there.key:
+        return Fault(
+            f"{here.key} is given twice",
+            column="STUDY",
+            remedy="give every country once, as its study or as its export",
+        )
     at = f", first at {_locate_cell(int(twice[0]))}" if len(twice) else ""
     return Fault(
         f"{here.key} and {there.key} overlap: {len(twice)} border cells are claimed by both{at}",

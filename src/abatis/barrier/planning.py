@@ -17,10 +17,11 @@ from abatis.barrier.solve import Solution
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh, read_mesh
 from abatis.model.plan import ApproachResult, ChosenOption, Plan, Problem, read_plan
-from abatis.model.study import Study, hash_study, read_study
+from abatis.model.study import Study, hash_mesh_inputs, hash_study, read_study
 from abatis.model.watched import check_watch_result, hash_watched
 
 CLOSE = 1e-9
+OTHER_MESH = "the mesh was built from another state of the study: abatis build makes it anew"
 # Returns the siting with rules of a room above in its problem, and every reason why they do not hold.
 StateRules = Callable[[Study, Mesh, Siting, Plan], tuple[Siting, list[str]]]
 
@@ -119,6 +120,9 @@ def verify_plan(plan_folder: Path, state_rules: StateRules | None = None) -> Ver
         # Its certificate was written for other delays; what it says of these means nothing.
         return Verdict(plan_folder, (*reasons, other_watch), *count_parts(certificate))
     mesh = read_mesh(study.folder)
+    if mesh.study_hash != hash_mesh_inputs(study):
+        # Places of the study need not lie in such a mesh.
+        return Verdict(plan_folder, (*reasons, OTHER_MESH), *count_parts(certificate))
     siting = site_study(study, mesh)
     if state_rules is not None:
         siting, broken = state_rules(study, mesh, siting, plan)

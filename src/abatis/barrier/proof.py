@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from abatis.barrier._paths import collect_legs
 from abatis.barrier.boxes import NO_ROWS, Node
 from abatis.barrier.certificate import FORMAT
-from abatis.barrier.compression import Arcs, make_arcs
+from abatis.barrier.compression import ROUNDING, Arcs, make_arcs
 from abatis.barrier.network import Network, Route
 from abatis.barrier.paths import SUM, PathPool
 from abatis.barrier.solve import Solution
@@ -83,13 +85,13 @@ def _describe_node(node: Node, rows: np.ndarray) -> dict[str, Any]:
 
 def expand_routes(network: Network, routes: list[Route]) -> list[list[int]]:
     """Write routes of the compressed network as steps `edge * 2 + mode` on the problem's graph."""
-    wanted: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    wanted: dict[int, dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for route in routes:
         graph = network.graphs[route.approach]
         for arc in route.arcs:
             if graph.edge[arc] < 0:
                 tail = int(np.searchsorted(graph.start, arc, side="right") - 1)
-                wanted[route.approach][tail].add(int(graph.head[arc]))
+                wanted[route.approach][tail][int(graph.head[arc])] = float(graph.base_h[arc])
     legs = {}
     for approach, heads_of in wanted.items():
         tracer = _LegTracer(network, approach)
@@ -135,25 +137,32 @@ class _LegTracer:
         self._distance_h = np.empty(problem.node_count)
         self._parent = np.empty(problem.node_count, np.int64)
 
-    def trace(self, tail: int, heads: set[int]) -> dict[int, list[int]]:
-        """Edges, `edge * 2 + mode`, of the legs from a node of the graph to others."""
+    @cached_property
+    def _back_arcs(self) -> Arcs:
+        return make_arcs(self._problem, self._free_h, backward=True)
+
+    def trace(self, tail: int, heads: Mapping[int, float]) -> dict[int, list[int]]:
+        """Edges, `edge * 2 + mode`, of the legs from a node to others, which are given with their hours."""
         from_front, target = tail == self._graph.source, self._graph.target
         legs: dict[int, list[int]] = {}
         if target in heads and from_front:
-            self._search(self._arcs, self._fronts, self._no_ends)
+            self._search(self._arcs, self._fronts, self._no_ends, heads[target])
             nearest = self._goals[np.argmin(self._distance_h[self._goals])]
             legs[target] = self._walk(self._arcs, int(nearest))[::-1]
         elif target in heads:
-            backward = make_arcs(self._problem, self._free_h, backward=True)
-            self._search(backward, self._goals, self._end_of)
-            legs[target] = self._walk(backward, int(self._nodes[tail]))
-        others = heads - {target}
+            self._search(self._back_arcs, self._goals, self._end_of, heads[target])
+            legs[target] = self._walk(self._back_arcs, int(self._nodes[tail]))
+        others = heads.keys() - {target}
         if others:
+            longest_h = max(heads[head] for head in others)
             seeds = self._fronts if from_front else np.array([self._nodes[tail]], np.int32)
-            self._search(self._arcs, seeds, self._end_of, -1 if from_front else tail)
+            self._search(self._arcs, seeds, self._end_of, longest_h, -1 if from_front else tail)
         return legs | {head: self._walk(self._arcs, int(self._nodes[head]))[::-1] for head in others}
 
-    def _search(self, arcs: Arcs, seeds: np.ndarray, end_of: np.ndarray, own: int = -1) -> None:
+    def _search(
+        self, arcs: Arcs, seeds: np.ndarray, end_of: np.ndarray, longest_h: float, own: int = -1
+    ) -> None:
+        # Nothing farther than the longest leg lies on one; hours added in another order differ by rounding.
         nodes, room = len(self._parent), len(arcs[1]) + len(seeds) + 16
         self._distance_h[:] = np.inf
         collect_legs(
@@ -161,7 +170,7 @@ class _LegTracer:
             end_of,
             seeds,
             own,
-            np.full(1, np.inf),
+            np.full(1, longest_h * (1.0 + ROUNDING) + ROUNDING),
             np.zeros((nodes, 1)),
             self._distance_h,
             self._parent,

@@ -22,7 +22,7 @@ from abatis.barrier.programme import Relaxation, StaticRows, make_static_rows
 from abatis.barrier.relaxed_plan import RelaxedPlan
 from abatis.barrier.search import PlanSearch
 from abatis.barrier.tree import Seek, TreeSearch
-from abatis.model.errors import Fault, InfeasibleError, InputError
+from abatis.model.errors import Fault, InfeasibleError, InputError, is_interrupt
 from abatis.model.plan import Problem, find_grain
 
 FIRST_EFFORT = 20.0
@@ -296,10 +296,7 @@ def _until_interrupted() -> Iterator[None]:
     except KeyboardInterrupt:
         pass
     except SystemError as error:
-        reason: BaseException | None = error
-        while isinstance(reason, SystemError):
-            reason = reason.__cause__ or reason.__context__
-        if not isinstance(reason, KeyboardInterrupt):
+        if not is_interrupt(error):
             raise
 
 

@@ -346,11 +346,11 @@ def _read_number(text: str) -> tuple[float, tuple[str, str] | None]:
 def _check_names(nodes: Sequence[str], source: str, sink: str) -> list[Fault]:
     faults = [
         Fault(f"no arc touches the node '{name}'", column=which, remedy=nearest_word(name, nodes))
-        for which, name in (("source", source), ("sink", sink))
+        for which, name in (("--source", source), ("--sink", sink))
         if name not in nodes
     ]
     if source == sink:
-        faults.append(Fault("is the source as well", column="sink", remedy="give two different nodes"))
+        faults.append(Fault("is the source as well", column="--sink", remedy="give two different nodes"))
     return faults
 
 

@@ -66,12 +66,13 @@ class _Laid:
     lines: StretchLines
 
 
-def predict_size(study: Study) -> SizePrediction:
+def predict_size(study: Study, ground: Ground | None = None) -> SizePrediction:
     """Say how large the mesh will be and what building it takes, without building it.
 
     Parameters
     ----------
     study : the study; only its borders are read.
+    ground : its ground where that is known already.
 
     Raises
     ------
@@ -85,10 +86,11 @@ def predict_size(study: Study) -> SizePrediction:
     they take time but no more memory. A dense net of roads takes about 1 KiB more per line between two
     junctions, each further worker 400 MiB.
     """
-    findings = Findings()
-    ground = read_ground(study, findings)
-    findings.raise_faults()
-    assert ground is not None
+    if ground is None:
+        findings = Findings()
+        ground = read_ground(study, findings)
+        findings.raise_faults()
+        assert ground is not None
     return _predict(study, ground)
 
 

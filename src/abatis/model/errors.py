@@ -39,6 +39,19 @@ class Fault:
         return (f"{place}: " if place else "") + self.problem + (f" ({self.remedy})" if self.remedy else "")
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Say whether an error is Ctrl-C, also where compiled code turned it into a SystemError.
+
+    Examples
+    --------
+    >>> is_interrupt(KeyboardInterrupt()), is_interrupt(SystemError())
+    (True, False)
+    """
+    while isinstance(error, SystemError):
+        error = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt)
+
+
 class AbatisError(ValueError):
     """Anything abatis refuses to do; `exit_code` is what the command line returns."""
 

@@ -22,6 +22,7 @@ from abatis.model.study import Study
 from abatis.people.clearance import read_terms
 from abatis.people.impact import M2_PER_HA, count_people_beside, measure_shares
 
+PARTS = ("people", "land", "liability", "nature")
 WEIGHTED = "weighted"
 KEEP_SHARE = 0.95
 ROUNDING = 1e-9
@@ -175,16 +176,7 @@ def weigh_parts(
     """
     keys = [part.key for part in parts]
     weights = dict.fromkeys(keys, 1.0) if weights is None else dict(weights)
-    faults = [
-        Fault(f"'{key}' is no civil cost", column="--weights", remedy=nearest_word(key, keys))
-        for key in weights
-        if key not in keys
-    ]
-    faults += [
-        Fault(f"weight of {key} is {weight:g}", column="--weights", remedy="give a number of at least 0")
-        for key, weight in weights.items()
-        if not (math.isfinite(weight) and weight >= 0)
-    ]
+    faults = list_weight_faults(weights, keys)
     used = [part for part in parts if weights.get(part.key, 0.0) > 0 and part.measure(chosen) > 0]
     if not faults and not used:
         text = "leave nothing to weigh: the plan takes none of it"
@@ -206,6 +198,44 @@ def weigh_parts(
         f"{words}, each over the plan's own",
         "G",
     )
+
+
+def list_weight_faults(weights: Mapping[str, float], keys: Sequence[str] = PARTS) -> list[Fault]:
+    """List weights of unknown parts, and those that are negative or not finite.
+
+    Examples
+    --------
+    >>> for fault in list_weight_faults({"lnad": 1.0, "people": -2.0}):
+    ...     print(fault)
+    --weights: 'lnad' is no civil cost (did you mean 'land'?)
+    --weights: weight of people is -2 (give a number of at least 0)
+    """
+    faults = [
+        Fault(f"'{key}' is no civil cost", column="--weights", remedy=nearest_word(key, keys))
+        for key in weights
+        if key not in keys
+    ]
+    faults += [
+        Fault(f"weight of {key} is {weight:g}", column="--weights", remedy="give a number of at least 0")
+        for key, weight in weights.items()
+        if not (math.isfinite(weight) and weight >= 0)
+    ]
+    return faults
+
+
+def list_search_faults(points: int, keep_share: float, gap: float, time_limit_s: float) -> list[Fault]:
+    """List what is wrong with the settings of `trace_balance`, each with its option."""
+    faults = []
+    if points < 2:
+        faults.append(Fault(f"is {points}", column="--points", remedy="give at least 2"))
+    if not 0 < keep_share <= 1:
+        faults.append(Fault(f"is {keep_share:g}", column="--keep", remedy="give a share above 0, at most 1"))
+    if not 0 <= gap <= 1:
+        faults.append(Fault(f"is {gap:g} but must be 0 to 1", column="--gap", remedy="give a share"))
+    if not time_limit_s >= 0:
+        text = f"is {time_limit_s:g} but must be at least 0"
+        faults.append(Fault(text, column="--time-limit", remedy="give s"))
+    return faults
 
 
 def trace_balance(
@@ -234,14 +264,10 @@ def trace_balance(
 
     Raises
     ------
-    InputError : fewer than two points, or a share outside 0 to 1.
+    InputError : fewer than two points, a share or gap outside 0 to 1, a negative time.
     InfeasibleError : no plan keeps the rules even without a limit.
     """
-    faults = []
-    if points < 2:
-        faults.append(Fault(f"is {points}", column="--points", remedy="give at least 2"))
-    if not 0 < keep_share <= 1:
-        faults.append(Fault(f"is {keep_share:g}", column="--keep", remedy="give a share above 0, at most 1"))
+    faults = list_search_faults(points, keep_share, gap, time_limit_s)
     if faults:
         raise InputError(faults)
     started = time.monotonic()

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import betaincinv, ndtr, ndtri
 
 from abatis.model.errors import Fault, InputError, nearest_word
+from abatis.model.fields import fields_of
 from abatis.model.study import Study
 from abatis.model.words import SEASONS
 
@@ -347,6 +348,21 @@ def check_draws(count: int) -> None:
     """
     if count < 1:
         raise InputError([Fault(f"is {count}", column="draws", remedy="ask for at least 1 draw")])
+
+
+def list_seed_faults(seed: int | None) -> list[Fault]:
+    """List what is wrong with a seed of `--seed`: it has the bounds of that of study.toml, None is that seed.
+
+    Examples
+    --------
+    >>> print(*list_seed_faults(-1))
+    --seed: is -1 but must be 0 to 4294967295 (give a whole number)
+    """
+    least, most = next((f.minimum, f.maximum) for f in fields_of("study.toml") if f.column == "seed")
+    if seed is None or least <= seed <= most:
+        return []
+    text = f"is {seed} but must be {least:.0f} to {most:.0f}"
+    return [Fault(text, column="--seed", remedy="give a whole number")]
 
 
 def correlate_uniforms(uniform: np.ndarray, correlation: np.ndarray) -> np.ndarray:

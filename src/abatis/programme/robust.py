@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -110,7 +111,7 @@ def _check(
         faults.append(Fault(f"is {settings.worst_weight:g}", column="worst_weight", remedy="give 0 to 1"))
     if not 0 < settings.worst_share <= 1:
         faults.append(Fault(f"is {settings.worst_share:g}", column="worst_share", remedy="give above 0 to 1"))
-    if not budget_eur >= 0:
+    if not (math.isfinite(budget_eur) and budget_eur >= 0):
         faults.append(Fault(f"is {budget_eur:g}", column="budget", remedy="give EUR, at least 0"))
     if faults:
         raise InputError(faults)

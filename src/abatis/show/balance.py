@@ -21,11 +21,14 @@ from abatis.people.access import compute_access
 from abatis.people.access_ground import AccessGround
 from abatis.people.balance import (
     KEEP_SHARE,
+    PARTS,
     POINTS,
     WEIGHTED,
     Balance,
     CivilPart,
     list_parts,
+    list_search_faults,
+    list_weight_faults,
     trace_balance,
     weigh_parts,
 )
@@ -41,7 +44,10 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class BalanceSettings:
-    """What to trace: civil costs by key, or all; weights, points, share of the hours to keep, gap, time."""
+    """What to trace: civil costs by key, or all; weights, points, share of the hours to keep, gap, time.
+
+    `weights` are those of the weighted cost and None where none are given.
+    """
 
     parts: tuple[str, ...] = (WEIGHTED,)
     weights: Mapping[str, float] | None = None
@@ -56,14 +62,74 @@ def read_weights(text: str) -> dict[str, float] | None:
 
     Raises
     ------
-    InputError : every part of the text that is no weight.
+    InputError : every part of the text that is no weight of a civil cost.
 
     Examples
     --------
     >>> read_weights("people=2, land=0.5")
     {'people': 2.0, 'land': 0.5}
     """
-    weights, faults = {}, []
+    weights, faults = _parse_weights(text)
+    faults += list_weight_faults(weights)
+    if faults:
+        raise InputError(faults)
+    return weights or None
+
+
+def choose_balance(
+    parts: Sequence[str],
+    weights: str = "",
+    points: int = POINTS,
+    keep_share: float = KEEP_SHARE,
+    gap: float = BalanceSettings.gap,
+    time_limit_s: float = BalanceSettings.time_limit_s,
+) -> BalanceSettings:
+    """Take the settings as they were typed.
+
+    Parameters
+    ----------
+    parts : civil costs by key, or all; empty when nothing is to be traced.
+    weights : text for `read_weights`. points, keep_share, gap, time_limit_s : as in `trace_balance`.
+
+    Raises
+    ------
+    InputError : every setting out of its bounds, and weights without the weighted cost.
+
+    Examples
+    --------
+    >>> choose_balance(["land"]).parts
+    ('land',)
+    """
+    found, faults = _parse_weights(weights)
+    settings = BalanceSettings(
+        tuple(parts), found if weights else None, points, keep_share, gap, time_limit_s
+    )
+    faults += _list_faults(settings)
+    if faults:
+        raise InputError(faults)
+    return settings
+
+
+def _list_faults(settings: BalanceSettings) -> list[Fault]:
+    keys = (*PARTS, WEIGHTED, ALL)
+    faults = [
+        Fault(f"'{key}' is no civil cost", column="--balance", remedy=nearest_word(key, keys))
+        for key in dict.fromkeys(settings.parts)
+        if key not in keys
+    ]
+    if settings.weights is not None:
+        faults += list_weight_faults(settings.weights)
+        if not {ALL, WEIGHTED} & set(settings.parts):
+            text = "weighs only the weighted cost"
+            faults.append(Fault(text, column="--weights", remedy="add --balance weighted"))
+    return faults + list_search_faults(
+        settings.points, settings.keep_share, settings.gap, settings.time_limit_s
+    )
+
+
+def _parse_weights(text: str) -> tuple[dict[str, float], list[Fault]]:
+    weights: dict[str, float] = {}
+    faults = []
     for one in filter(None, (part.strip() for part in text.split(","))):
         key, _, number = one.partition("=")
         try:
@@ -72,9 +138,7 @@ def read_weights(text: str) -> dict[str, float] | None:
             faults.append(
                 Fault(f"'{one}' is no weight", column="--weights", remedy="write such as people=2,land=1")
             )
-    if faults:
-        raise InputError(faults)
-    return weights or None
+    return weights, faults
 
 
 def trace_study_balance(
@@ -95,6 +159,9 @@ def trace_study_balance(
     ------
     InputError : every fault of study, plan or settings.
     """
+    faults = _list_faults(settings)
+    if faults:
+        raise InputError(faults)
     study, mesh = load_study(folder)
     require_lawful(study)
     plan = read_plan(folder / "plans" / plan_name)
@@ -121,20 +188,9 @@ def trace_study_balance(
 def _choose_parts(
     parts: Sequence[CivilPart], rows: np.ndarray, settings: BalanceSettings
 ) -> tuple[CivilPart, ...]:
-    keys = [*(part.key for part in parts), WEIGHTED]
-    wanted = keys if ALL in settings.parts else list(dict.fromkeys(settings.parts))
-    wrong = [key for key in wanted if key not in keys]
-    if wrong or not settings.time_limit_s >= 0:
-        faults = [
-            Fault(f"'{key}' is no civil cost", column="--balance", remedy=nearest_word(key, [*keys, ALL]))
-            for key in wrong
-        ]
-        if not settings.time_limit_s >= 0:
-            text = f"is {settings.time_limit_s:g} but must be at least 0"
-            faults.append(Fault(text, column="--time-limit", remedy="give s"))
-        raise InputError(faults)
+    wanted = (*PARTS, WEIGHTED) if ALL in settings.parts else tuple(dict.fromkeys(settings.parts))
     known = {part.key: part for part in parts}
-    if WEIGHTED in wanted or settings.weights is not None:
+    if WEIGHTED in wanted:
         known[WEIGHTED] = weigh_parts(parts, rows, settings.weights)
     return tuple(known[key] for key in wanted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from abatis.people.clearance import (
     Liability,
     Range,
     assess_liability,
+    find_rates,
     list_terms,
     read_terms,
 )
@@ -26,6 +28,7 @@ from abatis.people.hazard_files import export_hazards, import_hazards
 from abatis.people.hazards import Hazard, read_hazards
 from abatis.people.law import check_programme_measures, read_law_rules
 from abatis.people.treaties import read_register
+from abatis.show.law import read_day
 from abatis.show.results import Progress
 from abatis.show.tables import Column, Table
 
@@ -39,6 +42,38 @@ class Clearance:
     hazards: tuple[Hazard, ...]
     terms: list[Any]
     notes: tuple[str, ...]
+
+
+def choose_day(folder: Path, date_text: str, team: str, plan_name: str) -> date | None:
+    """Read the day of the register as it was typed; None, as it stands, when none is given.
+
+    Parameters
+    ----------
+    folder : study folder. date_text : the day. team, plan_name : what else is asked for.
+
+    Raises
+    ------
+    InputError : no day of the calendar, no such kind of team, no such plan: all of them at once.
+    """
+    faults: list[Fault] = []
+    day: date | None = None
+    try:
+        day = read_day(date_text) if date_text else None
+    except InputError as error:
+        faults += error.faults
+    try:
+        find_rates(read_terms(read_study(folder)), team)
+    except InputError as error:
+        faults += error.faults
+    # Without a mesh there is no plan to look for: that is told later.
+    if plan_name and (folder / "mesh").is_dir():
+        try:
+            read_plan(folder / "plans" / plan_name)
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    return day
 
 
 def compute_clearance(

@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 import abatis
-from abatis.model.errors import AbatisError, InfeasibleError, InputError
+from abatis.model.errors import AbatisError, InfeasibleError, InputError, is_interrupt
 from abatis.show.commands import export, ground, ledger, page, people, plan, programme, serve, watch
 from abatis.show.tables import print_faults, print_message
 
 EXIT_FINE, EXIT_INPUT, EXIT_SIZE, EXIT_INTERRUPTED = 0, 1, 3, 130
+# Whoever reads has read enough: what the shell itself says of a program that a closed pipe ends.
+EXIT_PIPE = 141
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(
@@ -50,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="abatis")
     except SystemExit as end:
-        return _translate_exit(end.code)
+        if _find_reason(end, BrokenPipeError):
+            return EXIT_PIPE
+        return _translate_exit(end.code, str(_find_reason(end, KeyboardInterrupt) or ""))
     except InfeasibleError as error:
         print_message(str(error), "bold red")
         for rule in error.rules:
@@ -63,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_message(str(error), "bold red")
         return error.exit_code
     except KeyboardInterrupt as stopped:
-        if stopped.args:
-            print_message(f"Stopped: {stopped}", "bold yellow")
+        return _translate_exit(EXIT_INTERRUPTED, str(stopped))
+    except SystemError as error:
+        if not is_interrupt(error):
+            raise
         return _translate_exit(EXIT_INTERRUPTED)
     except MemoryError:
         print_message(
@@ -72,15 +78,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return EXIT_SIZE
     except BrokenPipeError:
-        return EXIT_INPUT
+        return EXIT_PIPE
     except OSError as error:
         print_message(describe_system_error(error), "bold red")
         return EXIT_INPUT
     return EXIT_FINE
 
 
-def _translate_exit(code: object) -> int:
+def _find_reason(end: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """Find what typer turned into an exit code; None where it was no error of that kind."""
+    reason: BaseException | None = end
+    while reason is not None and not isinstance(reason, kind):
+        reason = reason.__cause__ or reason.__context__
+    return reason
+
+
+def _translate_exit(code: object, words: str = "") -> int:
     if code == EXIT_INTERRUPTED:
+        if words:
+            print_message(f"Stopped: {words}", "bold yellow")
         print_message("Interrupted; what was finished before stays as it was.", "yellow")
         return EXIT_INTERRUPTED
     if code is None or code == EXIT_FINE:

@@ -161,6 +161,8 @@ def _say_sharpness(rows: Sequence[dict[str, Any]]) -> str:
     )
     if sharp == len(rows):
         return ""
+    if len(rows) == 1:
+        return f"It is not known to within {100 * SHARP:g} % of its loss: a longer --time-limit narrows it."
     return (
         f"{sharp} of {len(rows)} sites are known to within {100 * SHARP:g} % of their loss; the time went to "
         "those that are hardest to replace first, and a longer --time-limit narrows the others."
@@ -202,7 +204,7 @@ def _tabulate_alternatives(
         for number, one in enumerate(others, 1)
     )  # fmt: skip
     columns = (
-        Column("plan", "alternative", "d"),
+        Column("plan", "alternative", ",.0f"),
         Column("value_h", "value [h]", ",.3f"),
         Column("loss_h", "less than the plan [h]", ",.3f"),
         Column("cost_eur", "cost [EUR]", ",.0f"),

@@ -20,11 +20,14 @@ from abatis.show.tables import Column, Table
 
 @dataclass(frozen=True)
 class InterdictSettings:
-    """How an arc list is solved: names of source and sink, budget in resource units, seconds, gap, seed."""
+    """How an arc list is solved: names of source and sink, budget in resource units, seconds, gap, seed.
+
+    `budget` None stands for one that was left out, which is a fault.
+    """
 
     source: str
     sink: str
-    budget: float
+    budget: float | None
     time_limit_s: float
     gap: float
     seed: int
@@ -64,8 +67,7 @@ def interdict_arcs(
     ------
     InputError : faults of the file or of the settings.
     """
-    _check_settings(settings, certificate)
-    arcs = read_arcs(path, settings.source, settings.sink)
+    arcs, budget = _read_checked(path, settings, certificate)
     unit = find_unit(arcs)
     problem = arcs.make_problem(unit)
 
@@ -73,9 +75,7 @@ def interdict_arcs(
         if progress is not None:
             progress(value * unit, bound * unit, seconds)
 
-    solution = solve_problem(
-        problem, settings.budget, settings.gap, settings.time_limit_s, settings.seed, report
-    )
+    solution = solve_problem(problem, budget, settings.gap, settings.time_limit_s, settings.seed, report)
     values = {**make_certificate(solution), "unit": unit}
     reasons = tuple(check_certificate(problem, values))
     if certificate is not None:
@@ -154,7 +154,19 @@ def _list_chosen(arcs: Arcs, chosen: list[int]) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _check_settings(settings: InterdictSettings, certificate: Path | None) -> None:
+def _read_checked(path: Path, settings: InterdictSettings, certificate: Path | None) -> tuple[Arcs, float]:
+    """Read the arcs and the budget, or name every fault of settings and file together."""
+    faults = _list_faults(settings, certificate)
+    try:
+        arcs = read_arcs(path, settings.source, settings.sink)
+    except InputError as error:
+        raise InputError([*faults, *error.faults]) from error
+    if faults or settings.budget is None:
+        raise InputError(faults)
+    return arcs, settings.budget
+
+
+def _list_faults(settings: InterdictSettings, certificate: Path | None) -> list[Fault]:
     faults = [
         Fault(f"is {value:g}", column=name, remedy="give a number, at least 0")
         for name, value in (
@@ -162,14 +174,15 @@ def _check_settings(settings: InterdictSettings, certificate: Path | None) -> No
             ("--time-limit", settings.time_limit_s),
             ("--gap", settings.gap),
         )
-        if not (math.isfinite(value) and value >= 0)
+        if value is not None and not (math.isfinite(value) and value >= 0)
     ]
+    if settings.budget is None:
+        faults.insert(0, Fault("is missing", column="--budget", remedy="say how much may be used up"))
     if settings.seed < 0:
         faults.append(Fault(f"is {settings.seed}", column="--seed", remedy="give a number, at least 0"))
     if certificate is not None and not certificate.parent.is_dir():
         faults.append(Fault("has no such folder", str(certificate), remedy="make the folder first"))
-    if faults:
-        raise InputError(faults)
+    return faults
 
 
 def describe_interdiction(answer: Interdiction) -> dict[str, Any]:

@@ -43,6 +43,28 @@ def read_day(text: str) -> date:
         raise InputError([fault]) from error
 
 
+def answer_law(folder: Path, date_text: str, states: Sequence[str] = ()) -> dict[str, Table]:
+    """Lay out the law of a study on a day as it was typed; the rest as in `describe_law`.
+
+    Raises
+    ------
+    InputError : a day or states that are not there, together with every fault of the study.
+    """
+    faults: list[Fault] = []
+    day = date.today()
+    try:
+        day = read_day(date_text)
+    except InputError as error:
+        faults += error.faults
+    try:
+        tables = describe_law(folder, day, states)
+    except InputError as error:
+        raise InputError([*faults, *error.faults]) from error
+    if faults:
+        raise InputError(faults)
+    return tables
+
+
 def describe_law(folder: Path, day: date, states: Sequence[str] = ()) -> dict[str, Table]:
     """Lay out register, measures, duties and norms of a study on a day.
 

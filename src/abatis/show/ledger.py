@@ -107,9 +107,20 @@ def show_record(ledger: Ledger, seq: int) -> Table:
     record = ledger.find(seq)
     if record is None:
         count = ledger.count()
-        fault = Fault(f"has no record {seq}", ledger.place, remedy=f"it has {count:,} records")
+        fault = Fault(f"has no record {seq}", ledger.place, remedy=f"it has {count_records(count)}")
         raise InputError([fault])
     return tabulate_record(record, find_corrector(ledger, record))
+
+
+def count_records(count: int) -> str:
+    """Write how many records there are.
+
+    Examples
+    --------
+    >>> count_records(1), count_records(1200), count_records(0)
+    ('1 record', '1,200 records', '0 records')
+    """
+    return f"{count:,} record{'' if count == 1 else 's'}"
 
 
 def tabulate_records(records: Sequence[Record]) -> Table:

@@ -10,7 +10,7 @@ from typing import Any
 from abatis.model.study import read_study
 from abatis.programme.ledger.status import Status, read_status
 from abatis.programme.ledger.store import Ledger
-from abatis.show.ledger import require_ledger
+from abatis.show.ledger import count_records, require_ledger
 from abatis.show.tables import Column, Table
 
 SHOWN_RECORDS = 6
@@ -136,7 +136,7 @@ def tabulate_status(status: Status) -> dict[str, Table]:
     if tables:
         first, table = next(iter(tables.items()))
         view = "public view, " if status.public else ""
-        title = f"{table.title} ({view}{status.record_count:,} records on {status.day})"
+        title = f"{table.title} ({view}{count_records(status.record_count)} on {status.day})"
         tables[first] = Table(title, table.columns, table.rows, table.note)
     return tables
 

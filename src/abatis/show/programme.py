@@ -245,9 +245,13 @@ def tabulate_programme(programme: Programme) -> dict[str, Table]:
     locked = [line.key for line in programme.terms.funding.lines if not line.planned]
     note = (
         f"Nominal money of budget {programme.terms.funding.budget}; before the programme "
-        f"{schedule.before_h:.2f} h. Lines not planned here spend their money evenly unless "
-        f"budget_years.csv says otherwise: {', '.join(locked)}."
+        f"{schedule.before_h:.2f} h."
     )
+    if locked:
+        note += (
+            " Lines not planned here spend their money evenly unless "
+            f"budget_years.csv says otherwise: {', '.join(locked)}."
+        )
     title = f"Programme of plan {programme.plan.name}, {programme.study.title}"
     return {
         "years": Table(title, tuple(columns), tuple(rows), note),

@@ -14,7 +14,7 @@ from abatis.model.study import Study
 from abatis.people.law import require_lawful
 from abatis.programme.cluster import ClusterExecutor
 from abatis.programme.drawn_works import DatedPlan, date_schedule
-from abatis.programme.draws import SHAPES, Shape, check_draws
+from abatis.programme.draws import SHAPES, Shape, list_seed_faults
 from abatis.programme.kept import Asked, find_schedule, mark_draws, read_schedule
 from abatis.programme.outlook import (
     UPLIFT_SHARES,
@@ -78,7 +78,7 @@ def tabulate_risk(folder: Path, settings: RiskSettings, progress: Progress) -> d
     InputError : no draws or workers, an unknown shape, plans that are missing or stand twice, a measure that
         would be unlawful (the rule is named), and all faults of the study's tables.
     """
-    _check_settings(settings)
+    _check_settings(folder, settings)
     study, mesh = load_study(folder)
     require_lawful(study)
     siting = site_study(study, mesh, progress)
@@ -108,9 +108,42 @@ def tabulate_risk(folder: Path, settings: RiskSettings, progress: Progress) -> d
     return tables
 
 
-def _check_settings(settings: RiskSettings) -> None:
-    check_draws(settings.draws)
-    faults = [
+def list_plan_faults(folder: Path, names: Sequence[str], column: str) -> list[Fault]:
+    """List every plan of an option that the study does not have.
+
+    Parameters
+    ----------
+    folder : study folder. names : names of plans. column : the option that names them.
+    """
+    known = sorted(path.parent.name for path in (folder / "plans").glob("*/plan.json"))
+    none = f"make a plan with: abatis solve {folder}"
+    if not (folder / "study.toml").is_file():
+        # Where there is no study, that is the fault to name.
+        return []
+    return [
+        Fault(
+            f"there is no plan '{name}'", column=column, remedy=nearest_word(name, known) if known else none
+        )
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+
+
+def list_draw_faults(draws: int, workers: int, seed: int | None) -> list[Fault]:
+    """List what is wrong with the number of draws, who draws them, and their seed, each with its option."""
+    faults = []
+    if draws < 1:
+        faults.append(Fault(f"is {draws}", column="--draws", remedy="ask for at least 1 draw"))
+    if workers < 1:
+        faults.append(Fault(f"is {workers}", column="--workers", remedy="ask for at least 1"))
+    return faults + list_seed_faults(seed)
+
+
+def _check_settings(folder: Path, settings: RiskSettings) -> None:
+    faults = list_draw_faults(settings.draws, settings.workers, settings.seed)
+    faults += list_plan_faults(folder, settings.plans[:1], "--plan")
+    faults += list_plan_faults(folder, settings.plans[1:], "--against")
+    faults += [
         Fault(f"plan '{name}' stands twice", column="--against", remedy="name every plan once")
         for name in sorted(set(settings.plans))
         if settings.plans.count(name) > 1
@@ -118,8 +151,6 @@ def _check_settings(settings: RiskSettings) -> None:
     if settings.shape not in SHAPES:
         known = nearest_word(settings.shape, SHAPES)
         faults.append(Fault(f"'{settings.shape}' is no shape", column="--shape", remedy=known or "pert"))
-    if settings.workers < 1:
-        faults.append(Fault(f"is {settings.workers}", column="--workers", remedy="ask for at least 1"))
     if settings.scheduler and not settings.cluster:
         faults.append(Fault("needs --cluster", column="--scheduler", remedy="add --cluster"))
     if not settings.plans:

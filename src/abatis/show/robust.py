@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +15,12 @@ from abatis.model.errors import Fault, InputError
 from abatis.model.plan import Plan, Problem, read_plan
 from abatis.people.law import require_lawful
 from abatis.programme.drawn_works import find_options
+from abatis.programme.draws import list_seed_faults
 from abatis.programme.outlook import WORST_SHARE
 from abatis.programme.robust import RobustPlan, RobustSettings, make_scenarios, score_plans, solve_robust
 from abatis.show.beside import keep_rows, mark_basis
 from abatis.show.results import Progress, check_same_study
+from abatis.show.risk import list_plan_faults
 from abatis.show.tables import Column, Table
 from abatis.show.workflow import choose_settings, load_study
 
@@ -68,7 +71,7 @@ def seek_robust(folder: Path, asked: RobustAsked, progress: Progress) -> dict[st
         named), and all faults of the tables.
     InfeasibleError : no plan keeps budget and rules.
     """
-    _check_asked(asked)
+    _check_asked(folder, asked)
     study, mesh = load_study(folder)
     require_lawful(study)
     chosen = choose_settings(study, "robust", asked.budget_eur, asked.gap, asked.time_limit_s, asked.seed)
@@ -101,14 +104,23 @@ def seek_robust(folder: Path, asked: RobustAsked, progress: Progress) -> dict[st
     return tables
 
 
-def _check_asked(asked: RobustAsked) -> None:
-    faults = []
+def _check_asked(folder: Path, asked: RobustAsked) -> None:
+    faults = list_plan_faults(folder, [asked.plan], "--plan")
+    if asked.budget_eur is not None and not (math.isfinite(asked.budget_eur) and asked.budget_eur >= 0):
+        remedy = "give a finite number of EUR, at least 0"
+        faults.append(Fault(f"is {asked.budget_eur:g}", column="--budget", remedy=remedy))
     if asked.scenarios < 2:
         faults.append(Fault(f"is {asked.scenarios}", column="--scenarios", remedy="ask for 2 or more"))
     if not 0 <= asked.worst_weight <= 1:
         faults.append(Fault(f"is {asked.worst_weight:g}", column="--worst-weight", remedy="give 0 to 1"))
     if not 0 < asked.worst_share <= 1:
         faults.append(Fault(f"is {asked.worst_share:g}", column="--worst-share", remedy="give above 0 to 1"))
+    if asked.gap is not None and not 0 <= asked.gap <= 1:
+        faults.append(Fault(f"is {asked.gap:g} but must be 0 to 1", column="--gap", remedy="give a share"))
+    if asked.time_limit_s is not None and not asked.time_limit_s >= 0:
+        text = f"is {asked.time_limit_s:g} but must be at least 0"
+        faults.append(Fault(text, column="--time-limit", remedy="give s"))
+    faults += list_seed_faults(asked.seed)
     if faults:
         raise InputError(faults)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
 
 from abatis.model.errors import Fault, InputError
 from abatis.show.tables import Column, Table
@@ -25,40 +28,40 @@ from abatis.watch.sight import HIDDEN, OUTSIDE, VISIBLE, Progress, View, count_v
 COLUMNS = (Column("what", "what"), Column("value", "value", ",.10g"))
 
 
-def map_sight(
-    raster: Path,
-    points: list[tuple[float, float]],
-    observer_height_m: float,
-    view: View,
-    cover: Path | None,
-    out: Path,
-    counted: bool,
-    progress: Progress,
-) -> Table:
+@dataclass(frozen=True)
+class SightSettings:
+    """What is looked at: elevation `raster`, GeoTIFF `out` to write, height of eyes, `view`, posts, `cover`.
+
+    One post stands at `x`, `y` on the map; or `posts` is a file of many, and those that see a place are
+    counted. `cover` is the height of trees and buildings on the same grid, or None.
+    """
+
+    raster: Path
+    out: Path
+    observer_height_m: float
+    view: View
+    x: float | None = None
+    y: float | None = None
+    posts: Path | None = None
+    cover: Path | None = None
+
+
+def map_sight(settings: SightSettings, progress: Progress) -> Table:
     """Write what posts see and return its summary.
 
     Parameters
     ----------
-    raster, cover : elevation, and height of trees and buildings on the same grid or None.
-    points : x and y of posts on the map.
-    observer_height_m : height of the eyes above ground, m.
-    view : target height, range, refraction, sector.
-    out : GeoTIFF to write: 255 seen, 0 not, nodata 1; or counts when `counted`.
-    counted : count the posts that see each place.
+    settings : what is looked at. The result is 255 seen, 0 not, nodata 1; or counts for a file of posts.
     progress : callback (stage, share done).
 
     Raises
     ------
-    InputError, SizeError : see `abatis.watch`.
+    InputError, SizeError : every fault of the settings; see `abatis.watch`.
     """
-    faults = view.list_faults()
-    if faults:
-        raise InputError(faults)
-    if out.suffix.lower() not in (".tif", ".tiff"):
-        raise InputError([Fault("is not a GeoTIFF", str(out), remedy="give a name that ends in .tif")])
+    points, view, counted = _read_checked(settings), settings.view, settings.posts is not None
     progress("read", 0.0)
-    terrain = read_terrain(raster, cover)
-    posts = locate_posts(terrain, points, observer_height_m)
+    terrain = read_terrain(settings.raster, settings.cover)
+    posts = locate_posts(terrain, points, settings.observer_height_m)
     progress("sight", 0.0)
     if counted:
         marks = make_array(terrain.relief.surface.shape, np.uint32, terrain.scratch)
@@ -70,8 +73,45 @@ def map_sight(
         nodata = int(OUTSIDE)
     blank_voids(terrain, marks, nodata)
     progress("write", 0.9)
-    write_marks(out, terrain, marks, nodata)
+    write_marks(settings.out, terrain, marks, nodata)
     return _summarize(terrain, marks, counted, len(posts))
+
+
+def _read_checked(settings: SightSettings) -> list[tuple[float, float]]:
+    """Return x and y of the posts, or name every fault of the settings with its option."""
+    faults = [fault for path in (settings.raster, settings.cover) if path for fault in _try_raster(path)]
+    height_m = settings.observer_height_m
+    if not (math.isfinite(height_m) and height_m >= 0):
+        remedy = "give metres above ground, at least 0"
+        faults.append(Fault(f"is {height_m:g}", column="--observer-height", remedy=remedy))
+    faults += [
+        replace(fault, column=f"--{fault.column.replace(' ', '-')}") for fault in settings.view.list_faults()
+    ]
+    if settings.out.suffix.lower() not in (".tif", ".tiff"):
+        faults.append(Fault("is not a GeoTIFF", str(settings.out), remedy="give a name that ends in .tif"))
+    points: list[tuple[float, float]] = []
+    given = settings.x is not None, settings.y is not None
+    if given not in ((True, True), (False, False)) or any(given) == (settings.posts is not None):
+        faults.append(Fault("give --x and --y, or --posts", remedy="one post, or a file of posts"))
+    elif settings.posts is None:
+        points = [(float(settings.x or 0.0), float(settings.y or 0.0))]
+    else:
+        try:
+            points = read_points(settings.posts)
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    return points
+
+
+def _try_raster(path: Path) -> list[Fault]:
+    """Say whether a raster can be opened at all, before any other fault ends the work."""
+    try:
+        with rasterio.open(path):
+            return []
+    except RasterioError as error:
+        return [Fault(f"cannot be read as a raster: {error}", str(path), remedy="give a GeoTIFF")]
 
 
 def read_points(path: Path) -> list[tuple[float, float]]:

@@ -12,7 +12,6 @@ from abatis.barrier.sites import Siting, forget_watch, site_study
 from abatis.model.errors import Fault, InputError
 from abatis.model.study import Study
 from abatis.people.law import require_lawful
-from abatis.programme.draws import check_draws
 from abatis.programme.outlook import PlanOutlook, describe_outcome
 from abatis.programme.risk import Progress, RiskCase, prepare_case, run_draws
 from abatis.programme.split import (
@@ -26,7 +25,7 @@ from abatis.programme.split import (
 )
 from abatis.programme.split_table import WATCH, mark_splits, read_splits, widen_study
 from abatis.show.beside import keep_rows
-from abatis.show.risk import RiskSettings, tabulate_risk
+from abatis.show.risk import RiskSettings, list_draw_faults, list_plan_faults, tabulate_risk
 from abatis.show.tables import Column, Table
 from abatis.show.workflow import load_study
 
@@ -65,7 +64,7 @@ def compare_splits(folder: Path, settings: SplitSettings, progress: Progress) ->
     InputError : fewer than two plans or splits, bad settings, a measure that would be unlawful (the rule is
         named), and all faults of the tables.
     """
-    _check_settings(settings)
+    _check_settings(folder, settings)
     study, mesh = load_study(folder)
     if settings.plans:
         require_lawful(study)
@@ -100,9 +99,14 @@ def compare_splits(folder: Path, settings: SplitSettings, progress: Progress) ->
     return tables
 
 
-def _check_settings(settings: SplitSettings) -> None:
-    check_draws(settings.draws)
-    faults = []
+def _check_settings(folder: Path, settings: SplitSettings) -> None:
+    faults = list_draw_faults(settings.draws, settings.workers, settings.seed)
+    faults += list_plan_faults(folder, settings.plans, "--plans")
+    faults += [
+        Fault(f"plan '{name}' stands twice", column="--plans", remedy="name every plan once")
+        for name in sorted(set(settings.plans))
+        if settings.plans.count(name) > 1
+    ]
     if len(settings.plans) == 1:
         text = f"names one plan, '{settings.plans[0]}'"
         faults.append(Fault(text, column="--plans", remedy="name two or more: --plans A,B"))
@@ -110,8 +114,6 @@ def _check_settings(settings: SplitSettings) -> None:
         faults.append(Fault(f"is {settings.gap:g}", column="--gap", remedy="give a share, 0 to 1"))
     if not settings.time_limit_s >= 0:
         faults.append(Fault(f"is {settings.time_limit_s:g}", column="--time-limit", remedy="give s"))
-    if settings.workers < 1:
-        faults.append(Fault(f"is {settings.workers}", column="--workers", remedy="ask for at least 1"))
     if faults:
         raise InputError(faults)
 

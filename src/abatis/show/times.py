@@ -9,6 +9,7 @@ import numpy as np
 
 from abatis.ground.avenues import find_avenues
 from abatis.ground.fronts import find_front_cells, find_objective_cell
+from abatis.ground.overlay_tiles import find_parents
 from abatis.ground.speeds import compute_edge_times, find_closed_rivers, find_passable
 from abatis.ground.travel import compute_times
 from abatis.model.errors import Fault, InputError, nearest_word
@@ -18,6 +19,39 @@ from abatis.model.words import COVER_WORDS, SEASONS
 from abatis.show.avenues import name_roads
 from abatis.show.results import Progress
 from abatis.show.tables import Column, Table
+
+
+def check_times(study: Study, mesh: Mesh, approach: str, season: str, tiles: int | None) -> None:
+    """Check what is asked of the command `times`.
+
+    Parameters
+    ----------
+    study, mesh : the study and its mesh.
+    approach : key of one approach, or empty for all.
+    season : season that all approaches are moved to, or empty.
+    tiles : H3 resolution of tiles, or None.
+
+    Raises
+    ------
+    InputError : every fault, each with its option.
+    """
+    faults: list[Fault] = []
+    keys = list(study.tables["approaches"]["approach"])
+    if approach and approach not in keys:
+        remedy = nearest_word(approach, keys)
+        faults.append(Fault(f"there is no approach '{approach}'", column="--approach", remedy=remedy))
+    try:
+        if season:
+            change_season(study, season)
+    except InputError as error:
+        faults += error.faults
+    try:
+        if tiles is not None:
+            find_parents(mesh.cells[:1], tiles)
+    except InputError as error:
+        faults += [replace(fault, column="--tiles") for fault in error.faults]
+    if faults:
+        raise InputError(faults)
 
 
 def change_season(study: Study, season: str) -> Study:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +28,7 @@ from abatis.model.study import Study, hash_mesh_inputs, read_study
 from abatis.people.access_rules import FILE as ACCESS_FILE
 from abatis.people.access_rules import list_access_rules, write_access_rows
 from abatis.people.law import require_lawful
+from abatis.programme.draws import list_seed_faults
 from abatis.show.app.saved import FILE as SAVED_FILE
 from abatis.show.app.saved import hash_plan, lock_plan, lock_plans
 from abatis.show.avenue_maps import draw_avenue_maps
@@ -70,20 +73,19 @@ def choose_settings(
     InputError : when a value is out of its bounds or the name is no folder name.
     """
     faults = []
-    if not name or any(letter in name for letter in "/\\") or name in (".", ".."):
+    if not name.isprintable() or name.strip(" .") != name or not name or set(name) & set("/\\"):
         faults.append(
             Fault(f"'{name}' is no name for a plan", column="--name", remedy="use letters and digits")
         )
-    if budget_eur is not None and not budget_eur >= 0:
-        faults.append(
-            Fault(f"is {budget_eur:g} but must be at least 0", column="--budget", remedy="give EUR")
-        )
+    if budget_eur is not None and not 0 <= budget_eur < math.inf:
+        faults.append(Fault(f"is {budget_eur:g} but must be 0 or more", column="--budget", remedy="give EUR"))
     if gap is not None and not 0 <= gap <= 1:
         faults.append(Fault(f"is {gap:g} but must be 0 to 1", column="--gap", remedy="give a share"))
     if time_limit_s is not None and not time_limit_s >= 0:
         faults.append(
             Fault(f"is {time_limit_s:g} but must be at least 0", column="--time-limit", remedy="give s")
         )
+    faults += list_seed_faults(seed)
     if faults:
         raise InputError(faults)
     lines = study.tables["budget"]
@@ -172,7 +174,8 @@ def solve_study(
     folder = study.folder / "plans" / settings.name
     if solution.status == "interrupted":
         kept = folder.with_name(f"{settings.name}-interrupted")
-        with ExitStack() as turn, write_folder_whole(kept, OUTDATED) as temporary:
+        progress("stopping: keeping the best plan", 0.0)
+        with hold_interrupts(), ExitStack() as turn, write_folder_whole(kept, OUTDATED) as temporary:
             write_plan(plan, temporary, make_certificate(solution))
             turn.enter_context(lock_plans(study.folder))
         raise KeyboardInterrupt(f"the best plan so far is in {kept}")
@@ -185,6 +188,19 @@ def solve_study(
         # Last: others may save plans during the minutes of drawing; only the swap needs the turn.
         turn.enter_context(lock_plans(study.folder))
     return folder, results
+
+
+@contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of a block, where signals reach this thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, asked)
 
 
 def _solve_or_explain(

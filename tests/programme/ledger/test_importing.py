@@ -194,10 +194,22 @@ class TestFaults:
         assert places == [
             "row 3, key", "row 3, on", "row 3, stage", "row 3, amount_eur", "row 3, tag", "row 3, access",
             "row 4", "row 5, line", "row 5, amount_eur", "row 6, tag", "row 7, corrects", "row 8, source",
+            "row 8, on",
         ]  # fmt: skip
         assert "did you mean 'planned'" in told[2]
         assert "says the same as row 2" in told[6]
         assert "which does not exist" in told[10]
+        assert "in the future" in told[12]
+
+    def test_what_good_columns_owe_each_other_is_told_beside_a_bad_one(self, ledger, tmp_path):
+        path = write(
+            tmp_path,
+            "a,2099-01-01,LT,total,planned,5,,F,public,2027,2025",
+            name="budget.csv",
+            header=f"{HEADER},first_year,last_year",
+        )
+        told = [line.split(": ")[0] for line in faults_of(ledger, path)]
+        assert [place.rpartition(", ")[2] for place in told] == ["source", "on", "last_year"]
 
     @pytest.mark.parametrize(
         ("header", "text"),

@@ -152,6 +152,11 @@ def test_one_wrong_draft_keeps_all_out_and_every_fault_is_told(ledger):
         make("budget", body={"colour": "red"}),
         make("contract", body={"quantity": 5.0}),
         make("budget", on="2999"),
+        make("budget", on="2099-01-01", source="", body={"first_year": 2027, "last_year": 2025}),
+        make("milestone", tag="X", body={"category": "seam"}),
+        make("milestone", on="soon", body={"stage": "plnned", "category": "seam"}),
+        make("contract", on="2999", body={"quantity": 5.0, "unit": ""}),
+        make("budget", on="2999", corrects=0, body={"withdrawn": True, "last_year": 2026.5}),
     ]
     with pytest.raises(InputError) as refused:
         ledger.append([make_budget(1), *bad], "audit")
@@ -159,6 +164,9 @@ def test_one_wrong_draft_keeps_all_out_and_every_fault_is_told(ledger):
     assert found == {
         (2, "key"), (3, "on"), (3, "tag"), (3, "access"), (3, "source"), (4, "kind"), (5, "neighbour"),
         (6, "reached"), (7, "last_year"), (8, "colour"), (9, "unit"), (10, "on"),
+        (11, "on"), (11, "last_year"), (11, "source"), (12, "tag"), (12, "neighbour"), (13, "on"),
+        (13, "stage"), (13, "neighbour"), (14, "on"), (14, "unit"), (15, "on"), (15, "corrects"),
+        (15, "last_year"),
     }  # fmt: skip
     assert all(fault.remedy for fault in refused.value.faults)
     assert ledger.count() == 0

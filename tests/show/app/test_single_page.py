@@ -155,6 +155,17 @@ def test_an_unknown_plan_is_told(folder):
         record_answers(folder, PageSettings(("nowhere",)), say_nothing)
 
 
+def test_a_study_without_a_mesh_is_one_fault(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(single_page, "read_bundle", lambda _folder: BUNDLE)
+    copy = Path(shutil.copytree(folder, tmp_path / "bare"))
+    shutil.rmtree(copy / "mesh")
+    assert main(["page", str(copy), "--write", str(tmp_path / "page.html")]) == 1
+    told = capsys.readouterr().err
+    assert "1 fault in the input" in told and "abatis build" in told
+    assert "cannot be opened" not in told
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_the_command_writes_the_file(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(single_page, "read_bundle", lambda _folder: BUNDLE)
     file = tmp_path / "page.html"

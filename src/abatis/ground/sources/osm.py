@@ -142,6 +142,26 @@ def read_osm_file(path: Path, wants: tuple[Want, ...], area: Area) -> dict[str, 
     return {layer: store.finish() for layer, store in stores.items()}
 
 
+def glance_at_osm(path: Path) -> None:
+    """Open an OpenStreetMap file and read its head and first element.
+
+    Parameters
+    ----------
+    path : PBF or XML file, packed or not.
+
+    Raises
+    ------
+    OsmError : the file is damaged at its start, or not what its name says.
+    """
+    _check_start(path)
+    try:
+        next(iter(osmium.FileProcessor(str(path))), None)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise OsmError(
+            f"cannot be read: {error}", "fetch the file again; it is cut off or damaged"
+        ) from error
+
+
 def _check_start(path: Path) -> None:
     """Compare the first bytes of a file with what its suffix promises."""
     with path.open("rb") as file:

@@ -36,7 +36,9 @@ class RasterFile:
     words: dict[int, str]
 
 
-def list_rasters(study: Study, layer: str, area: Area, findings: Findings) -> list[RasterFile]:
+def list_rasters(
+    study: Study, layer: str, area: Area, findings: Findings, glance: bool = False
+) -> list[RasterFile]:
     """Check the rasters of one layer.
 
     Parameters
@@ -45,6 +47,7 @@ def list_rasters(study: Study, layer: str, area: Area, findings: Findings) -> li
     layer : elevation, landcover, soil, clay or population.
     area : ground that will be read, degrees.
     findings : faults are added here; nothing is raised.
+    glance : read one window of each raster only, in the middle of the ground; enough to say that it opens.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def list_rasters(study: Study, layer: str, area: Area, findings: Findings) -> li
                 "give a GeoTIFF; polygons of land cover belong to landcover_areas",
             )
         elif raster:
-            checked = _check_raster(study, layer, row, number, area, findings)
+            checked = _check_raster(study, layer, row, number, area, findings, glance)
             if checked is not None:
                 found.append(checked)
     if len(found) > 1:
@@ -107,7 +110,7 @@ def _note_holes(layer: str, rasters: list[RasterFile], area: Area, findings: Fin
 
 
 def _check_raster(
-    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings
+    study: Study, layer: str, row: pd.Series, number: int, area: Area, findings: Findings, glance: bool
 ) -> RasterFile | None:
     path = Path(row["file"])
     try:
@@ -120,10 +123,15 @@ def _check_raster(
             crs = CRS.from_user_input(raster.crs)
             if not check_place(raster.bounds, crs, area, path.name, number, findings):
                 return None
+            windows = _iterate_windows(raster, area)
+            if glance:
+                windows = windows[len(windows) // 2 :][:1]
             if layer in ("elevation", "population", "clay"):
-                _check_numbers(raster, layer, area, path.name, number, findings)
+                low, high = _find_range(raster, windows)
+                if low <= high or not glance:
+                    _check_numbers(low, high, layer, path.name, number, findings)
                 return RasterFile(path, {})
-            codes = _list_codes(raster, area)
+            codes = _list_codes(raster, windows)
     except (rasterio.errors.RasterioError, OSError) as error:
         findings.add_fault(
             f"cannot be read: {error}", path.name, number, "file", "fetch the file again; it may be damaged"
@@ -147,23 +155,26 @@ def _iterate_windows(raster: rasterio.DatasetReader, area: Area) -> list[Window]
     ]
 
 
-def _list_codes(raster: rasterio.DatasetReader, area: Area) -> list[int]:
+def _list_codes(raster: rasterio.DatasetReader, windows: list[Window]) -> list[int]:
     codes: set[int] = set()
-    for window in _iterate_windows(raster, area):
+    for window in windows:
         values = raster.read(1, window=window, masked=True)
         codes |= {int(value) for value in np.unique(values.compressed())}
     return sorted(codes)
 
 
-def _check_numbers(
-    raster: rasterio.DatasetReader, layer: str, area: Area, shown: str, number: int, findings: Findings
-) -> None:
+def _find_range(raster: rasterio.DatasetReader, windows: list[Window]) -> tuple[float, float]:
+    """Return the least and the greatest number of a raster; the least is the greater when it has none."""
     low, high = np.inf, -np.inf
-    for window in _iterate_windows(raster, area):
+    for window in windows:
         values = raster.read(1, window=window, masked=True).compressed()
         values = values[np.isfinite(values)]
         if values.size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return low, high
+
+
+def _check_numbers(low: float, high: float, layer: str, shown: str, number: int, findings: Findings) -> None:
     if low > high:
         findings.add_fault("holds only nodata on the study's ground", shown, number, "file", "check the file")
     elif layer == "elevation" and (low < -500 or high > 9000):

@@ -23,7 +23,7 @@ from abatis.ground.sources.geoparquet import (
     is_geoparquet,
     load_geoparquet,
 )
-from abatis.ground.sources.osm import OsmFiles, is_osm_file
+from abatis.ground.sources.osm import OsmError, OsmFiles, glance_at_osm, is_osm_file
 from abatis.ground.sources.osm_layers import OsmLayer, read_osm_layer
 from abatis.model.errors import nearest_word
 from abatis.model.study import Study
@@ -42,6 +42,7 @@ POLYGON_LAYERS = (
 )
 LINE_LAYERS = ("rivers", "roads")
 POINT_LAYERS = ("bridges", "places")
+GLANCED = 1000
 _READ_ERRORS = (
     DataSourceError,
     DataLayerError,
@@ -116,6 +117,47 @@ def read_vector_layer(
         if part is not None:
             parts.append(part)
     return _join_parts(layer, parts)
+
+
+def glance_at_vectors(study: Study, area: Area, findings: Findings) -> None:
+    """Look at the vector files of a study without reading them whole; faults are added to `findings`.
+
+    Parameters
+    ----------
+    study : the study; rasters among its sources are left out.
+    area : the study's ground, degrees.
+    findings : faults are added here; nothing is raised.
+
+    In words: layer, columns, CRS and place are checked as `read_vector_layer` does, then some features are
+    read; of an OpenStreetMap file, however many layers it is for, the first element.
+    """
+    seen: set[Path] = set()
+    for name in dict.fromkeys(study.sources["layer"]):
+        for index, row in study.source_rows(name).iterrows():
+            path, number = Path(row["file"]), int(str(index))
+            if not is_osm_file(path):
+                if path.suffix.lower() not in RASTER_SUFFIXES:
+                    _glance_at_file(path, row, number, area, findings)
+            elif path not in seen:
+                seen.add(path)
+                try:
+                    glance_at_osm(path)
+                except OsmError as error:
+                    findings.add_fault(error.problem, path.name, number, "file", error.remedy)
+
+
+def _glance_at_file(path: Path, row: pd.Series, number: int, area: Area, findings: Findings) -> None:
+    examined = _examine_file(row, number, area, findings)
+    # GeoParquet comes in one piece: its shapes were read when it was examined.
+    if examined is None or is_geoparquet(path):
+        return
+    sublayer, columns, _ = examined
+    try:
+        pyogrio.read_dataframe(path, layer=sublayer, columns=columns, max_features=GLANCED, force_2d=True)
+    except _READ_ERRORS as error:
+        findings.add_fault(
+            f"cannot be read: {error}", path.name, number, "file", "fetch the file again; it may be damaged"
+        )
 
 
 def _join_parts(layer: str, parts: list[VectorLayer]) -> VectorLayer:
@@ -196,6 +238,32 @@ def _read_file(
     shown = path.name
     if is_osm_file(path):
         return _read_osm(study, layer, row, number, area, findings, osm)
+    examined = _examine_file(row, number, area, findings)
+    if examined is None:
+        return None
+    sublayer, columns, crs = examined
+    frame = _load_frame(path, sublayer, columns, crs, area, shown, number, findings)
+    if frame is None:
+        return None
+    if frame.empty or frame.geometry.isna().all():
+        findings.add_empty(
+            "has no features on the study's ground",
+            shown,
+            number,
+            "file",
+            "check its CRS or delete the row",
+            fetched=bool(row["fetched"]),
+        )
+        return None
+    return _translate_frame(study, layer, frame, row, number, shown, findings)
+
+
+def _examine_file(
+    row: pd.Series, number: int, area: Area, findings: Findings
+) -> tuple[str | None, list[str], CRS] | None:
+    """Check what a file says about itself: sublayer, attributes and CRS to read; None with a fault."""
+    path = Path(row["file"])
+    shown = path.name
     sublayer, info = _inspect_file(path, row, number, findings)
     if info is None:
         return None
@@ -222,22 +290,7 @@ def _read_file(
     if not np.all(np.isfinite(bounds)):
         findings.add_fault("has no geometry", shown, number, "file", "give a layer with geometry")
         return None
-    if not check_place(bounds, crs, area, shown, number, findings):
-        return None
-    frame = _load_frame(path, sublayer, columns, crs, area, shown, number, findings)
-    if frame is None:
-        return None
-    if frame.empty or frame.geometry.isna().all():
-        findings.add_empty(
-            "has no features on the study's ground",
-            shown,
-            number,
-            "file",
-            "check its CRS or delete the row",
-            fetched=bool(row["fetched"]),
-        )
-        return None
-    return _translate_frame(study, layer, frame, row, number, shown, findings)
+    return (sublayer, columns, crs) if check_place(bounds, crs, area, shown, number, findings) else None
 
 
 def _read_osm(

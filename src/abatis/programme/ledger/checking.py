@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from functools import cache, lru_cache
 from typing import Any
@@ -53,8 +53,7 @@ def check_draft(draft: Draft, file: str = "", row: int | None = None) -> list[Fa
         text = f"has the unknown word '{draft.kind}'"
         return [Fault(text, file, row, "kind", nearest_word(str(draft.kind), KINDS))]
     problems = [*_check_common(draft), *_check_body(draft)]
-    if not problems:
-        problems = check_together(draft)
+    problems += check_together(draft, {column for column, _, _ in problems})
     return [Fault(problem, file, row, column, remedy) for column, problem, remedy in problems]
 
 
@@ -146,35 +145,51 @@ def _check_text(kind: str, column: str, text: str) -> tuple[Problem, ...]:
     return ()
 
 
-def check_together(draft: Draft) -> list[Problem]:
-    """List what columns of a draft owe each other, each being good by itself: column, problem and remedy."""
+def check_together(draft: Draft, bad: Collection[str] = ()) -> list[Problem]:
+    """List what columns of a draft owe each other: column, problem and remedy.
+
+    Parameters
+    ----------
+    draft : what is to be recorded.
+    bad : columns with a fault of their own; what others owe them cannot be judged.
+
+    Examples
+    --------
+    >>> said = {"first_year": 2027, "last_year": 2025}
+    >>> draft = Draft("budget", "lt_mines", "2099-01-01", said, "", "F")
+    >>> [column for column, _, _ in check_together(draft, {"source"})]
+    ['on', 'last_year']
+    """
     body, kind = draft.body, draft.kind
+    if bad:
+        body = {column: value for column, value in body.items() if column not in bad}
     problems: list[Problem] = []
-    if _read_span(draft.on)[0] > date.today():
+    if "on" not in bad and _read_span(draft.on)[0] > date.today():
         text = f"is {draft.on}, in the future"
         remedy = "the ledger holds what happened: give the day it was said or decided"
         problems.append(("on", text, remedy))
-    if body.get("withdrawn") and draft.corrects is None:
+    if body.get("withdrawn") and draft.corrects is None and "corrects" not in bad:
         problems.append(("withdrawn", "takes nothing back", "name the record in corrects"))
     for first, last in _ORDERED.get(kind, ()):
         if first in body and last in body and _first_day(body[first]) > _last_day(body[last]):
             problems.append((last, f"{body[last]} is before {first}, {body[first]}", "correct one"))
     for column in _QUANTITIES.get(kind, ()):
-        if isinstance(body.get(column), int | float) and "unit" not in body:
+        if isinstance(body.get(column), int | float) and "unit" not in body and "unit" not in bad:
             problems.append(("unit", f"is missing while {column} is given", "give km, m2, ha, pieces, sites"))
             break
     if kind == "milestone":
-        problems += _check_milestone(body)
+        problems += _check_milestone(body, bad)
     return problems
 
 
-def _check_milestone(body: Mapping[str, Any]) -> list[Problem]:
+def _check_milestone(body: Mapping[str, Any], bad: Collection[str]) -> list[Problem]:
     problems: list[Problem] = []
-    reached = body["stage"] == "reached"
-    if reached != ("reached" in body):
+    known = "stage" in body and "reached" not in bad
+    if known and (body["stage"] == "reached") != ("reached" in body):
         given = f"is {body['reached']}" if "reached" in body else "is missing"
         problems.append(("reached", f"{given} while the stage is {body['stage']}", "let them agree"))
-    if body.get("category") == "seam" and body.get("neighbour", body["country"]) == body["country"]:
+    known = "country" in body and "neighbour" not in bad
+    if known and body.get("category") == "seam" and body.get("neighbour", body["country"]) == body["country"]:
         problems.append(("neighbour", "is no neighbour", "a seam has a country on each side"))
     return problems
 

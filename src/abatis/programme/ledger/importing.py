@@ -244,11 +244,10 @@ def make_draft(
             values[column] = value
             wrong = check_value(word, field, value)
             faults += [Fault(why, shown, number, name, cure) for name, why, cure in wrong]
-    if faults:
-        return None, faults
     common = {column: values.pop(column, None) for column in COMMON}
     draft = Draft(kind=word, body=values, **common)  # type: ignore[arg-type]
-    faults = [Fault(why, shown, number, name, cure) for name, why, cure in check_together(draft)]
+    owed = check_together(draft, {fault.column for fault in faults})
+    faults += [Fault(why, shown, number, name, cure) for name, why, cure in owed]
     return (None, faults) if faults else (draft, [])
 
 

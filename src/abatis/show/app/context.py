@@ -84,6 +84,11 @@ class StudyHolder:
             return "loading"
         return "failed" if self._error is not None else "ready"
 
+    @property
+    def error(self) -> Exception | None:
+        """Why the study could not be loaded the last time; None while it loads and when it is in memory."""
+        return self._error if self._ready.is_set() else None
+
     def get(self, wait_s: float = 60.0) -> Any:
         """Return the study in memory.
 

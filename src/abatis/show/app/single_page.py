@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from fastapi import FastAPI
 
-from abatis.model.errors import Fault, InputError
+from abatis.model.errors import AbatisError, Fault, InputError
 from abatis.model.storage import write_text_whole
 from abatis.show.app.application import create_app
 from abatis.show.app.ground_layers import write_arrow
@@ -176,6 +176,9 @@ async def _record(app: FastAPI, recorder: Recorder, settings: PageSettings, prog
         me |= {"role": "public" if settings.public else "viewer", "csrf": "", "login_needed": False}
         study = await recorder.ask("/api/study")
         if study is None:
+            error = app.state.server.study.error
+            if isinstance(error, AbatisError):
+                raise error
             _, _, body = await recorder._call("/api/study")
             faults = json.loads(body)["faults"]
             raise InputError([Fault(one["what"], one["where"], remedy=one["remedy"]) for one in faults])

@@ -94,17 +94,14 @@ def fetch(
 
 @app.command("check")
 def check_study(study: StudyFolder, as_json: AsJson = False) -> None:
-    """Check a study without building it: every fault, or the size and time to expect."""
-    from abatis.ground.build import predict_size
-    from abatis.model.study import read_study
-    from abatis.show.clearance import check_civil_tables
-    from abatis.show.watch_answer import check_watch_tables
+    """Check tables and sources of a study without building it: every fault, or size and time to expect.
+
+    Small sources are read whole; large ones are opened and read in part.
+    """
+    from abatis.show.check import check_whole_study
 
     try:
-        found = read_study(study)
-        check_civil_tables(found)
-        check_watch_tables(found)
-        size = predict_size(found)
+        found, size = check_whole_study(study)
     except InputError as error:
         if as_json:
             print_json({"fine": False, "faults": [vars(fault) for fault in error.faults]})
@@ -195,12 +192,18 @@ def show_times(
     as_json: AsJson = False,
 ) -> None:
     """Show arrival times of the approaches without barriers, and their avenues."""
-    from abatis.show.times import change_season, tabulate_avenues, tabulate_limits, tabulate_times
+    from abatis.show.placeholders import add_placeholders
+    from abatis.show.times import (
+        change_season,
+        check_times,
+        tabulate_avenues,
+        tabulate_limits,
+        tabulate_times,
+    )
     from abatis.show.workflow import load_study
 
     found, mesh = load_study(study)
-    if approach:
-        found.find_row("approaches", approach)
+    check_times(found, mesh, approach, season, tiles)
     moved = change_season(found, season) if season else found
     with ShowProgress() as progress:
         tables = {"times": tabulate_times(moved, mesh, approach, progress)}
@@ -213,7 +216,7 @@ def show_times(
     limits = tabulate_limits(found, mesh, moved) if season else None
     if limits:
         tables["limits"] = limits
-    show_tables(tables, as_json)
+    show_tables(add_placeholders(tables, found), as_json)
 
 
 @app.command("avenues")
@@ -232,10 +235,12 @@ def show_avenues(
 ) -> None:
     """Show avenues, where they run together, chokepoints, and what each site of a plan does to them."""
     from abatis.barrier.effects import EffectLimits
+    from abatis.model.study import read_study
     from abatis.show.avenue_listing import list_avenues
     from abatis.show.avenues import AvenueSettings
+    from abatis.show.placeholders import add_placeholders
 
     limits = EffectLimits(count, corridor, turn, min(disrupt, 1.0 / 60.0), disrupt, fix, block)
     with ShowProgress() as progress:
         tables = list_avenues(study, plan, AvenueSettings(limits, separate, approach), progress)
-    show_tables(tables, as_json)
+    show_tables(add_placeholders(tables, read_study(study)), as_json)

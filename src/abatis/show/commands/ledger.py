@@ -85,12 +85,12 @@ def export_file(
 ) -> None:
     """Write the records into a file that can be imported again; .jsonl holds the hashes too."""
     from abatis.programme.ledger.store import open_ledger
-    from abatis.show.ledger import check_kind, export_records, require_ledger
+    from abatis.show.ledger import check_kind, count_records, export_records, require_ledger
 
     with open_ledger(study) as ledger:
         require_ledger(ledger)
         count = export_records(ledger, file, check_kind(kind), current, public)
-    print_message(f"{count:,} records: {file}")
+    print_message(f"{count_records(count)}: {file}")
 
 
 @group.command("status")

@@ -25,9 +25,9 @@ def law(
     as_json: AsJson = False,
 ) -> None:
     """Say which treaties bind on a day, which measures are lawful, and which duties go with them."""
-    from abatis.show.law import describe_law, read_day
+    from abatis.show.law import answer_law
 
-    show_tables(describe_law(study, read_day(date), tuple(state or ())), as_json)
+    show_tables(answer_law(study, date, tuple(state or ())), as_json)
 
 
 @app.command("clearance")
@@ -59,13 +59,18 @@ def clearance(
 ) -> None:
     """Show what must be cleared: hazard register, cost, order, release years, teams, who owns the duty."""
     from abatis.people.clearance import ClearanceSettings
-    from abatis.show.clearance import compute_clearance, describe_clearance, move_hazards, tabulate_clearance
-    from abatis.show.law import read_day
+    from abatis.show.clearance import (
+        choose_day,
+        compute_clearance,
+        describe_clearance,
+        move_hazards,
+        tabulate_clearance,
+    )
 
     if import_file is not None or export_file is not None:
         show_tables({"register": move_hazards(study, import_file, export_file)}, as_json)
         return
-    settings = ClearanceSettings(read_day(date) if date else None, team, teams, start, within)
+    settings = ClearanceSettings(choose_day(study, date, team, plan), team, teams, start, within)
     with ShowProgress() as progress:
         found = compute_clearance(study, settings, plan, progress)
     if as_json:
@@ -95,11 +100,11 @@ def people(
     as_json: AsJson = False,
 ) -> None:
     """Show the civil account of a plan: who is cut off, leaving, land, nature, clearing, duties."""
-    from abatis.show.balance import BalanceSettings, read_weights, trace_study_balance
+    from abatis.show.balance import choose_balance, trace_study_balance
     from abatis.show.people import compute_people, describe_people, tabulate_people
 
+    settings = choose_balance(balance or (), weights, points, keep, gap, time_limit)
     if balance:
-        settings = BalanceSettings(tuple(balance), read_weights(weights), points, keep, gap, time_limit)
         with ShowProgress() as progress:
             tables = trace_study_balance(study, plan, settings, progress)
         show_tables(tables, as_json)

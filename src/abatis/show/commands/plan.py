@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from abatis.model.errors import AbatisError, Fault, InputError, nearest_word
 from abatis.show.commands.arguments import AsJson, PlanFolder, StudyFolder
 from abatis.show.progress import ShowProgress
 from abatis.show.tables import Column, Table, print_json, print_message, show_tables
+
+if TYPE_CHECKING:
+    from abatis.show.results import Results
 
 app = typer.Typer()
 
@@ -32,7 +35,9 @@ def show_line(
     as_json: AsJson = False,
 ) -> None:
     """Show the cheapest closing line of every echelon, its works and hours; or check a drawn line."""
+    from abatis.model.study import read_study
     from abatis.show.line import check_drawn_line, describe_check, describe_lines
+    from abatis.show.placeholders import add_placeholders
 
     with ShowProgress() as progress:
         if check is None:
@@ -42,7 +47,7 @@ def show_line(
     if check is not None and as_json:
         print_json(describe_check(found, tables["leaks"]))
         return
-    show_tables(tables, as_json)
+    show_tables(add_placeholders(tables, read_study(study)), as_json)
 
 
 @app.command("joint")
@@ -87,12 +92,14 @@ def solve(
     settings = choose_settings(found, name, budget, gap, time_limit, seed)
     with ShowProgress() as progress:
         folder, results = solve_study(found, mesh, settings, progress, progress.set_note)
-    _show_plan(folder, results.plan, as_json)
+    _show_plan(folder, results, as_json)
 
 
-def _show_plan(folder: Path, plan: Any, as_json: bool) -> None:
+def _show_plan(folder: Path, results: Results, as_json: bool) -> None:
+    from abatis.show.placeholders import add_placeholders
     from abatis.show.workflow import describe_plan, list_plan_files
 
+    plan = results.plan
     answer = Table(
         f"Plan {plan.name}: {plan.title}",
         (Column("what", "what"), Column("value", "value", ",.12g"), Column("unit", "unit")),
@@ -102,14 +109,14 @@ def _show_plan(folder: Path, plan: Any, as_json: bool) -> None:
         "Files", (Column("file", ""),), tuple({"file": str(one)} for one in list_plan_files(folder))
     )
     if as_json:
-        show_tables({"answer": answer, "files": files}, as_json)
+        show_tables(add_placeholders({"answer": answer, "files": files}, results.study), as_json)
         return
     shown = Table(
         answer.title,
         (Column("what", "what"), Column("shown", "value", "s"), Column("unit", "unit")),
         answer.rows,
     )
-    show_tables({"files": files, "answer": shown}, as_json)
+    show_tables(add_placeholders({"files": files, "answer": shown}, results.study), as_json)
 
 
 @app.command("why")
@@ -122,12 +129,15 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Say why each site of a plan is there, what could replace it, and which plans are nearly as good."""
+    from abatis.barrier.planning import find_study_folder
+    from abatis.model.study import read_study
     from abatis.show.explain import WhySettings, explain_plan
+    from abatis.show.placeholders import add_placeholders
 
     settings = WhySettings(site, alternatives, loss, time_limit)
     with ShowProgress() as progress:
         tables = explain_plan(plan, settings, progress)
-    show_tables(tables, as_json)
+    show_tables(add_placeholders(tables, read_study(find_study_folder(plan))), as_json)
 
 
 @app.command("curve")
@@ -144,12 +154,14 @@ def curve(
     as_json: AsJson = False,
 ) -> None:
     """Trace the hours that every budget buys, with a bound, and what an extra million buys."""
+    from abatis.model.study import read_study
     from abatis.show.explain import CurveSettings, read_budgets, trace_study
+    from abatis.show.placeholders import add_placeholders
 
     settings = CurveSettings(read_budgets(budgets), land, people, gap, time_limit, seed)
     with ShowProgress() as progress:
         tables = trace_study(study, settings, progress)
-    show_tables(tables, as_json)
+    show_tables(add_placeholders(tables, read_study(study)), as_json)
 
 
 @app.command("compare")
@@ -171,7 +183,7 @@ def report(plan: PlanFolder, as_json: AsJson = False) -> None:
 
     with ShowProgress() as progress:
         results = report_plan(plan, progress)
-    _show_plan(plan, results.plan, as_json)
+    _show_plan(plan, results, as_json)
 
 
 @app.command("verify")
@@ -230,8 +242,6 @@ def interdict(
     if check is not None:
         _check_interdiction(arcs, source, sink, budget, check, as_json)
         return
-    if budget is None:
-        raise InputError([Fault("is missing", column="--budget", remedy="say how much may be used up")])
     from abatis.show.interdict import (
         InterdictSettings,
         describe_interdiction,
@@ -305,7 +315,7 @@ def demo(
         else:
             plan_folder, results = run_demo(folder, progress, progress.set_note)
     if case == "lithuania":
-        _show_plan(plan_folder, results.plan, as_json)
+        _show_plan(plan_folder, results, as_json)
     elif as_json:
         print_json(describe_joint(answer))
     else:

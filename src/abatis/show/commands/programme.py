@@ -41,7 +41,10 @@ def show_programme(
     if as_json:
         print_json(describe_programme(found))
         return
-    show_tables(tabulate_programme(found), as_json)
+    tables = tabulate_programme(found)
+    if not tables["budgets"].rows:
+        del tables["budgets"]
+    show_tables(tables, as_json)
     print_message(f"page: {page}\nworkbook: {workbook}")
 
 

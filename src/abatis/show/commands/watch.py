@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from abatis.model.errors import Fault, InputError
 from abatis.show.commands.arguments import AsJson, StudyFolder
 from abatis.show.progress import ShowProgress
 from abatis.show.tables import print_message, show_tables
@@ -46,15 +45,13 @@ def show_sight(
     as_json: AsJson = False,
 ) -> None:
     """Write what a post sees on an elevation raster, or how many of many posts see each place."""
-    from abatis.show.sight import map_sight, read_points
+    from abatis.show.sight import SightSettings, map_sight
     from abatis.watch.sight import View
 
-    if (posts is None) == (x is None and y is None) or (x is None) != (y is None):
-        raise InputError([Fault("give --x and --y, or --posts", remedy="one post, or a file of posts")])
-    points = read_points(posts) if posts is not None else [(float(x or 0.0), float(y or 0.0))]
     view = View(target_height, math.inf if reach is None else reach, refraction, *sector)
     with ShowProgress() as progress:
-        table = map_sight(raster, points, observer_height, view, cover, out, posts is not None, progress)
+        settings = SightSettings(raster, out, observer_height, view, x, y, posts, cover)
+        table = map_sight(settings, progress)
     show_tables({"sight": table}, as_json)
     print_message(f"Written to {out}.")
 

@@ -6,15 +6,14 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from abatis.barrier.sites import Site
-from abatis.model.fields import fields_of, read_table, table_names
-from abatis.model.study import Study
+from abatis.model.fields import fields_of
 from abatis.model.words import COVER_WORDS, TAG_MEANINGS
 from abatis.show.avenue_tables import tabulate_findings
 from abatis.show.civil import compute_account
+from abatis.show.placeholders import list_tagged, share_placeholders
 from abatis.show.report.answers import describe_status, describe_value, is_money_left, list_answers
 from abatis.show.report.people import gather_civil
 from abatis.show.results import Results, SpeedRange
@@ -42,7 +41,7 @@ def build_report(results: Results, maps: Sequence[MapImage], ranges: Sequence[Sp
         study=results.study,
         mesh=results.mesh,
         impact=results.impact,
-        answers=list_answers(results, account, _count_placeholders(results)),
+        answers=list_answers(results, account, share_placeholders(results.study)),
         civil=gather_civil(results, account),
         money_left=is_money_left(results),
         knows_people=bool(results.mesh.population.any()),
@@ -295,18 +294,9 @@ def _tabulate_ranges(results: Results, ranges: Sequence[SpeedRange]) -> Table:
     return Table("Arrival times at low and high speeds", columns, tuple(rows))
 
 
-def _list_tagged(study: Study) -> dict[str, pd.DataFrame]:
-    """Return every table of the study with tags, also those that only some commands read."""
-    tables = {**study.tables, "sources": study.sources}
-    for path in sorted((study.folder / "tables").glob("*.csv")):
-        if path.stem not in tables and path.stem in table_names():
-            tables[path.stem] = read_table(path, path.stem)[0]
-    return {name: frame for name, frame in tables.items() if "tag" in frame.columns and not frame.empty}
-
-
 def _tabulate_tags(results: Results) -> Table:
     rows = []
-    for name, frame in _list_tagged(results.study).items():
+    for name, frame in list_tagged(results.study).items():
         count = Counter(frame["tag"])
         rows.append({"table": name, "rows": len(frame), **{tag: count[tag] for tag in TAG_MEANINGS}})
     columns = (
@@ -315,11 +305,6 @@ def _tabulate_tags(results: Results) -> Table:
         *(Column(tag, f"{tag}: {meaning}", ".0f") for tag, meaning in TAG_MEANINGS.items()),
     )
     return Table("Where the values come from", columns, tuple(rows))
-
-
-def _count_placeholders(results: Results) -> float:
-    tags = [tag for frame in _list_tagged(results.study).values() for tag in frame["tag"]]
-    return tags.count("G") / len(tags) if tags else 0.0
 
 
 def _tabulate_sources(results: Results) -> Table:

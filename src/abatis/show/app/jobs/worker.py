@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
-from abatis.model.errors import AbatisError
+from abatis.model.errors import AbatisError, is_interrupt
 
 GRACE_S = 10.0
 TOLD_EVERY_S = 0.1
@@ -85,7 +85,10 @@ def main() -> int:
 
         teller.tell(failed=[{"what": describe_system_error(error), "where": "", "remedy": ""}])
         return 1
-    except Exception:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001
+        if is_interrupt(error):
+            teller.tell(cancelled="")
+            return 130
         traceback.print_exc()
         words = {"what": "The job failed.", "where": "", "remedy": "the server's log says more"}
         teller.tell(failed=[words])
