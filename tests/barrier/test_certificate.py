@@ -2,13 +2,16 @@
 
 import copy
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 from tests.barrier.problems import make_problem
 
 from abatis.barrier.certificate import check_certificate
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import solve_problem
+from abatis.barrier.textbook import make_textbook_problem
 from abatis.model.plan import hash_problem
 
 
@@ -121,6 +124,31 @@ def change_the_weights(certificate):
     certificate["levels"]["weight"][0] *= 0.5
 
 
+def share_a_child(certificate):
+    node = find_node(certificate, lambda node: "split" in node)
+    node["children"] = [node["children"][0]] * 2
+
+
+def choose_by_decimals(certificate):
+    certificate["chosen"] = [float(option) for option in certificate["chosen"]]
+
+
+def choose_by_truth(certificate):
+    certificate["chosen"] = [True]
+
+
+def name_an_approach_from_behind(certificate):
+    certificate["paths"][0][0] = -1
+
+
+def bind_a_level_from_behind(certificate):
+    certificate["levels"]["onward"].append([-1, 1, 1e9])
+
+
+def take_a_row_from_behind(certificate):
+    find_node(certificate, lambda node: node.get("rows"))["rows"][0][0] = -1
+
+
 def lose_a_part(certificate):
     del certificate["levels"]["low_h"]
 
@@ -143,12 +171,18 @@ def lose_a_part(certificate):
         (count_in_other_steps, "only proves"),
         (narrow_the_grid, "the grid does not span"),
         (change_the_weights, "the weights are not the study's"),
-        (turn_back, "has a child before itself"),
+        (turn_back, "is damaged: KeyError: 0"),
         (forget_half_of_a_split, "is damaged"),
         (split_two_levels_at_once, "is damaged"),
         (cover_two_sites_as_one, "is damaged"),
         (give_no_number, "the bound lies below the value"),
         (weigh_without_number, "is damaged"),
+        (share_a_child, "is damaged: KeyError"),
+        (choose_by_decimals, "is no index"),
+        (choose_by_truth, "True is no index"),
+        (name_an_approach_from_behind, "-1 is no index"),
+        (bind_a_level_from_behind, "-1 is no index"),
+        (take_a_row_from_behind, "-1 is no index"),
         (lose_a_part, "is damaged: KeyError: 'low_h'"),
     ],
 )
@@ -187,3 +221,72 @@ def test_no_step_between_whole_hours_is_left_out():
     certificate["nodes"] = [{"split": ["level", 0, value - 0.5], "children": [1, 2]}, {}, {}]
     reasons = check_certificate(problem, certificate)
     assert any("leaf 2 only proves" in reason for reason in reasons), reasons
+
+
+def prove(problem, budget):
+    """The certificate of a problem in hours, and its levels, to be forged."""
+    certificate = make_certificate(solve_problem(problem, budget, gap=0.0))
+    assert check_certificate(problem, certificate) == []
+    certificate = json.loads(json.dumps(certificate)) | {"paths": [], "rows": [], "nodes": [{}]}
+    return certificate, certificate["levels"]
+
+
+@pytest.mark.parametrize(("value", "wrong"), [(-1000.0, "leaf 2 only"), (1000.0, "leaf 1 only")])
+def test_a_split_outside_the_box_proves_nothing(value, wrong):
+    """Two ways of 2 h and 3 h, 5 h more on each: the best is 7 h, and the forger says 2 h."""
+    problem = make_textbook_problem([0, 0], [1, 1], [2, 3], [5, 5], [1, 1], 0, 1)
+    forged, _ = prove(problem, 2.0)
+    forged |= {"chosen": [], "value_h": 2.0, "bound_h": 2.0}
+    forged["nodes"] = [{"split": ["level", 0, value], "children": [1, 2]}, {}, {}]
+    reasons = check_certificate(problem, forged)
+    assert any(wrong in reason for reason in reasons), reasons
+
+
+def test_a_low_end_just_above_the_times_proves_nothing():
+    """Within rounding of the true low, but a floor from there, times 1e9, would rule out honest plans."""
+    problem = make_textbook_problem([0, 0], [1, 1], [[10, 100], [100, 10]], [20, 50], [1, 1], 0, 1)
+    forged, levels = prove(problem, 1.0)
+    low = 10 * (1 + 9.9e-10)
+    levels |= {"low_h": [low, 10.0], "high_h": [30.0, 60.0], "onward": []}
+    forged |= {"grid": [[low, 30.0], [10.0, 60.0]], "chosen": [0], "value_h": 20.0, "bound_h": 20.1}
+    forged |= {"paths": [[0, 0, [0]], [1, 1, [2]]], "rows": [[0, -1, [], 0.0], [1, 0, [], 0.0]]}
+    forged["nodes"] = [{"static": [25.0], "rows": [[0, 25.0 / (low - 10.0)], [1, 0.5]]}]
+    before = copy.deepcopy(forged)
+    reasons = check_certificate(problem, forged)
+    assert any("only proves" in reason for reason in reasons), reasons
+    assert forged == before, "the checker must leave the certificate as it is"
+
+
+def test_onward_hours_a_rounding_too_short_are_refused():
+    """From the goal of the first to that of the second it takes 1,000 h, not 1e-9 of that less."""
+    problem = make_onward_problem()
+    forged, levels = prove(problem, 1.0)
+    hours = levels["onward"][0][2]
+    assert hours > 1000.0
+    levels["onward"] = [[0, 1, 1000 * (1 - 9.9e-10)]]
+    reasons = check_certificate(problem, forged)
+    assert any("may come more than 999.999" in reason for reason in reasons), reasons
+
+
+def make_onward_problem():
+    """Front 0; goal 1 past a site, 10 h; goal 2 only by way of 1, 1,000 h; goal 3 past a site, 10 h."""
+    return dataclasses.replace(
+        make_textbook_problem([0, 1, 0], [1, 2, 3], [10.0, 1000.0, 10.0], [5.0, 0.0, 50.0], [1, 0, 1], 0, 1),
+        approach_keys=("a", "b", "c"),
+        approach_names=("a", "b", "c"),
+        approach_group=np.zeros(3, np.int32),
+        approach_weight=np.ones(3),
+        approach_sources=(np.array([0], np.int32),) * 3,
+        approach_targets=tuple(np.array([goal], np.int32) for goal in (1, 2, 3)),
+    )
+
+
+def test_hours_in_small_units_are_proven_as_well():
+    """Hours of a ten-thousandth: valid certificates hold, and a false value is still seen."""
+    problem = make_problem(11, nodes=16, sites=12, approaches=3)
+    words = ("open_h", "road_h", "option_open_h", "option_road_h")
+    small = dataclasses.replace(problem, **{word: 1e-4 * getattr(problem, word) for word in words})
+    certificate = make_certificate(solve_problem(small, 15.0, gap=0.0))
+    assert check_certificate(small, certificate) == []
+    certificate["value_h"] += 5e-10
+    assert any("the value is" in reason for reason in check_certificate(small, certificate))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import highspy
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -172,3 +173,86 @@ def test_unreachable_objectives_and_negative_budgets_are_faults():
         solve_problem(cut_off, 10.0)
     with pytest.raises(InputError, match="at least 0"):
         solve_problem(problem, -1.0)
+
+
+def draw_lanes(seed: int) -> Problem:
+    """Lanes side by side from 0 to the last node, a site on each edge; of two vehicles the first counts."""
+    random = np.random.default_rng(seed)
+    width = int(random.integers(2, 4))
+    last = 1 + 2 * width
+    edges = [(0, 1 + lane) for lane in range(width)] + [(1 + lane, 1 + width + lane) for lane in range(width)]
+    edges += [(1 + width + lane, last) for lane in range(width)]
+    edges += [(first + lane, first + lane + 1) for first in (1, 1 + width) for lane in range(width - 1)]
+    count = len(edges)
+    hours = random.uniform(1.0, 3.0, count)
+    ends = (np.array([0], np.int32),) * 2, (np.array([last], np.int32),) * 2
+    return dataclasses.replace(
+        make_problem(0, nodes=last + 1, sites=count, approaches=2),
+        node_count=last + 1,
+        tail=np.array([tail for tail, _ in edges], np.int32),
+        head=np.array([head for _, head in edges], np.int32),
+        open_h=np.stack([hours, hours * random.uniform(0.7, 1.3, count)]),
+        road_h=np.full((2, count), np.inf),
+        approach_group=np.array([0, 1], np.int32),
+        approach_weight=np.array([0.5, 0.5]),
+        approach_sources=ends[0],
+        approach_targets=ends[1],
+        site_keys=tuple(f"s{site}" for site in range(count)),
+        site_names=tuple(f"s{site}" for site in range(count)),
+        option_keys=("o",) * count,
+        option_site=np.arange(count, dtype=np.int32),
+        option_cost_eur=random.integers(1, 4, count).astype(float),
+        option_start=np.arange(count + 1),
+        option_edge=np.arange(count, dtype=np.int32),
+        option_open_h=random.uniform(1.0, 3.0, count),
+        option_road_h=np.zeros(count),
+        rules=(),
+        objective="minimum",
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_vehicles_on_the_same_ground_keep_paths_of_their_own(seed):
+    problem = draw_lanes(seed)
+    solution = solve_problem(problem, 4.0, gap=0.0)
+    assert check_certificate(problem, make_certificate(solution)) == []
+    assert solution.value_h == pytest.approx(brute_force(problem, 4.0))
+
+
+def test_certificate_takes_the_way_that_no_option_delays():
+    """Open ground and road take as long; the option delays the road alone and buys nothing."""
+    problem = dataclasses.replace(
+        chain_problem(),
+        road_h=np.array([[1.0, 1.0, 1.0, 2.0]]),
+        option_open_h=np.array([0.0, 4.0]),
+        option_road_h=np.array([4.0, 4.0]),
+    )
+    solution = solve_problem(problem, 100.0, gap=0.0)
+    assert solution.value_h == pytest.approx(2.0)
+    assert check_certificate(problem, make_certificate(solution)) == []
+
+
+@pytest.mark.parametrize(
+    ("cost", "budget", "value"), [(1e9 + 1, 1e9, 2.0), (1e-10, 0.0, 2.0), (1e9, 1e9, 3.0)]
+)
+def test_no_plan_costs_more_than_its_budget(cost, budget, value):
+    problem = dataclasses.replace(chain_problem(), option_cost_eur=np.array([cost, cost]))
+    solution = solve_problem(problem, budget, gap=0.0, time_limit_s=2.0)
+    assert solution.value_h == pytest.approx(value)
+    assert problem.option_cost_eur[solution.chosen].sum() <= budget
+
+
+def test_told_gap_is_never_above_the_one_asked():
+    for seed in range(5):
+        for asked in (0.01, 0.1):
+            solution = solve_problem(make_problem(seed), 5.0, gap=asked)
+            assert solution.status in ("optimal", "gap") and solution.gap <= asked
+
+
+def test_linear_programme_that_fails_is_solved_anew(monkeypatch):
+    """Rows of very small room have made the solver keep a wrong answer; a new one is right."""
+    answers = iter([highspy.HighsModelStatus.kUnbounded])
+    real = highspy.Highs.getModelStatus
+    monkeypatch.setattr(highspy.Highs, "getModelStatus", lambda model: next(answers, None) or real(model))
+    solution = solve_problem(chain_problem(), 15.0, gap=0.0)
+    assert solution.value_h == pytest.approx(6.0) and solution.status == "optimal"

@@ -276,3 +276,14 @@ def test_graph_and_costs_that_do_not_fit(tmp_path):
     costs.write_text("1,two\n4,4\n")
     with pytest.raises(InputError, match="is not a graph with costs"):
         read_arspi(graph, costs)
+
+
+def test_a_ring_of_arcs_without_cost_hides_no_way():
+    """0 to 3 are no time apart; 5 is reached over 1 for nothing, or for 5 when that arc is interdicted."""
+    tail, head = [0, 2, 2, 3, 3, 1, 2, 3], [2, 3, 1, 2, 1, 5, 5, 5]
+    cost, delay = [0, 0, 0, 0, 0, 0, 9, 9], [0, 0, 0, 0, 0, 5, 9, 9]
+    problem = make_textbook_problem(tail, head, cost, delay, [0, 0, 0, 0, 0, 1, 1, 1], 0, 5)
+    for budget, value in ((0.0, 0.0), (1.0, 5.0)):
+        solution = solve_problem(problem, budget, gap=0.0)
+        assert solution.value_h == pytest.approx(value)
+        assert check_certificate(problem, make_certificate(solution)) == []

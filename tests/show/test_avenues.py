@@ -31,7 +31,7 @@ def package(solved_folder):
 class TestCommand:
     def test_without_a_plan(self, solved_folder, results, capsys):
         tables = read_json(capsys, "avenues", str(solved_folder))
-        assert set(tables) == {"avenues", "shared", "chokepoints"}
+        assert set(tables) == {"avenues", "shared", "chokepoints", "placeholders"}
         best = {row["approach"]: row for row in tables["avenues"] if row["avenue"] == 1}
         for one in results.plan.approaches:
             assert best[one.id]["hours"] == pytest.approx(one.before_h)

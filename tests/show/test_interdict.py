@@ -105,6 +105,8 @@ def test_a_kept_proof_is_checked_again_without_solving(arcs, tmp_path, capsys, m
         ({"value_h": 7}, "the value is 6.0"),
         ({"bound_h": 5.0}, "the bound lies below the value"),
         ({"chosen": [0]}, "the value is 3.0"),
+        ({"chosen": [0.0, 1.0]}, "0.0 is no index"),
+        ({"chosen": ["0", "1"]}, "'0' is no index"),
         ({"budget_eur": 1.0}, "the plan costs 2.00"),
         ({"unit": 5}, "it counts in units of 5"),
         ({"nodes": 5}, "is damaged"),
@@ -119,6 +121,22 @@ def test_a_tampered_proof_does_not_hold(arcs, tmp_path, capsys, change, reason):
     assert reason in captured.err
     answer = json.loads(captured.out)
     assert (answer["holds"], answer["value"], answer["bound"]) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("[" * 100_000, "recursion"),
+        ('{"format":' + "9" * 5000 + "}", "digits"),
+        ('{"format": 5, "format": 5}', "'format' stands there twice"),
+        ("[]", "holds no object"),
+    ],
+)
+def test_a_damaged_proof_is_named(arcs, tmp_path, capsys, text, word):
+    file = tmp_path / "proof.json"
+    file.write_text(text)
+    assert check(arcs, file) == 1
+    assert word in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_proof_for_another_budget_or_file_is_refused(arcs, tmp_path, capsys):

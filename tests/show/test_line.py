@@ -20,7 +20,7 @@ def run_json(capsys, *arguments):
 def test_line_tables_agree_with_one_another(solved_folder, capsys):
     code, answer = run_json(capsys, "line", solved_folder)
     assert code == 0
-    assert set(answer) == {"lines", "measures", "works", "weakest", "depth"}
+    assert set(answer) == {"lines", "measures", "works", "weakest", "depth", "placeholders"}
     for line in answer["lines"]:
         for table in ("measures", "works"):
             total = sum(row["cost_eur"] for row in answer[table] if row["line"] == line["line"])

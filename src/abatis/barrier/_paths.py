@@ -36,13 +36,16 @@ def collect_legs(
     Returns end numbers reached and their hours.
 
     In words: Dijkstra in which a label is tainted once its way has passed an end node; the search stops when
-    no untainted label is open, because everything beyond is reached through an end node already found.
+    no untainted label is open, because everything beyond is reached through an end node already found. An end
+    node no time away from the one where the search began taints nothing: in a ring of such nodes each would
+    hide the others.
     """
     found = np.empty(64, np.int32)
     hours = np.empty(64, np.float64)
     count = 0
     size = 0
     clean = 0
+    from_end = own >= 0 and len(seeds) == 1 and end_of[seeds[0]] == own
     for seed in seeds:
         if stamp[seed] != round_:
             stamp[seed] = round_
@@ -70,7 +73,7 @@ def collect_legs(
                 found[count] = end
                 hours[count] = reached
                 count += 1
-            dirty = True
+            dirty = dirty or reached > 0.0 or not from_end
         for arc in range(start[node], start[node + 1]):
             other = head[arc]
             total = reached + time_h[arc]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from abatis.barrier.arrivals import measure_arrivals, measure_hours
-from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays
+from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays, require_index
 
 FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 5, 1e-12, 1e-9, 12, 0.95
 
@@ -20,67 +20,69 @@ def check_certificate(problem: Problem, certificate: dict[str, Any]) -> list[str
             return [f"format {certificate.get('format')!r} is not {FORMAT}"]
         if certificate["problem"] != hash_problem(problem):
             return ["it was made for another problem: study, mesh, sites or options have changed"]
-        reasons = _check_plan(problem, certificate) + _check_root(problem, certificate["levels"])
+        reasons, *root = _check_root(problem, certificate["levels"])
         rows, wrong = _read_rows(problem, certificate)
-        return reasons + (wrong or _check_tree(problem, certificate, rows))
+        reasons = _check_plan(problem, certificate) + reasons
+        return reasons + (wrong or _check_tree(problem, certificate, rows, *root))
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         return [f"it is damaged: {type(error).__name__}: {error}"]
 
 
-def _exceeds(amount: float, limit: float) -> bool:
-    return not amount <= limit + CLOSE * max(1.0, abs(limit))  # so what is no number never passes
+def _exceeds(parts: Any, limit: float) -> bool:
+    return not math.fsum(parts) <= limit + CLOSE * (abs(limit) + np.abs(parts).sum())  # NaN never passes
 
 
 def _check_plan(problem: Problem, certificate: dict[str, Any]) -> list[str]:
-    chosen, budget = [int(option) for option in certificate["chosen"]], certificate["budget_eur"]
-    choice = np.bincount(np.array(chosen, np.int64), minlength=problem.option_count)
-    cost, sites = math.fsum(problem.option_cost_eur[chosen]), set(problem.option_site[chosen].tolist())
-    reasons = ["two options are chosen at one site"] * (len(sites) < len(chosen))
-    if _exceeds(cost, budget):
-        reasons.append(f"the plan costs {cost:,.2f} EUR, more than the budget of {budget:,.2f} EUR")
-    broken = [r.name for r in problem.rules if _exceeds(r.coefficients @ choice[r.options], r.limit)]
+    chosen = [require_index(option, problem.option_count) for option in certificate["chosen"]]
+    costs, budget = problem.option_cost_eur[chosen], certificate["budget_eur"]
+    reasons = ["two options are chosen at one site"] * (len({*problem.option_site[chosen]}) < len(chosen))
+    if _exceeds(costs, budget):
+        reasons.append(f"the plan costs {costs.sum():,.2f} EUR, more than the budget of {budget:,.2f} EUR")
+    broken = [r.name for r in problem.rules if _exceeds(r.coefficients * np.isin(r.options, chosen), r.limit)]
     after = measure_arrivals(problem, *add_delays(problem, chosen))
     broken += [problem.least_hours_names[k] for k, h in problem.least_hours.items() if after[k] < h - CLOSE]
     reasons += [f"rule '{name}' is broken" for name in broken]
     value = min(after) if problem.objective == "minimum" else math.fsum(problem.approach_weight * after)
-    if _exceeds(value, certificate["value_h"]) or _exceeds(certificate["value_h"], value):
+    if _exceeds([value], certificate["value_h"]) or _exceeds([certificate["value_h"]], value):
         reasons.append(f"the value is {value:.9f} h, not {certificate['value_h']:.9f} h")
-    return reasons + ["the bound lies below the value"] * _exceeds(value, certificate["bound_h"])
+    return reasons + ["the bound lies below the value"] * _exceeds([value], certificate["bound_h"])
 
 
-def _check_root(problem: Problem, levels: dict[str, Any]) -> list[str]:
-    """The root box must hold every plan: no faster than without barriers, no slower than with all of them."""
+def _check_root(problem: Problem, levels: Any) -> tuple[list[str], list[float], list[float]]:
+    """The root box must hold every plan, from without barriers to with all of them: why not, and its ends."""
     longest = add_delays(problem, range(problem.option_count), longest=True)
     before, slowest = (measure_arrivals(problem, *hours) for hours in (add_delays(problem, ()), longest))
     is_sum, everyone, asked = problem.objective == "sum", range(problem.approach_count), problem.least_hours
     own = problem.approach_weight.tolist() if is_sum else [1.0]
+    low, high = [*levels["low_h"]], [*levels["high_h"]]
     reasons = [] if levels["weight"][: len(own)] == own else ["the weights are not the study's"]
     for level, weight in enumerate(levels["weight"]):
-        members = [k for k in everyone if level in levels["of_approach"][k]]
+        members = [k for k, its_levels in enumerate(levels["of_approach"]) if level in its_levels]
         is_own = members == ([level] if is_sum else [*everyone])
         if not (is_own if level < len(own) else weight == 0.0 and len(members) == 1):
-            return [*reasons, f"level {level} does not stand for its approaches"]
+            return [*reasons, f"level {level} does not stand for its approaches"], low, high
         floor = min(before[k] for k in members)
         floor = max([floor] + [asked.get(k, 0.0) for k in members if is_sum or level >= len(own)])
-        floor, ceiling = floor * (1 + CLOSE), max(min(slowest[k] for k in members), floor) * (1 - CLOSE)
-        if not (levels["low_h"][level] <= floor and levels["high_h"][level] >= ceiling):
+        ceiling = max(min(slowest[k] for k in members), floor)
+        if not (low[level] <= floor * (1 + CLOSE) and high[level] >= ceiling * (1 - CLOSE)):
             reasons.append(f"the root box of level {level} leaves out possible times")
+        low[level], high[level] = min(low[level], floor), max(high[level], ceiling)
     groups, fronts, goals = problem.approach_group, problem.approach_sources, problem.approach_targets
-    for k, j, hours in levels["onward"]:
-        after_h = measure_hours(problem, groups[k], goals[k], longest)[goals[j]].min() * (1 - CLOSE)
+    for k, j, hours in ((*map(require_index, pair), hours) for *pair, hours in levels["onward"]):
+        after_h = measure_hours(problem, groups[k], goals[k], longest)[goals[j]].min()
         alike = len(goals[k]) == 1 and groups[k] == groups[j] and {*fronts[k]} <= {*fronts[j]}
         if not (is_sum and alike and hours >= after_h):
             reasons.append(f"level {j} may come more than {hours} h after level {k}")
-    return reasons
+    return reasons, low, high
 
 
 def _read_rows(problem: Problem, certificate: dict[str, Any]) -> tuple[list[Any], list[str]]:
     """Per row level, hours, options, delays, band and step, of a sum its parts; and which paths are none."""
     paths, rows, reasons, entries = [], list[Any](), [], list_delays(problem)
     for number, (approach, level, steps) in enumerate(certificate["paths"]):
-        group, ends = problem.approach_group[approach], set(problem.approach_sources[approach].tolist())
-        way_h, delays = [0.0], dict[int, float]()
-        for edge, mode in (divmod(abs(step), 2) for step in steps):
+        ends = set(problem.approach_sources[require_index(approach)].tolist())
+        group, way_h, delays = problem.approach_group[approach], [0.0], dict[int, float]()
+        for edge, mode in (divmod(require_index(step), 2) for step in steps):
             pair = int(problem.tail[edge]), int(problem.head[edge])
             ends = {b for a, b in (pair, pair[::-1])[: 1 if problem.directed else 2] if a in ends}
             way_h.append(float((problem.road_h if mode else problem.open_h)[group, edge]))
@@ -88,65 +90,63 @@ def _read_rows(problem: Problem, certificate: dict[str, Any]) -> tuple[list[Any]
                 delays[option] = delays.get(option, 0.0) + delay[mode]
         if not ends & set(problem.approach_targets[approach].tolist()) or not math.isfinite(sum(way_h)):
             reasons.append(f"path {number} is not a way of approach '{problem.approach_keys[approach]}'")
-        if level < 0 or level not in certificate["levels"]["of_approach"][approach]:
+        if require_index(level) not in certificate["levels"]["of_approach"][approach]:
             reasons.append(f"path {number} belongs to another level than its approach")
         paths.append((level, math.fsum(way_h), np.array([*delays], np.int64), np.array([*delays.values()])))
     for path, band, covered, step_h in certificate["rows"]:
-        if path < 0:
-            rows.append(([part for part in covered if 0 <= part < len(rows)], {}))
+        if require_index(path, len(paths), -1) < 0:
+            rows.append(([part for part in covered if 0 <= require_index(part, least=-1) < len(rows)], {}))
             continue
         level, time_h, options, delays = paths[path]
-        for built in map(int, covered):
+        for built in map(require_index, covered):
             built_h, site = delays[options == built].sum(), problem.option_site[built]
             time_h += float(built_h)
             delays = delays - np.where(problem.option_site[options] == site, np.minimum(delays, built_h), 0.0)
-        rows.append((level, time_h, options, delays, int(band), step_h))
+        rows.append((level, time_h, options, delays, require_index(band, least=-1), step_h))
     return rows, reasons
 
 
-def _check_tree(problem: Problem, certificate: dict[str, Any], rows: list[Any]) -> list[str]:
+def _check_tree(problem: Problem, certificate: Any, rows: Any, *root: Any) -> list[str]:
     """Split the root box as the tree says; every leaf must prove the bound, or that its box holds no plan."""
-    nodes, bound_h, grain = certificate["nodes"] or [{}], certificate["bound_h"], find_grain(problem)
-    weight, low, high = (np.array(certificate["levels"][key], float) for key in ("weight", "low_h", "high_h"))
+    nodes, levels, reasons = dict(enumerate(certificate["nodes"] or [{}])), certificate["levels"], list[str]()
+    bound_h, grain, count = certificate["bound_h"], find_grain(problem), problem.option_count
+    weight, low, high = (np.array(one, float) for one in (levels["weight"], *root))
     grid = [np.ravel(edges).astype(float) for edges in certificate["grid"] or zip(low, high, strict=True)]
-    spans = zip(grid, low, high, strict=True)
+    spans = zip(grid, levels["low_h"], levels["high_h"], strict=True)
     if not all(e[0] <= a <= b <= e[-1] and (np.diff(e) >= 0).all() for e, a, b in spans):
         return ["the grid does not span the root box"]
-    every, none = np.ones(problem.option_count, bool), np.zeros(problem.option_count, bool)
-    reasons, stack = list[str](), list[Any]([(0, (low, high, every, none))])
+    stack: list[Any] = [(0, (low, high, np.ones(count, bool), np.zeros(count, bool)))]
     while stack:
         index, box = stack.pop()
-        node, (low, high, *_) = nodes[index], box
-        for k, j, hours in certificate["levels"]["onward"]:
+        node, (low, high, *_) = nodes.pop(require_index(index)), box
+        for k, j, hours in levels["onward"]:
             high[j], low[k] = min(high[j], high[k] + hours), max(low[k], low[j] - hours)
         if "split" in node:
             (kind, item, value), (left, right) = node["split"], node["children"]
-            item, below, above = int(item), [one.copy() for one in box], [one.copy() for one in box]
+            item, below, above = require_index(item), [one.copy() for one in box], [one.copy() for one in box]
             if kind == "level":
-                below[1][item], above[0][item] = value, math.floor(value) + grain if grain else value
+                below[1][item] = min(high[item], value)
+                above[0][item] = max(low[item], math.floor(value) + grain if grain else value)
             else:
                 below[2][item] = above[2][problem.option_site == problem.option_site[item]] = False
                 above[2][item] = above[3][item] = True
-            if min(left, right) <= index:
-                return [*reasons, f"node {index} has a child before itself"]
             stack += [(left, below), (right, above)]
         elif not (low > high).any():
             leaf_h = _bound_leaf(problem, certificate, rows, node, box, grid)
-            least_h = math.fsum(weight * low)
-            if not (leaf_h <= bound_h or leaf_h < least_h - CLOSE * max(1.0, abs(least_h))):
+            if not (leaf_h <= bound_h or leaf_h < math.fsum(weight * low) * (1 - SAFETY)):
                 reasons.append(f"leaf {index} only proves {leaf_h:.9f} h, not {bound_h:.9f} h")
     return reasons
 
 
 def _bound_leaf(problem: Problem, certificate: Any, rows: Any, leaf: Any, box: Any, grid: Any) -> float:
-    """Bound of a leaf by weak duality, rounded up by `SAFETY` times the sum of all terms' sizes."""
+    """Bound of a leaf by weak duality, rounded up by `SAFETY` of all terms' sizes; bands cover its box."""
     (low, high, allowed, forced), weight = box, certificate["levels"]["weight"]
     budget, scale = certificate["budget_eur"], max(1.0, certificate["budget_eur"])
     static: list[Any] = [(slice(None), problem.option_cost_eur / scale, budget / scale)]
     static += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
     limits = [((0, 0), o, -a, -b, -b, np.abs(a).sum(), 1) for o, a, b in static]
-    edges = [np.clip(one, a, b) for one, a, b in zip(grid, low, high, strict=True)]
-    derived = [(_derive(rows, row, low, edges), paid) for row, paid in leaf.get("rows", [])]
+    edges = [np.array([a, *one[1:-1].clip(a, b), b]) for one, a, b in zip(grid, low, high, strict=True)]
+    derived = [(_derive(rows, require_index(row), low, edges), paid) for row, paid in leaf.get("rows", [])]
     fills = [share * np.diff(e) for share, e in zip(weight, edges, strict=True)]
     gain, terms, size = np.zeros(problem.option_count), list(weight * low), 0.0
     pairs = [*zip(limits, leaf.get("static", []), strict=False), *derived]

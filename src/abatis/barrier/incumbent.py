@@ -8,6 +8,9 @@ from abatis.barrier.levels import Levels
 from abatis.barrier.network import Network, RouteFinder
 from abatis.barrier.programme import StaticRows
 
+# What adding up some hundred costs may differ by, as a share of them.
+SUMMED = 1e-12
+
 
 class Incumbent:
     """The best plan so far; offers are priced exactly before they are taken."""
@@ -25,7 +28,7 @@ class Incumbent:
         sites = self.network.problem.option_site[choice > 0.5]
         rows = zip(self.static.options, self.static.coefficients, self.static.limits, strict=True)
         return len(set(sites.tolist())) == len(sites) and all(
-            float(c @ choice[o]) <= b + 1e-9 * max(1.0, abs(b)) for o, c, b in rows
+            float(c @ choice[o]) <= b + SUMMED * (abs(b) + float(np.abs(c) @ choice[o])) for o, c, b in rows
         )
 
     def measure_levels(self, choice: np.ndarray) -> np.ndarray:

@@ -32,6 +32,8 @@ from abatis.barrier.bands import Bands
 from abatis.barrier.network import Network, Route
 
 SUM = -1
+# Approach, level, candidates: the arcs of a path are numbers of the approach's own graph.
+PathKey = tuple[int, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class PathPool:
         self.path_count = 0
         self.option_site = network.problem.option_site.astype(np.int32)
         self.routes: list[Route] = []
-        self._known: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._known: dict[PathKey, int] = {}
         self.level = np.empty(256, np.int32)
         self.base_h = np.empty(256)
         self.reach_h = np.empty(256)
@@ -207,7 +209,7 @@ class PathPool:
         for path, route in enumerate(copy.routes, start=shared):
             part = slice(copy.start[path], copy.start[path + 1])
             level = int(copy.level[path])
-            known = self._known.get((level, tuple(sorted(route.candidates))))
+            known = self._known.get(_key_of(route, level))
             if known is None or self.routes[known].arcs != route.arcs:
                 known = self._append(route, level, copy.option[part], copy.delay_h[part])
             paths[path] = known
@@ -223,12 +225,12 @@ class PathPool:
 
     def add_route(self, route: Route, level: int) -> int:
         """Add a route for a level, unless the pool has one as good; returns its path number."""
-        known = self._find_path((level, tuple(sorted(route.candidates))))
+        known = self._find_path(_key_of(route, level))
         if known is not None and self.base_h[known] <= route.base_h * (1 + 1e-12):
             return known
         return self._append(route, level, *self._sum_entries(route))
 
-    def _find_path(self, key: tuple[int, tuple[int, ...]]) -> int | None:
+    def _find_path(self, key: PathKey) -> int | None:
         known = self._known.get(key)
         return self._base._known.get(key) if known is None and self._base is not None else known
 
@@ -247,7 +249,7 @@ class PathPool:
         self.reach_h[path] = route.base_h + delays.sum()
         self.routes.append(route)
         self.path_count += 1
-        key = (level, tuple(sorted(route.candidates)))
+        key = _key_of(route, level)
         known = self._known.get(key)
         if known is None or route.base_h < self.base_h[known]:
             self._known[key] = path
@@ -386,6 +388,10 @@ class PathPool:
         cover = self.cover_option[self.cover_start[number] : self.cover_start[number + 1]]
         path, band, step_h = self.row_path[number], self.row_band[number], self.row_step[number]
         return int(path), int(band), cover.tolist(), float(step_h)
+
+
+def _key_of(route: Route, level: int) -> PathKey:
+    return route.approach, level, tuple(sorted(route.candidates))
 
 
 def _grow(need: int, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import csv
+import io
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from abatis import __version__
+from abatis.barrier.arrivals import measure_arrivals
 from abatis.barrier.certificate import check_certificate
+from abatis.barrier.levels import Levels
 from abatis.barrier.sites import Siting, site_study
-from abatis.barrier.solve import Solution
+from abatis.barrier.solve import ROUNDING, Solution, gap_of
 from abatis.model.errors import Fault, InputError
 from abatis.model.mesh import Mesh, read_mesh
-from abatis.model.plan import ApproachResult, ChosenOption, Plan, Problem, read_plan
+from abatis.model.plan import ApproachResult, ChosenOption, Plan, Problem, add_delays, parse_object, read_plan
 from abatis.model.study import Study, hash_mesh_inputs, hash_study, read_study
 from abatis.model.watched import check_watch_result, hash_watched
 
 CLOSE = 1e-9
+STATUSES = ("optimal", "gap", "time_limit", "interrupted", "rounding")
 OTHER_MESH = "the mesh was built from another state of the study: abatis build makes it anew"
 # Returns the siting with rules of a room above in its problem, and every reason why they do not hold.
 StateRules = Callable[[Study, Mesh, Siting, Plan], tuple[Siting, list[str]]]
@@ -132,6 +137,7 @@ def verify_plan(plan_folder: Path, state_rules: StateRules | None = None) -> Ver
     reasons += check_certificate(siting.problem, certificate)
     if not reasons:
         reasons += _compare_plan(plan, siting, certificate)
+        reasons += _compare_table(plan, plan_folder / "options.csv")
     return Verdict(plan_folder, tuple(reasons), *count_parts(certificate))
 
 
@@ -154,18 +160,15 @@ def read_certificate(path: Path) -> dict[str, Any]:
     InputError : it is missing, damaged, or holds something else.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return parse_object(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError([Fault("is missing", str(path), remedy="solve again")]) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (RecursionError, ValueError) as error:
         raise InputError([Fault(f"is damaged: {error}", str(path), remedy="solve again")]) from error
-    if not isinstance(values, dict):
-        raise InputError([Fault("is not a certificate", str(path), remedy="solve again")])
-    return values
 
 
 def _compare_plan(plan: Plan, siting: Siting, certificate: Mapping[str, Any]) -> list[str]:
-    """What plan.json says must be what the certificate proves."""
+    """What plan.json says must be what the certificate proves, and what follows from it."""
     problem = siting.problem
     reasons = []
     for word in ("value_h", "bound_h", "budget_eur"):
@@ -173,24 +176,81 @@ def _compare_plan(plan: Plan, siting: Siting, certificate: Mapping[str, Any]) ->
             reasons.append(
                 f"plan.json says {word} {getattr(plan, word)}, the certificate {certificate[word]}"
             )
-    proven = sorted(
-        (
-            problem.site_keys[problem.option_site[o]],
-            siting.options[o].option,
-            float(problem.option_cost_eur[o]),
-        )
-        for o in certificate["chosen"]
-    )
-    written = sorted((one.site, one.option, one.cost_eur) for one in plan.options)
+    proven = sorted(list_chosen(problem, siting, certificate["chosen"]), key=str)
+    written = sorted(plan.options, key=str)
     if written != proven:
-        different = [one[0] for one in written if one not in proven] or [one[0] for one in proven]
+        different = [one.site for one in written if one not in proven] or [one.site for one in proven]
         reasons.append(f"plan.json and the certificate differ in the options chosen, first at {different[0]}")
-    if abs(sum(one.cost_eur for one in plan.options) - plan.cost_eur) > 0.005:
+    if not _is_close(sum(one.cost_eur for one in proven), plan.cost_eur):
         reasons.append("the costs of the options in plan.json do not add up to its cost")
-    spread = max(0.0, plan.bound_h - plan.value_h)
-    if abs(plan.gap * abs(plan.value_h) - spread) > CLOSE * max(1.0, abs(plan.value_h)):
+    if not _is_close(gap_of(plan.value_h, plan.bound_h), plan.gap):
         reasons.append("the gap in plan.json does not follow from its value and bound")
+    return reasons + _compare_arrivals(plan, problem, certificate["chosen"]) + _compare_status(plan, problem)
+
+
+def _is_close(one: float, other: float) -> bool:
+    """Say whether two numbers are one but for rounding; what is no number is close to nothing."""
+    return one == other or abs(one - other) <= CLOSE * max(abs(one), abs(other)) < math.inf
+
+
+def _compare_arrivals(plan: Plan, problem: Problem, chosen: list[int]) -> list[str]:
+    """Objective, approaches and their hours without and with the plan must be those of the study."""
+    if plan.objective != problem.objective:
+        return [f"plan.json names the objective {plan.objective}, the study {problem.objective}"]
+    hours = [np.array(measure_arrivals(problem, *add_delays(problem, rows))) for rows in ((), chosen)]
+    proven = list_arrivals(problem, *hours)
+    if [(one.id, one.name, one.weight) for one in plan.approaches] != [
+        (one.id, one.name, one.weight) for one in proven
+    ]:
+        return ["plan.json and the study differ in the approaches, their names or weights"]
+    reasons = [
+        f"approach '{one.id}' takes {getattr(true, word):.9f} h, not {getattr(one, word):.9f} h ({word})"
+        for one, true in zip(plan.approaches, proven, strict=True)
+        for word in ("before_h", "after_h")
+        if not _is_close(getattr(one, word), getattr(true, word))
+    ]
+    before_h = min(hours[0]) if problem.objective == "minimum" else problem.approach_weight @ hours[0]
+    if not _is_close(float(before_h), plan.before_h):
+        reasons.append(f"the value without the plan is {before_h:.9f} h, not {plan.before_h:.9f} h")
     return reasons
+
+
+def _compare_status(plan: Plan, problem: Problem) -> list[str]:
+    """A plan is called optimal when value and bound differ by no more than the solver's rounding."""
+    if plan.status not in STATUSES:
+        return [f"plan.json names a status '{plan.status}' that a proven plan can not have"]
+    spare_h = measure_spare(problem, plan.bound_h)
+    if plan.status == "optimal" and not plan.bound_h - plan.value_h <= spare_h * (1 + CLOSE):
+        return ["plan.json calls the plan optimal, but its bound lies above its value"]
+    if plan.status != "optimal" and plan.bound_h - plan.value_h <= spare_h * (1 - CLOSE):
+        return [f"plan.json gives the status '{plan.status}', but the plan is proven optimal"]
+    return []
+
+
+def measure_spare(problem: Problem, bound_h: float) -> float:
+    """Hours between value and bound that are rounding only, for the levels of the whole problem."""
+    nothing, most = add_delays(problem, ()), add_delays(problem, range(problem.option_count), longest=True)
+    low, high = (np.array(measure_arrivals(problem, *delays)) for delays in (nothing, most))
+    weight = problem.approach_weight
+    if problem.objective == "minimum":
+        weight, low, high = np.ones(1), low.min(keepdims=True), high.min(keepdims=True)
+    else:
+        low = np.maximum(low, [problem.least_hours.get(k, 0.0) for k in range(len(low))])
+    levels = Levels((), weight, low, np.maximum(high, low))
+    return 2.0 * levels.tolerance_h + 2.0 * ROUNDING * abs(bound_h)
+
+
+def _compare_table(plan: Plan, path: Path) -> list[str]:
+    """Rows of options.csv, where it is there, must be the options of plan.json."""
+    if not path.is_file():
+        return []
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
+    except (csv.Error, ValueError) as error:
+        return [f"options.csv is damaged: {error}"]
+    wanted = [[one.site, one.option, one.name, f"{one.cost_eur:.2f}"] for one in plan.options]
+    differ = rows != [["site", "option", "name", "cost_eur"], *wanted]
+    return ["options.csv and plan.json differ in the options"] * differ
 
 
 def list_chosen(problem: Problem, siting: Siting, rows: Iterable[int]) -> tuple[ChosenOption, ...]:

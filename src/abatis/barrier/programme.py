@@ -58,6 +58,13 @@ def make_static_rows(problem: Problem, budget_eur: float) -> StaticRows:
     return StaticRows(tuple(names), tuple(options), tuple(coefficients), np.array(limits))
 
 
+def _make_model() -> highspy.Highs:
+    model = highspy.Highs()
+    for name, value in (("output_flag", False), ("parallel", "off"), ("presolve", "off"), ("threads", 1)):
+        model.setOptionValue(name, value)
+    return model
+
+
 class NodeProgramme:
     """One HiGHS model whose bounds and path rows change from box to box.
 
@@ -82,10 +89,7 @@ class NodeProgramme:
         self._column = np.full(problem.option_count, -1, np.int32)
         self._members = np.empty(0, np.int64)
         self._lower, self._upper = np.zeros(problem.option_count), np.ones(problem.option_count)
-        self._model = highspy.Highs()
-        settings = (("output_flag", False), ("parallel", "off"), ("presolve", "off"), ("threads", 1))
-        for name, value in settings:
-            self._model.setOptionValue(name, value)
+        self._model = _make_model()
         self._model.addVars(
             self._bands + 1, np.zeros(self._bands + 1), np.append(INFINITE, np.ones(self._bands))
         )
@@ -220,7 +224,10 @@ class NodeProgramme:
         self._model.run()
         self.steps += self._model.getInfo().simplex_iteration_count
         if self._model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            self._model.clearSolver()
+            # Even without its basis the solver may keep a wrong answer; a new one with these rows does not.
+            programme = self._model.getLp()
+            self._model = _make_model()
+            self._model.passModel(programme)
             self._model.run()
         status = self._model.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:

@@ -104,6 +104,7 @@ def expand_routes(network: Network, routes: list[Route]) -> list[list[int]]:
 def _write_steps(network: Network, route: Route, legs: dict[tuple[int, int, int], list[int]]) -> list[int]:
     graph = network.graphs[route.approach]
     road_h = network.problem.road_h[network.problem.approach_group[route.approach]]
+    delayed_roads = set(network.candidate_edge[network.candidate_mode == 1].tolist())
     steps: list[int] = []
     for arc in route.arcs:
         edge, candidate = int(graph.edge[arc]), int(graph.candidate[arc])
@@ -113,7 +114,8 @@ def _write_steps(network: Network, route: Route, legs: dict[tuple[int, int, int]
         elif candidate >= 0:
             steps.append(2 * edge + int(network.candidate_mode[candidate]))
         else:
-            steps.append(2 * edge + int(graph.base_h[arc] == road_h[edge]))
+            # Where both ways take as long, the one that no option delays.
+            steps.append(2 * edge + int(graph.base_h[arc] == road_h[edge] and edge not in delayed_roads))
     return steps
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from abatis.barrier._fill import LEAST_GAIN_H, JoinedGraphs, OptionTable, fill
 from abatis.barrier.crew import Crew
-from abatis.barrier.incumbent import Incumbent
+from abatis.barrier.incumbent import SUMMED, Incumbent
 from abatis.barrier.targets import TargetSearch
 from abatis.model.plan import find_grain
 
@@ -187,6 +187,7 @@ def _table_options(incumbent: Incumbent, locked: np.ndarray) -> OptionTable:
     rules = np.zeros((len(static.names), problem.option_count))
     for row, (options, coefficients) in enumerate(zip(static.options, static.coefficients, strict=True)):
         np.add.at(rules[row], options, coefficients)
+    most = np.array([np.abs(one).max(initial=0.0) for one in static.coefficients])
     return OptionTable(
         candidate_start=network.candidate_start,
         candidate_option=network.candidate_option.astype(np.int32),
@@ -197,7 +198,7 @@ def _table_options(incumbent: Incumbent, locked: np.ndarray) -> OptionTable:
         site=problem.option_site.astype(np.int64),
         cost=problem.option_cost_eur / max(1.0, float(problem.option_cost_eur.max(initial=1.0))),
         rules=rules,
-        limits=static.limits + 1e-9 * np.maximum(1.0, np.abs(static.limits)),
+        limits=static.limits + SUMMED * (np.abs(static.limits) + most),
         locked=locked,
         site_count=len(problem.site_keys),
     )

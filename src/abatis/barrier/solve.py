@@ -158,7 +158,9 @@ class Search:
         self.static = make_static_rows(problem, budget_eur)
         self.incumbent = Incumbent(self.network, self.levels, self.static)
         grain_h = find_grain(problem)
-        self.tree = TreeSearch(self.network, self.levels, self.static, self.incumbent, gap, grain_h, crew)
+        # The bound is padded by ROUNDING once more when it is told.
+        told = max(0.0, gap - 2.0 * ROUNDING)
+        self.tree = TreeSearch(self.network, self.levels, self.static, self.incumbent, told, grain_h, crew)
         self.status = ""
         self.seconds = 0.0
         self._moves = PlanSearch(Incumbent(self.network, self.levels, self.static), seed, crew)

@@ -119,7 +119,8 @@ class TreeSearch:
             picked = self._pick_nodes()
             points = [(self.nodes[one].point, one) for one in picked]
             sought = [improve(point, one) for point, one in points if point is not None]
-            self._branch(picked, improve, deadline, [job for job in sought if job is not None])
+            if not self._branch(picked, improve, deadline, [job for job in sought if job is not None]):
+                return "time_limit"
         left = [node for node in self.nodes if node.children is None]
         settled = all(self.is_settled(node.bound_h, node.box) for node in left)
         return "gap" if settled else "rounding"
@@ -275,8 +276,8 @@ class TreeSearch:
 
     def _branch(
         self, picked: Sequence[int], improve: Improve, deadline: float, sought: Sequence[Seek]
-    ) -> None:
-        """Split nodes and bound the parts; a split that the deadline left without a bound is taken back."""
+    ) -> bool:
+        """Split nodes and bound the parts; false when the deadline left one no bound: it is taken back."""
         splits = [(index, self._split_node(self.nodes[index], improve, deadline)) for index in picked]
         parts: list[_Part] = []
         kept: list[tuple[int, tuple[str, int, float]]] = []
@@ -291,10 +292,11 @@ class TreeSearch:
             worst = max(self.nodes[child].bound_h for child in pair)
             if worst > node.bound_h and over:
                 self._drop_nodes(pair[0])
-                return
+                return False
             node.split, node.children = split, pair
         for index in picked:
             self.nodes[index].point = None
+        return True
 
     def _cut(self, index: int, split: tuple[str, int, float]) -> tuple[_Part, _Part]:
         """Cut a node; of a rest the lower part stays the rest, or the upper one when the lower is settled."""

@@ -6,10 +6,11 @@ import csv
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -110,6 +111,19 @@ def find_grain(problem: Problem) -> float:
     return 1.0 if np.array_equal(finite, np.round(finite)) else 0.0
 
 
+def require_index(number: Any, count: float = math.inf, least: int = 0) -> int:
+    """Return an index as it stands in a file; a ValueError when it names none of `count`.
+
+    Examples
+    --------
+    >>> require_index(2, 3)
+    2
+    """
+    if type(number) is not int or not least <= number < count:
+        raise ValueError(f"{number!r} is no index here")
+    return number
+
+
 def join_edges(problem: Problem, hours: np.ndarray) -> csr_matrix:
     """Join edges to a graph, hours float64[E] each way (one way when directed), the fastest of each pair."""
     tail, head = problem.tail.astype(np.int64), problem.head.astype(np.int64)
@@ -202,6 +216,10 @@ class Plan:
     watch_hash: str = ""
 
 
+KINDS: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int)}
+Written = TypeVar("Written", ApproachResult, ChosenOption, Plan)
+
+
 def write_plan(plan: Plan, folder: Path, certificate: Mapping[str, Any]) -> None:
     """Write `plan.json`, `options.csv` and `certificate.json` into a plan folder, each whole."""
     write_text_whole(folder / "certificate.json", json.dumps(certificate, sort_keys=True) + "\n")
@@ -213,6 +231,28 @@ def write_plan(plan: Plan, folder: Path, certificate: Mapping[str, Any]) -> None
     write_text_whole(folder / "plan.json", json.dumps(asdict(plan), indent=1, sort_keys=True) + "\n")
 
 
+def parse_object(text: str) -> dict[str, Any]:
+    """Read a JSON object of a kept file; a ValueError or RecursionError says what is wrong with it.
+
+    Examples
+    --------
+    >>> parse_object('{"a": 1}')
+    {'a': 1}
+    """
+    values = json.loads(text, object_pairs_hook=_join_pairs)
+    if not isinstance(values, dict):
+        raise ValueError("it holds no object")
+    return values
+
+
+def _join_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"'{next(key for key in keys if keys.count(key) > 1)}' stands there twice")
+    return values
+
+
 def read_plan(folder: Path) -> Plan:
     """Read `plan.json` of a plan folder.
 
@@ -222,15 +262,26 @@ def read_plan(folder: Path) -> Plan:
     """
     path = folder / "plan.json"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        values["approaches"] = tuple(ApproachResult(**one) for one in values["approaches"])
-        values["options"] = tuple(ChosenOption(**one) for one in values["options"])
-        return Plan(**values)
+        values = parse_object(path.read_text(encoding="utf-8"))
+        approaches = tuple(_check_kinds(ApproachResult(**one)) for one in values["approaches"])
+        options = tuple(_check_kinds(ChosenOption(**one)) for one in values["options"])
+        return _check_kinds(Plan(**{**values, "approaches": approaches, "options": options}))
     except FileNotFoundError as error:
         raise InputError(
             [Fault("has no plan.json", str(folder), remedy="make a plan with: abatis solve STUDY")]
         ) from error
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise InputError(
             [Fault(f"is not a plan: {error}", str(path), remedy="solve the study again")]
         ) from error
+
+
+def _check_kinds(one: Written) -> Written:
+    """Return what was read when its words are words and its numbers numbers; else a TypeError."""
+    for field in fields(one):
+        value, wanted = getattr(one, field.name), KINDS.get(str(field.type), (tuple,))
+        if isinstance(value, bool) or not isinstance(value, wanted):
+            raise TypeError(f"{field.name} is {str(value)[:40]!r}")
+        if isinstance(value, int):
+            float(value)  # an OverflowError where no number of hours or EUR is that long
+    return one
