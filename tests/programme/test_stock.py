@@ -19,6 +19,7 @@ from abatis.model.plan import read_plan
 from abatis.model.study import hash_study, read_study
 from abatis.programme.belts import read_belts
 from abatis.programme.stock import buy_stock, make_stock_terms, read_stocks
+from abatis.show.app.saved import hash_plan
 from abatis.show.beside import RESULTS, mark_basis
 from abatis.show.cli import main
 from abatis.show.report.programme import write_programme_files
@@ -354,6 +355,7 @@ def test_stock_of_another_plan_or_other_tables_is_not_shown(
         (replace(study, tables=fewer), plan),
     )
     rest = dict.fromkeys(("siting", "terms", "schedule", "affordability"))
+    rest["plan_hash"] = hash_plan(folder / "plans" / "base")
     for one_study, one_plan in cases:
         one = replace(one_study, folder=folder)
         write_programme_files(SimpleNamespace(study=one, plan=one_plan, **rest))
