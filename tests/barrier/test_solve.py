@@ -1,6 +1,12 @@
 """The solver against brute force, its laws, and its manners."""
 
 import dataclasses
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
 
 import highspy
 import numpy as np
@@ -10,11 +16,15 @@ from hypothesis import strategies as st
 from tests.barrier.problems import brute_force, draw_study, limit_rule, make_problem, value_of
 
 from abatis.barrier.certificate import check_certificate
+from abatis.barrier.crew import Crew
 from abatis.barrier.network import build_network
 from abatis.barrier.proof import make_certificate
-from abatis.barrier.solve import measure_times, solve_problem
+from abatis.barrier.solve import Search, measure_times, solve_problem
 from abatis.model.errors import InfeasibleError, InputError
 from abatis.model.plan import Problem
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from solver.families import make_wood
 
 
 def chain_problem() -> Problem:
@@ -155,6 +165,22 @@ def test_time_limit_and_interruption_return_the_best_plan_with_its_bound():
     stopped = solve_problem(problem, 40.0, gap=0.0, progress=interrupt)
     assert stopped.status in ("interrupted", "optimal")
     assert check_certificate(problem, make_certificate(stopped)) == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_at_any_moment_gives_a_plan_and_a_bound_that_verify(threads):
+    """No exception falls into compiled code: the search is told, and ends at its next look at the clock."""
+    grid = make_wood(20, 20, 100, 200, 1, 10, 0)
+    network = build_network(grid.problem)
+    for moment in range(15):
+        timer = threading.Timer(0.02 * moment, os.kill, [os.getpid(), signal.SIGINT])
+        with Crew(threads) as crew, crew.heed_interrupts():
+            timer.start()
+            search = Search(grid.problem, grid.budget, 0.0, 1, network, crew)
+            assert search.run(time.monotonic() + 60.0, lambda *_: None) == "interrupted"
+            solution = search.describe()
+        assert solution.bound_h > solution.value_h
+        assert check_certificate(grid.problem, make_certificate(solution)) == []
 
 
 def test_contradictory_locks_are_named():

@@ -65,30 +65,29 @@ class Scratch(NamedTuple):
     at_site: np.ndarray
 
 
-@njit(cache=True, nogil=True)
 def make_scratch(graphs: JoinedGraphs, table: OptionTable) -> Scratch:
-    """Allocate the working arrays of a search."""
-    approaches = len(graphs.source)
-    options = len(table.site)
-    most = 0
-    for k in range(approaches):
-        most = max(most, graphs.node_start[k + 1] - graphs.node_start[k])
+    """Allocate the working arrays of a search.
+
+    Not compiled: compiled code that hands over a named tuple crashes where Ctrl-C falls into it.
+    """
+    approaches, options = len(graphs.source), len(table.site)
+    most = int(np.diff(graphs.node_start).max(initial=0))
     room = len(graphs.head) + 16
     return Scratch(
-        np.zeros(max(1, len(table.candidate_start) - 1)),
-        np.zeros(len(table.limits)),
-        np.empty(most),
-        np.empty(most, np.int64),
-        np.empty(room),
-        np.empty(room, np.int32),
-        np.empty((approaches, most), np.int64),
-        np.zeros(approaches, np.int64),
-        np.zeros(approaches),
-        np.zeros(options),
-        np.empty(options, np.int64),
-        np.empty(options),
-        np.zeros(options, np.bool_),
-        np.full(table.site_count, -1, np.int64),
+        extra_h=np.zeros(max(1, len(table.candidate_start) - 1)),
+        usage=np.zeros(len(table.limits)),
+        distance=np.empty(most),
+        parent=np.empty(most, np.int64),
+        keys=np.empty(room),
+        items=np.empty(room, np.int32),
+        ways=np.empty((approaches, most), np.int64),
+        way_count=np.zeros(approaches, np.int64),
+        times=np.zeros(approaches),
+        delay_h=np.zeros(options),
+        touched=np.empty(options, np.int64),
+        score=np.empty(options),
+        barred=np.zeros(options, bool),
+        at_site=np.full(table.site_count, -1, np.int64),
     )
 
 
@@ -215,10 +214,17 @@ def mark_stale(added: int, replaced: int, table: OptionTable, scratch: Scratch, 
 
 @njit(cache=True, nogil=True)
 def fill(
-    choice: np.ndarray, prior: np.ndarray, minimum: bool, graphs: JoinedGraphs, table: OptionTable
+    choice: np.ndarray,
+    prior: np.ndarray,
+    minimum: bool,
+    graphs: JoinedGraphs,
+    table: OptionTable,
+    scratch: Scratch,
 ) -> np.ndarray:
-    """Add options, or better ones in place of chosen ones, while rules allow; returns the fuller choice."""
-    scratch = make_scratch(graphs, table)
+    """Add options, or better ones in place of chosen ones, while rules allow; returns the fuller choice.
+
+    `scratch` is newly made: nothing is built in it.
+    """
     trial = choice.copy()
     for option in range(len(trial)):
         if trial[option] > 0.5:

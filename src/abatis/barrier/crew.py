@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, TypeVar
 
 from abatis.model.errors import Fault, InputError
+from abatis.model.interrupts import hear_interrupts
 
 MOST_THREADS = 2
 Answer = TypeVar("Answer")
@@ -61,6 +63,7 @@ class Crew:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._executor = ThreadPoolExecutor(threads, "abatis-crew") if threads > 1 else None
+        self.is_interrupted = False
         self._stopped = False
         self._cancels: list[Callable[[], None]] = []
 
@@ -88,10 +91,23 @@ class Crew:
         """Say whether the deadline (monotonic seconds) has passed or the search was ended."""
         return self._stopped or time.monotonic() > deadline
 
-    def close(self) -> None:
-        """Tell running jobs to end, drop waiting ones, and wait until every thread is gone."""
+    @contextlib.contextmanager
+    def heed_interrupts(self) -> Iterator[None]:
+        """Let Ctrl-C inside the block end the search: all is over then, and `is_interrupted` says why."""
+        with hear_interrupts(self._interrupt):
+            yield
+
+    def _interrupt(self) -> None:
+        self.is_interrupted = True
+        self._stop()
+
+    def _stop(self) -> None:
         self._stopped = True
         for cancel in self._cancels:
             cancel()
+
+    def close(self) -> None:
+        """Tell running jobs to end, drop waiting ones, and wait until every thread is gone."""
+        self._stop()
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)

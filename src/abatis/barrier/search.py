@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from abatis.barrier._fill import LEAST_GAIN_H, JoinedGraphs, OptionTable, fill
+from abatis.barrier._fill import LEAST_GAIN_H, JoinedGraphs, OptionTable, fill, make_scratch
 from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import SUMMED, Incumbent
 from abatis.barrier.targets import TargetSearch
@@ -144,7 +144,9 @@ class PlanSearch:
 
     def _fill(self, choice: np.ndarray, prior: np.ndarray) -> np.ndarray:
         """Add options along the fastest routes while rules allow; `prior` says how much each is wanted."""
-        return fill(choice, prior, self.problem.objective == "minimum", self._graphs, self._table)
+        scratch = make_scratch(self._graphs, self._table)
+        minimum = self.problem.objective == "minimum"
+        return fill(choice, prior, minimum, self._graphs, self._table, scratch)
 
 
 def _join_graphs(incumbent: Incumbent) -> JoinedGraphs:

@@ -125,7 +125,7 @@ def solve_problem(
     plan; the plan makes the fastest ways as slow as money allows. Source: Israeli and Wood (2002).
     """
     started = time.monotonic()
-    with Crew(count_threads(threads)) as crew:
+    with Crew(count_threads(threads)) as crew, crew.heed_interrupts():
         network = build_network(problem, crew) if network is None else network
         search = Search(problem, budget_eur, gap, seed, network, crew)
         if start is not None:
@@ -136,7 +136,7 @@ def solve_problem(
                 progress(value_h, bound_h, time.monotonic() - started)
 
         search.run(started + time_limit_s, report)
-    return search.describe()
+        return search.describe()
 
 
 class Search:
@@ -196,7 +196,7 @@ class Search:
         begun = time.monotonic()
         best, moves = self.incumbent, self._moves
         self.status = "interrupted"
-        with _until_interrupted():
+        with self.crew.heed_interrupts(), _until_interrupted():
             if not self.tree.nodes:
                 moves.start()
                 self._seek_first(deadline)
@@ -205,6 +205,8 @@ class Search:
                 _offer(best, self._first.pop().get())
             if self.status == "time_limit":
                 self._nearby.take()
+            if self.status == "time_limit" and self.crew.is_interrupted:
+                self.status = "interrupted"
         if self.status in ("time_limit", "interrupted"):
             if moves.incumbent.choice is None:
                 moves.start()

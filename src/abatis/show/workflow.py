@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +19,7 @@ from abatis.ground.build import build_mesh
 from abatis.ground.tiling.crew import Crew, Single
 from abatis.ground.tiling.store import TileStore
 from abatis.model.errors import Fault, InfeasibleError, InputError
+from abatis.model.interrupts import hold_interrupts
 from abatis.model.mesh import Mesh, read_mesh, write_mesh
 from abatis.model.plan import BY_HAND, Plan, Problem, read_plan, write_plan
 from abatis.model.storage import write_folder_whole, write_text_whole
@@ -188,19 +187,6 @@ def solve_study(
         # Last: others may save plans during the minutes of drawing; only the swap needs the turn.
         turn.enter_context(lock_plans(study.folder))
     return folder, results
-
-
-@contextmanager
-def hold_interrupts() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of a block, where signals reach this thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, asked)
 
 
 def _solve_or_explain(

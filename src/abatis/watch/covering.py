@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from abatis.model.errors import Fault, InputError
+from abatis.model.interrupts import hear_interrupts
 from abatis.watch._covering import check_lists, count_covered
 from abatis.watch.covering_groups import (
     Lists,
@@ -131,7 +132,7 @@ def solve_covering(
     def tell(value: float, bound: float) -> None:
         report("search", (base + value) / (base + bound) if base + bound else 1.0)
 
-    with contextlib.suppress(KeyboardInterrupt):
+    with hear_interrupts(tree.stop), contextlib.suppress(KeyboardInterrupt):
         status = tree.run(began + time_limit_s, tell)
     chosen = taken.copy()
     chosen[sites[incumbent.chosen]] = True

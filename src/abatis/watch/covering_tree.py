@@ -102,6 +102,7 @@ class CoverTree:
         start = (-self._total, 0, 0, np.zeros(self._sites, bool), np.ones(self._sites, bool))
         self._open: list[Node] = [start]
         self._active = 0.0
+        self._stopped = False
         self._made = 0
         self._loss = np.zeros((2, self._sites))
         self._times = np.zeros((2, self._sites), np.int64)
@@ -123,8 +124,16 @@ class CoverTree:
     def _close(self, bound: float) -> None:
         self.closed = max(self.closed, bound)
 
+    def stop(self) -> None:
+        """End the search soon; it says "interrupted" then."""
+        self._stopped = True
+
+    def _count_seconds(self, deadline: float) -> float:
+        """Seconds left; none after `stop`."""
+        return 0.0 if self._stopped else deadline - time.monotonic()
+
     def run(self, deadline: float, report: Report) -> str:
-        """Search until all boxes are closed or time is up; return "optimal" or "time limit"."""
+        """Search until all is closed or time is up; return "optimal", "time limit" or "interrupted"."""
         self.incumbent.round_choice(np.zeros(self._sites), FIRST_WORK)
         if self._is_closed(self._total):
             self._close(self._total)
@@ -134,8 +143,8 @@ class CoverTree:
         self._master.add_cuts(np.zeros(self._sites))
         self._master.add_cuts(self.incumbent.chosen.astype(float))
         while self._open:
-            if time.monotonic() >= deadline:
-                return "time limit"
+            if self._count_seconds(deadline) <= 0:
+                return "interrupted" if self._stopped else "time limit"
             node = self._open[0]
             self._active = -node[0]
             heapq.heappop(self._open)
@@ -185,7 +194,7 @@ class CoverTree:
         master.set_box(lower, upper)
         before, rounds = math.inf, 0
         while True:
-            seconds = deadline - time.monotonic()
+            seconds = self._count_seconds(deadline)
             bounding = master.solve(seconds)
             bound = min(self._round_down(bounding.bound), self._active)
             if self._is_closed(bound):
