@@ -7,12 +7,12 @@ import pytest
 from scipy.sparse.csgraph import dijkstra
 from tests.barrier.problems import make_problem
 
+from abatis.barrier.arrivals import Graph
 from abatis.barrier.certificate import check_certificate
 from abatis.barrier.crew import Crew
 from abatis.barrier.network import build_network
 from abatis.barrier.proof import make_certificate
 from abatis.barrier.solve import solve_problem
-from abatis.model.plan import join_edges
 
 
 def list_legs(graph):
@@ -70,7 +70,7 @@ def test_legs_are_least_times_past_all_candidates(directed):
             group = problem.approach_group[approach]
             free_h = np.minimum(problem.open_h[group], problem.road_h[group])
             free_h[problem.option_edge] = np.inf
-            hours = dijkstra(join_edges(problem, free_h))
+            hours = dijkstra(Graph(problem).join(free_h))
             starts = {-2: problem.approach_sources[approach]}
             goals = {-3: problem.approach_targets[approach]}
             for (tail, head), leg_h in list_legs(graph).items():

@@ -10,8 +10,9 @@ import pytest
 from scipy.sparse.csgraph import dijkstra
 from tests.show.app.clients import PASSWORD
 
+from abatis.barrier.arrivals import Graph
 from abatis.barrier.sites import site_study
-from abatis.model.plan import add_delays, join_edges, read_plan
+from abatis.model.plan import add_delays, read_plan
 from abatis.programme.ledger.store import open_ledger
 from abatis.show.results import find_option_rows, label_sites
 from abatis.show.workflow import load_study
@@ -26,7 +27,7 @@ def measure_hours(problem, rows):
     for number in range(problem.approach_count):
         group = int(problem.approach_group[number])
         time_h = np.minimum(problem.open_h[group] + open_h, problem.road_h[group] + road_h)
-        graph = join_edges(problem, time_h)
+        graph = Graph(problem).join(time_h)
         sources = np.asarray(problem.approach_sources[number])
         hours = dijkstra(graph, indices=sources, min_only=True)
         found.append(float(hours[np.asarray(problem.approach_targets[number])].min()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from abatis.barrier.arrivals import measure_arrivals, measure_hours
+from abatis.barrier.arrivals import Graph, measure_arrivals
 from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays, require_index
 
 FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 5, 1e-12, 1e-9, 12, 0.95
@@ -50,7 +50,7 @@ def _check_plan(problem: Problem, certificate: dict[str, Any]) -> list[str]:
 
 def _check_root(problem: Problem, levels: Any) -> tuple[list[str], list[float], list[float]]:
     """The root box must hold every plan, from without barriers to with all of them: why not, and its ends."""
-    longest = add_delays(problem, range(problem.option_count), longest=True)
+    graph, longest = Graph(problem), add_delays(problem, range(problem.option_count), longest=True)
     before, slowest = (measure_arrivals(problem, *hours) for hours in (add_delays(problem, ()), longest))
     is_sum, everyone, asked = problem.objective == "sum", range(problem.approach_count), problem.least_hours
     own = problem.approach_weight.tolist() if is_sum else [1.0]
@@ -69,7 +69,7 @@ def _check_root(problem: Problem, levels: Any) -> tuple[list[str], list[float], 
         low[level], high[level] = min(low[level], floor), max(high[level], ceiling)
     groups, fronts, goals = problem.approach_group, problem.approach_sources, problem.approach_targets
     for k, j, hours in ((*map(require_index, pair), hours) for *pair, hours in levels["onward"]):
-        after_h = measure_hours(problem, groups[k], goals[k], longest)[goals[j]].min()
+        after_h = graph.measure_hours(groups[k], goals[k], longest)[goals[j]].min()
         alike = len(goals[k]) == 1 and groups[k] == groups[j] and {*fronts[k]} <= {*fronts[j]}
         if not (is_sum and alike and hours >= after_h):
             reasons.append(f"level {j} may come more than {hours} h after level {k}")

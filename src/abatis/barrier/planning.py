@@ -185,7 +185,11 @@ def _compare_plan(plan: Plan, siting: Siting, certificate: Mapping[str, Any]) ->
         reasons.append("the costs of the options in plan.json do not add up to its cost")
     if not _is_close(gap_of(plan.value_h, plan.bound_h), plan.gap):
         reasons.append("the gap in plan.json does not follow from its value and bound")
-    return reasons + _compare_arrivals(plan, problem, certificate["chosen"]) + _compare_status(plan, problem)
+    before_h, after_h = (
+        measure_arrivals(problem, *add_delays(problem, rows)) for rows in ((), certificate["chosen"])
+    )
+    reasons += _compare_arrivals(plan, problem, np.array(before_h), np.array(after_h))
+    return reasons + _compare_status(plan, measure_spare(problem, np.array(before_h), plan.bound_h))
 
 
 def _is_close(one: float, other: float) -> bool:
@@ -193,12 +197,11 @@ def _is_close(one: float, other: float) -> bool:
     return one == other or abs(one - other) <= CLOSE * max(abs(one), abs(other)) < math.inf
 
 
-def _compare_arrivals(plan: Plan, problem: Problem, chosen: list[int]) -> list[str]:
+def _compare_arrivals(plan: Plan, problem: Problem, before_h: np.ndarray, after_h: np.ndarray) -> list[str]:
     """Objective, approaches and their hours without and with the plan must be those of the study."""
     if plan.objective != problem.objective:
         return [f"plan.json names the objective {plan.objective}, the study {problem.objective}"]
-    hours = [np.array(measure_arrivals(problem, *add_delays(problem, rows))) for rows in ((), chosen)]
-    proven = list_arrivals(problem, *hours)
+    proven = list_arrivals(problem, before_h, after_h)
     if [(one.id, one.name, one.weight) for one in plan.approaches] != [
         (one.id, one.name, one.weight) for one in proven
     ]:
@@ -209,17 +212,16 @@ def _compare_arrivals(plan: Plan, problem: Problem, chosen: list[int]) -> list[s
         for word in ("before_h", "after_h")
         if not _is_close(getattr(one, word), getattr(true, word))
     ]
-    before_h = min(hours[0]) if problem.objective == "minimum" else problem.approach_weight @ hours[0]
-    if not _is_close(float(before_h), plan.before_h):
-        reasons.append(f"the value without the plan is {before_h:.9f} h, not {plan.before_h:.9f} h")
+    value_h = float(before_h.min() if problem.objective == "minimum" else problem.approach_weight @ before_h)
+    if not _is_close(value_h, plan.before_h):
+        reasons.append(f"the value without the plan is {value_h:.9f} h, not {plan.before_h:.9f} h")
     return reasons
 
 
-def _compare_status(plan: Plan, problem: Problem) -> list[str]:
+def _compare_status(plan: Plan, spare_h: float) -> list[str]:
     """A plan is called optimal when value and bound differ by no more than the solver's rounding."""
     if plan.status not in STATUSES:
         return [f"plan.json names a status '{plan.status}' that a proven plan can not have"]
-    spare_h = measure_spare(problem, plan.bound_h)
     if plan.status == "optimal" and not plan.bound_h - plan.value_h <= spare_h * (1 + CLOSE):
         return ["plan.json calls the plan optimal, but its bound lies above its value"]
     if plan.status != "optimal" and plan.bound_h - plan.value_h <= spare_h * (1 - CLOSE):
@@ -227,10 +229,10 @@ def _compare_status(plan: Plan, problem: Problem) -> list[str]:
     return []
 
 
-def measure_spare(problem: Problem, bound_h: float) -> float:
+def measure_spare(problem: Problem, before_h: np.ndarray, bound_h: float) -> float:
     """Hours between value and bound that are rounding only, for the levels of the whole problem."""
-    nothing, most = add_delays(problem, ()), add_delays(problem, range(problem.option_count), longest=True)
-    low, high = (np.array(measure_arrivals(problem, *delays)) for delays in (nothing, most))
+    most = add_delays(problem, range(problem.option_count), longest=True)
+    low, high = before_h, np.array(measure_arrivals(problem, *most))
     weight = problem.approach_weight
     if problem.objective == "minimum":
         weight, low, high = np.ones(1), low.min(keepdims=True), high.min(keepdims=True)

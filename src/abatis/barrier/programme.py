@@ -301,10 +301,12 @@ def bound_box(
     gain = np.zeros(problem.option_count)
     band_gain = np.repeat(levels.weight, np.diff(bands.start)) * (bands.b_h - bands.a_h)
     total = float(static.limits @ static_multipliers) + float(levels.weight @ box.low_h)
+    size = float(np.abs(static.limits) @ static_multipliers) + float(row_multipliers @ rows.sizes)
     for options, coefficients, multiplier in zip(
         static.options, static.coefficients, static_multipliers, strict=True
     ):
         gain[options] -= multiplier * coefficients
+        size += multiplier * float(np.abs(coefficients).sum())
     np.add.at(gain, rows.options, np.repeat(row_multipliers, np.diff(rows.starts)) * rows.coefficients)
     np.subtract.at(band_gain, rows.columns, row_multipliers * rows.fills)
     total -= float(row_multipliers @ rows.constants)
@@ -316,5 +318,5 @@ def bound_box(
     forced = lower > 0
     best[problem.option_site[forced]] = gain[forced]
     bound = total + float(best.sum())
-    size = float(row_multipliers @ rows.sizes) + float(np.abs(best).sum())
+    size += float(np.abs(best).sum())
     return bound + SAFETY * (abs(bound) + 2.0 * size + float(levels.weight @ box.high_h))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from abatis.model.errors import Fault, InputError
 from abatis.model.storage import write_text_whole
@@ -122,17 +121,6 @@ def require_index(number: Any, count: float = math.inf, least: int = 0) -> int:
     if type(number) is not int or not least <= number < count:
         raise ValueError(f"{number!r} is no index here")
     return number
-
-
-def join_edges(problem: Problem, hours: np.ndarray) -> csr_matrix:
-    """Join edges to a graph, hours float64[E] each way (one way when directed), the fastest of each pair."""
-    tail, head = problem.tail.astype(np.int64), problem.head.astype(np.int64)
-    if not problem.directed:
-        tail, head, hours = np.append(tail, head), np.append(head, tail), np.append(hours, hours)
-    pair, count = tail * problem.node_count + head, problem.node_count
-    order = np.lexsort((hours, pair))
-    fastest = order[np.unique(pair[order], return_index=True)[1]]
-    return csr_matrix((hours[fastest], (tail[fastest], head[fastest])), shape=(count, count))
 
 
 def list_delays(problem: Problem) -> dict[int, list[tuple[int, float, float]]]:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import dijkstra
 
+from abatis.barrier.arrivals import Graph
 from abatis.model.mesh import read_mesh
-from abatis.model.plan import add_delays, join_edges, read_plan
+from abatis.model.plan import add_delays, read_plan
 from abatis.model.watched import Watched, write_watched
 from abatis.people.access_ground import prepare_access
 from abatis.people.access_rules import AccessJudge, list_access_rules
@@ -43,7 +44,7 @@ def compute_anew(problem, rows) -> np.ndarray:
         group = int(problem.approach_group[index])
         hours = np.minimum(problem.open_h[group] + open_h, problem.road_h[group] + road_h)
         shut = ~np.isfinite(hours)
-        graph = join_edges(problem, np.where(shut, 1e9, hours))
+        graph = Graph(problem).join(np.where(shut, 1e9, hours))
         graph.data[graph.data >= 1e9] = np.inf
         times = dijkstra(graph, indices=np.unique(problem.approach_sources[index]), min_only=True)
         found.append(times[problem.approach_targets[index]].min())
