@@ -128,8 +128,11 @@ class BoxWorker:
         """Take the shared numbers, int64[rows], of the rows that this worker's copy has."""
         self._loaded_rows = numbers[self._loaded_rows]
 
-    def bound_node(self, box: Box, rows: np.ndarray, deadline: float) -> Node:
-        """Bound a box, starting from `rows` of the shared pool; the node names rows of the own copy."""
+    def bound_node(self, box: Box, rows: np.ndarray, deadline: float, is_leaf: bool = True) -> Node:
+        """Bound a box, starting from `rows` of the shared pool; the node names rows of the own copy.
+
+        A node that becomes no leaf of the tree needs no option to be split at.
+        """
         goal = self.goal
         top_h = box.low_h if goal.is_stepped else box.high_h
         bands = cut_bands(self.programme.grid, box.low_h, top_h)
@@ -158,7 +161,7 @@ class BoxWorker:
             relaxation = self.programme.solve()
         self.loaded_levels, self._loaded_rows = box.levels_key(), rows
         node = self._close_node(box, rows, relaxation)
-        if not wide and not goal.is_settled(node.bound_h, box):
+        if is_leaf and not wide and not goal.is_settled(node.bound_h, box):
             node.option = self.branching.choose(self.programme, relaxation.choice)
         return node
 

@@ -10,6 +10,7 @@ from abatis.barrier._covers import ALL_LONGEST, MOST_WAYS, list_ways, search_cov
 from abatis.barrier.network import Network, Route
 
 STEPS = 32
+ARCS_A_STEP = 400
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class CoverFinder:
     from the front finds the worst such path and cover for every b at once: each crossing is either open (no
     longer, at the plan's share of all options there) or built to some option (longer, at the share of the
     still longer ones), and shares are counted in `STEPS`.
+    `steps` says what the searches took, in steps of the simplex method that take as long.
     """
 
     def __init__(self, network: Network) -> None:
@@ -43,6 +45,7 @@ class CoverFinder:
             network.candidate_delay_h,
             network.problem.option_site.astype(np.int64),
         )
+        self.steps = 0
         self._way_weight = np.zeros(len(self._way_delay_h), np.int64)
         self._tails = [np.repeat(np.arange(len(g.nodes)), np.diff(g.start)) for g in network.graphs]
         most = max(len(graph.nodes) for graph in network.graphs)
@@ -68,6 +71,7 @@ class CoverFinder:
             np.maximum(limit_h, hour, out=limit_h, where=steps < weight)
         graph = self.network.graphs[approach]
         count = len(graph.nodes)
+        self.steps += len(graph.head) // ARCS_A_STEP
         search_covers(
             graph.start,
             graph.head,

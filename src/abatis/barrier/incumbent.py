@@ -26,10 +26,16 @@ class Incumbent:
     def keeps_rules(self, choice: np.ndarray) -> bool:
         """Say whether budget, rules and one option per site are kept (hours asked by rules apart)."""
         sites = self.network.problem.option_site[choice > 0.5]
-        rows = zip(self.static.options, self.static.coefficients, self.static.limits, strict=True)
-        return len(set(sites.tolist())) == len(sites) and all(
-            float(c @ choice[o]) <= b + SUMMED * (abs(b) + float(np.abs(c) @ choice[o])) for o, c, b in rows
-        )
+        if len(set(sites.tolist())) != len(sites):
+            return False
+        for options, coefficients, limit in zip(
+            self.static.options, self.static.coefficients, self.static.limits, strict=True
+        ):
+            inside = np.flatnonzero(choice[options])
+            amounts = coefficients[inside] * choice[options[inside]]
+            if not float(amounts.sum()) <= limit + SUMMED * (abs(limit) + float(np.abs(amounts).sum())):
+                return False
+        return True
 
     def measure_levels(self, choice: np.ndarray) -> np.ndarray:
         """Arrival time of every level under a whole choice, exact."""

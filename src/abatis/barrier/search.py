@@ -21,6 +21,7 @@ class PlanSearch:
     """Fills plans greedily, rounds the fractional choice of a relaxation, and searches around the best plan.
 
     A search that runs beside others needs an `incumbent` of its own, and a crew that says when all is over.
+    `size` is how many entries of routes and arcs of graphs are looked at for one unit of effort.
     """
 
     def __init__(self, incumbent: Incumbent, seed: int, crew: Crew | None = None) -> None:
@@ -32,7 +33,7 @@ class PlanSearch:
         self._table = _table_options(incumbent, self._locked)
         self._crosses = _find_crossings(incumbent)
         options = int(self._crosses.any(axis=0).sum())
-        self._size = math.sqrt(SOME_OPTIONS * (options + len(self._graphs.head) / ARCS_AN_OPTION))
+        self.size = math.sqrt(SOME_OPTIONS * (options + len(self._graphs.head) / ARCS_AN_OPTION))
         self._targets = TargetSearch(
             incumbent, find_grain(self.problem), self._graphs, self._table, np.random.default_rng(seed)
         )
@@ -40,7 +41,7 @@ class PlanSearch:
     @property
     def idle_effort(self) -> float:
         """Effort of `improve` since the best plan became better."""
-        return self._targets.idle_work / self._size
+        return self._targets.idle_work / self.size
 
     def start(self) -> None:
         """Offer the empty plan (with locks) and a greedy fill."""
@@ -60,7 +61,7 @@ class PlanSearch:
             start = self._fill(start, self._all_alike())
             self.incumbent.offer(start)
         if not self._is_topped():
-            self._targets.improve(start, int(effort * self._size), self.crew, deadline)
+            self._targets.improve(start, int(effort * self.size), self.crew, deadline)
         return self.incumbent.choice
 
     def seek(

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from abatis.barrier.boxes import Node
+from abatis.barrier.core import CoreSearch
 from abatis.barrier.crew import Crew, Job, count_threads
 from abatis.barrier.flows import FlowProgramme
 from abatis.barrier.incumbent import Incumbent
@@ -35,6 +36,8 @@ IDLE_EFFORT = 150_000.0
 LEAST_EFFORT = 1_000.0
 LARGE_ARCS = 300_000
 LARGE_LEAST_S = 55.0
+WHOLE_SHARE = 0.3
+CORE_SHARE = 2.0
 ROUND_EVERY = 8
 FIRST_NEARBY = 100
 ROUNDING = 1e-9
@@ -164,6 +167,7 @@ class Search:
         self.status = ""
         self.seconds = 0.0
         self._moves = PlanSearch(Incumbent(self.network, self.levels, self.static), seed, crew)
+        self._core = CoreSearch(self.incumbent, budget_eur, seed, crew)
         self._nearby = LevelNeighbourhood(self.incumbent, seed, crew)
         self._first: list[Job[np.ndarray | None]] = []
         self._arcs = sum(len(graph.head) for graph in network.graphs)
@@ -243,18 +247,39 @@ class Search:
             _offer(self.incumbent, self._first.pop().get())
         if node >= FIRST_NEARBY:
             self._nearby.improve(self.tree.steps, deadline)
+        self._core.note(point)
         effort = self._allow_effort()
-        if node % ROUND_EVERY == 0 or node & (node - 1) == 0:
-            return partial(self._moves.seek, self.incumbent.choice, point.choice, effort, deadline)
-        if effort >= LEAST_EFFORT:
-            return partial(self._moves.seek, self.incumbent.choice, None, effort, deadline)
+        is_rounded = node % ROUND_EVERY == 0 or node & (node - 1) == 0
+        if is_rounded or effort >= LEAST_EFFORT:
+            return partial(
+                self._seek_plans,
+                self.incumbent.choice,
+                point.choice if is_rounded else None,
+                effort,
+                deadline,
+            )
         self._effort_left = effort
         return None
+
+    def _seek_plans(
+        self, best: np.ndarray | None, point: np.ndarray | None, effort: float, deadline: float
+    ) -> np.ndarray | None:
+        """Search among all options, and more among those of the core, where a step takes less time."""
+        found = self._moves.seek(best, point, self._whole_share * effort, deadline)
+        if found is not None:
+            work = CORE_SHARE * effort * self._moves.size
+            _offer(self._moves.incumbent, self._core.seek(found, work, deadline))
+        return self._moves.incumbent.choice
+
+    @property
+    def _whole_share(self) -> float:
+        """Share of the effort that goes to a search among all options."""
+        return WHOLE_SHARE if self._core.is_found else 1.0
 
     def _allow_effort(self) -> float:
         """Effort that the plan search may spend now: by simplex steps, less the longer it has been idle."""
         steps, before = self.tree.steps, self._steps_before
-        idle = max(1.0, self._moves.idle_effort / IDLE_EFFORT)
+        idle = max(1.0, self._moves.idle_effort / (self._whole_share * IDLE_EFFORT))
         rate = max(LEAST_STEP_EFFORT, STEP_EFFORT / idle)
         effort = self._effort_left + rate * (steps - before)
         self._steps_before, self._effort_left = steps, 0.0

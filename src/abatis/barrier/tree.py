@@ -83,8 +83,8 @@ class TreeSearch:
 
     @property
     def steps(self) -> int:
-        """Simplex steps taken so far."""
-        return sum(worker.programme.steps for worker in self._workers)
+        """Simplex steps taken so far, and searches for covers counted as many."""
+        return sum(worker.programme.steps + worker.covers.steps for worker in self._workers)
 
     def is_settled(self, bound_h: float, box: Box | None = None) -> bool:
         """Say whether a part with this bound needs no further search (see `Goal`)."""
@@ -234,7 +234,7 @@ class TreeSearch:
         worker = self._share_out([part])[0]
         self._workers[worker].refresh()
         seek = None if self._test_point is None else improve(self._test_point, len(self.nodes))
-        job = partial(self._workers[worker].bound_node, box, self._list_rows(part), deadline)
+        job = partial(self._workers[worker].bound_node, box, self._list_rows(part), deadline, is_leaf=False)
         choices, (found,) = self._run_round([] if seek is None else [seek], [job])
         for choice in choices:
             self.incumbent.offer(choice)
