@@ -51,7 +51,7 @@ class CoreSearch:
 
         The core is chosen anew whenever the number of points has doubled.
         """
-        if self._points >= 2 * self._chosen_at:
+        if self._points >= max(1, 2 * self._chosen_at):
             self._choose_core(best)
         if self._moves is None:
             return None
@@ -72,7 +72,7 @@ class CoreSearch:
         kept = self._kept | (best > 0.5)
         kept[ranked[self._wanted[ranked] > LEAST_SHARE]] = True
         options = np.flatnonzero(kept)
-        if len(options) > LARGEST_SHARE * len(kept) or np.array_equal(options, self._options):
+        if not 0 < len(options) <= LARGEST_SHARE * len(kept) or np.array_equal(options, self._options):
             return
         self._options = options
         network = keep_options(self._network, options)
