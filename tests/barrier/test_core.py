@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.barrier.problems import draw_study, limit_rule, make_problem, value_of
 
-from abatis.barrier.core import CoreSearch, keep_options
+from abatis.barrier.core import CoreSearch
 from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import Incumbent
-from abatis.barrier.network import build_network
+from abatis.barrier.network import build_network, keep_candidates
 from abatis.barrier.programme import Relaxation
 from abatis.barrier.search import PlanSearch
 from abatis.barrier.solve import Search, measure_times, solve_problem
@@ -38,12 +38,13 @@ def prepare(problem, budget):
     return incumbent, CoreSearch(incumbent, budget, 1, Crew(1))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400), st.integers(0, 2**12 - 1))
 def test_kept_options_delay_what_they_delayed(seed, drawn):
     """Times on the smaller network equal plain Dijkstra on the whole problem, whatever is chosen."""
     problem = draw_study(seed)[0]
     kept = np.array([o for o in range(problem.option_count) if drawn >> (o % 12) & 1], np.int64)
-    network = keep_options(build_network(problem), kept)
+    network = keep_candidates(build_network(problem), kept)
     assert network.problem.option_keys == tuple(problem.option_keys[o] for o in kept)
     random = np.random.default_rng(seed)
     for _ in range(3):
@@ -59,7 +60,7 @@ def test_kept_options_delay_what_they_delayed(seed, drawn):
 
 def test_rules_speak_of_the_options_left():
     rules = [limit_rule([0, 2, 3], [1.0, 5.0, 2.0], 4.0), limit_rule([1], [-1.0], -1.0, "lock in")]
-    network = keep_options(build_network(make_problem(0, rules=rules)), np.array([1, 3, 4]))
+    network = keep_candidates(build_network(make_problem(0, rules=rules)), np.array([1, 3, 4]))
     first, second = network.problem.rules
     assert (first.options.tolist(), first.coefficients.tolist(), first.limit) == ([1], [2.0], 4.0)
     assert (second.options.tolist(), second.coefficients.tolist(), second.limit) == ([0], [-1.0], -1.0)
@@ -77,7 +78,7 @@ def test_it_puts_the_best_plan_together_from_points_that_hold_parts_of_it(seed):
         core.note(point_at(point))
     found = core.seek(incumbent.choice, WORK, time.monotonic() + 60.0)
     assert core.is_found
-    assert incumbent.offer(found) or incumbent.value_h == proven.value_h
+    incumbent.offer(found)
     assert incumbent.value_h == proven.value_h
     assert set(np.flatnonzero(found)) <= set(core._options.tolist())
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import time
 
-import numpy as np
 import pytest
-from scipy.sparse.csgraph import dijkstra
 from tests.show.app.clients import PASSWORD
 
-from abatis.barrier.arrivals import Graph
+from abatis.barrier.arrivals import measure_arrivals
 from abatis.barrier.sites import site_study
 from abatis.model.plan import add_delays, read_plan
 from abatis.programme.ledger.store import open_ledger
@@ -22,16 +20,7 @@ PUBLIC_VIEWS = ["ground", "monitor", "law"]
 
 def measure_hours(problem, rows):
     """Arrival time of every approach by scipy's Dijkstra, knowing nothing of the server."""
-    found = []
-    open_h, road_h = add_delays(problem, rows)
-    for number in range(problem.approach_count):
-        group = int(problem.approach_group[number])
-        time_h = np.minimum(problem.open_h[group] + open_h, problem.road_h[group] + road_h)
-        graph = Graph(problem).join(time_h)
-        sources = np.asarray(problem.approach_sources[number])
-        hours = dijkstra(graph, indices=sources, min_only=True)
-        found.append(float(hours[np.asarray(problem.approach_targets[number])].min()))
-    return found
+    return measure_arrivals(problem, *add_delays(problem, rows))
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from abatis.barrier.crew import Crew
 from abatis.barrier.incumbent import Incumbent
-from abatis.barrier.network import Network, build_network
+from abatis.barrier.network import build_network, keep_candidates
 from abatis.barrier.programme import Relaxation, make_static_rows
 from abatis.barrier.search import PlanSearch
-from abatis.model.plan import Problem, Rule
+from abatis.model.plan import Problem
 
 OPTIONS_A_CHOSEN = 6
 LEAST_SHARE = 0.01
@@ -75,7 +73,7 @@ class CoreSearch:
         if not 0 < len(options) <= LARGEST_SHARE * len(kept) or np.array_equal(options, self._options):
             return
         self._options = options
-        network = keep_options(self._network, options)
+        network = keep_candidates(self._network, options)
         if len(self._problem.tail) <= EDGES_AN_ARC * sum(len(graph.head) for graph in network.graphs):
             network = build_network(network.problem, Crew(1))
         static = make_static_rows(network.problem, self._budget_eur)
@@ -85,54 +83,6 @@ class CoreSearch:
         whole = np.zeros(self._problem.option_count)
         whole[self._options] = choice
         return whole
-
-
-def keep_options(network: Network, options: np.ndarray) -> Network:
-    """Return the network with some of its options only, int[n] in rising order; rules speak of those left.
-
-    In words: the others are never built, and what only they delay is an arc like any other.
-    """
-    entries = np.isin(network.candidate_option, options)
-    owner = np.repeat(np.arange(len(network.candidate_edge)), np.diff(network.candidate_start))[entries]
-    left, counts = np.unique(owner, return_counts=True)
-    number = np.full(len(network.candidate_edge) + 1, -1)
-    number[left] = np.arange(len(left))
-    return Network(
-        problem=_keep_in_problem(network.problem, options),
-        graphs=tuple(
-            replace(graph, candidate=number[graph.candidate].astype(graph.candidate.dtype))
-            for graph in network.graphs
-        ),
-        candidate_edge=network.candidate_edge[left],
-        candidate_mode=network.candidate_mode[left],
-        candidate_start=np.append(0, np.cumsum(counts)),
-        candidate_option=np.searchsorted(options, network.candidate_option[entries]).astype(
-            network.candidate_option.dtype
-        ),
-        candidate_delay_h=network.candidate_delay_h[entries],
-    )
-
-
-def _keep_in_problem(problem: Problem, options: np.ndarray) -> Problem:
-    parts = [np.arange(problem.option_start[o], problem.option_start[o + 1]) for o in options]
-    rows = np.concatenate([np.empty(0, np.int64), *parts])
-    return replace(
-        problem,
-        option_keys=tuple(problem.option_keys[o] for o in options),
-        option_site=problem.option_site[options],
-        option_cost_eur=problem.option_cost_eur[options],
-        option_start=np.append(0, np.cumsum([len(part) for part in parts])).astype(np.int64),
-        option_edge=problem.option_edge[rows],
-        option_open_h=problem.option_open_h[rows],
-        option_road_h=problem.option_road_h[rows],
-        rules=tuple(_keep_rule(rule, options) for rule in problem.rules),
-    )
-
-
-def _keep_rule(rule: Rule, options: np.ndarray) -> Rule:
-    left = np.isin(rule.options, options)
-    places = np.searchsorted(options, rule.options[left]).astype(rule.options.dtype)
-    return replace(rule, options=places, coefficients=rule.coefficients[left])
 
 
 def _find_demanded(problem: Problem) -> np.ndarray:

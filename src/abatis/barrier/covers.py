@@ -34,7 +34,8 @@ class CoverFinder:
     from the front finds the worst such path and cover for every b at once: each crossing is either open (no
     longer, at the plan's share of all options there) or built to some option (longer, at the share of the
     still longer ones), and shares are counted in `STEPS`.
-    `steps` says what the searches took, in steps of the simplex method that take as long.
+
+    `steps` is what the searches took so far, in simplex steps that take as long.
     """
 
     def __init__(self, network: Network) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -91,11 +91,9 @@ class Crew:
         """Say whether the deadline (monotonic seconds) has passed or the search was ended."""
         return self._stopped or time.monotonic() > deadline
 
-    @contextlib.contextmanager
-    def heed_interrupts(self) -> Iterator[None]:
+    def heed_interrupts(self) -> AbstractContextManager[None]:
         """Let Ctrl-C inside the block end the search: all is over then, and `is_interrupted` says why."""
-        with hear_interrupts(self._interrupt):
-            yield
+        return hear_interrupts(self._interrupt)
 
     def _interrupt(self) -> None:
         self.is_interrupted = True

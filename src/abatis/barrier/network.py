@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from abatis.barrier._paths import find_guided, sum_delays
 from abatis.barrier.compression import ApproachGraph, compress
 from abatis.barrier.crew import Crew, count_threads
-from abatis.model.plan import Problem
+from abatis.model.plan import Problem, keep_options
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,32 @@ def sum_longest_delays(network: Network) -> np.ndarray:
     """Longest delay of every candidate, hours float64[C]: the longest option of each of its sites, summed."""
     site = network.problem.option_site
     return _sum_longest(site, network.candidate_start, network.candidate_option, network.candidate_delay_h)
+
+
+def keep_candidates(network: Network, options: np.ndarray) -> Network:
+    """Return the network with some of its options only, int[n] in rising order; rules speak of those left.
+
+    In words: the others are never built, and what only they delay is an arc like any other.
+    """
+    entries = np.isin(network.candidate_option, options)
+    owner = np.repeat(np.arange(len(network.candidate_edge)), np.diff(network.candidate_start))[entries]
+    left, counts = np.unique(owner, return_counts=True)
+    number = np.full(len(network.candidate_edge) + 1, -1)
+    number[left] = np.arange(len(left))
+    return Network(
+        problem=keep_options(network.problem, options),
+        graphs=tuple(
+            replace(graph, candidate=number[graph.candidate].astype(graph.candidate.dtype))
+            for graph in network.graphs
+        ),
+        candidate_edge=network.candidate_edge[left],
+        candidate_mode=network.candidate_mode[left],
+        candidate_start=np.append(0, np.cumsum(counts)),
+        candidate_option=np.searchsorted(options, network.candidate_option[entries]).astype(
+            network.candidate_option.dtype
+        ),
+        candidate_delay_h=network.candidate_delay_h[entries],
+    )
 
 
 class RouteFinder:

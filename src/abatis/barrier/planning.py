@@ -189,7 +189,7 @@ def _compare_plan(plan: Plan, siting: Siting, certificate: Mapping[str, Any]) ->
         measure_arrivals(problem, *add_delays(problem, rows)) for rows in ((), certificate["chosen"])
     )
     reasons += _compare_arrivals(plan, problem, np.array(before_h), np.array(after_h))
-    return reasons + _compare_status(plan, measure_spare(problem, np.array(before_h), plan.bound_h))
+    return reasons + _compare_status(plan, _measure_spare(problem, np.array(before_h), plan.bound_h))
 
 
 def _is_close(one: float, other: float) -> bool:
@@ -229,7 +229,7 @@ def _compare_status(plan: Plan, spare_h: float) -> list[str]:
     return []
 
 
-def measure_spare(problem: Problem, before_h: np.ndarray, bound_h: float) -> float:
+def _measure_spare(problem: Problem, before_h: np.ndarray, bound_h: float) -> float:
     """Hours between value and bound that are rounding only, for the levels of the whole problem."""
     most = add_delays(problem, range(problem.option_count), longest=True)
     low, high = before_h, np.array(measure_arrivals(problem, *most))

@@ -98,13 +98,15 @@ def expand_routes(network: Network, routes: list[Route]) -> list[list[int]]:
         for tail in sorted(heads_of):
             for head, steps in tracer.trace(tail, heads_of[tail]).items():
                 legs[approach, tail, head] = steps
-    return [_write_steps(network, route, legs) for route in routes]
+    delayed_roads = set(network.candidate_edge[network.candidate_mode == 1].tolist())
+    return [_write_steps(network, route, legs, delayed_roads) for route in routes]
 
 
-def _write_steps(network: Network, route: Route, legs: dict[tuple[int, int, int], list[int]]) -> list[int]:
+def _write_steps(
+    network: Network, route: Route, legs: dict[tuple[int, int, int], list[int]], delayed_roads: set[int]
+) -> list[int]:
     graph = network.graphs[route.approach]
     road_h = network.problem.road_h[network.problem.approach_group[route.approach]]
-    delayed_roads = set(network.candidate_edge[network.candidate_mode == 1].tolist())
     steps: list[int] = []
     for arc in route.arcs:
         edge, candidate = int(graph.edge[arc]), int(graph.candidate[arc])

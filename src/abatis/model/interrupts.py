@@ -34,7 +34,7 @@ def hear_interrupts(answer: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def hold_interrupts() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of a block, where signals reach this thread."""
+    """Drop every Ctrl-C until the block ends, where signals reach this thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -8,7 +8,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,6 +121,32 @@ def require_index(number: Any, count: float = math.inf, least: int = 0) -> int:
     if type(number) is not int or not least <= number < count:
         raise ValueError(f"{number!r} is no index here")
     return number
+
+
+def keep_options(problem: Problem, options: np.ndarray) -> Problem:
+    """Return the problem with some of its options only, int[n]; rules speak of those left.
+
+    In words: the others are never built. Where there are rules, options come in rising order.
+    """
+    parts = [np.arange(problem.option_start[o], problem.option_start[o + 1]) for o in options]
+    rows = np.concatenate([np.empty(0, np.int64), *parts])
+    return replace(
+        problem,
+        option_keys=tuple(problem.option_keys[o] for o in options),
+        option_site=problem.option_site[options],
+        option_cost_eur=problem.option_cost_eur[options],
+        option_start=np.append(0, np.cumsum([len(part) for part in parts])).astype(np.int64),
+        option_edge=problem.option_edge[rows],
+        option_open_h=problem.option_open_h[rows],
+        option_road_h=problem.option_road_h[rows],
+        rules=tuple(_keep_rule(rule, options) for rule in problem.rules),
+    )
+
+
+def _keep_rule(rule: Rule, options: np.ndarray) -> Rule:
+    left = np.isin(rule.options, options)
+    places = np.searchsorted(options, rule.options[left]).astype(rule.options.dtype)
+    return replace(rule, options=places, coefficients=rule.coefficients[left])
 
 
 def list_delays(problem: Problem) -> dict[int, list[tuple[int, float, float]]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from abatis.barrier.network import Network, RouteFinder, build_network
-from abatis.model.plan import Problem
+from abatis.model.plan import Problem, keep_options
 from abatis.programme.terms import NEVER, Terms
 
 
@@ -88,20 +88,10 @@ def restrict_options(problem: Problem, options: np.ndarray) -> Problem:
 
     In words: the options of a plan are settled; only their years are open, and at most one stands at a site.
     """
-    parts = [np.arange(problem.option_start[o], problem.option_start[o + 1]) for o in options]
-    rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    free = replace(problem, rules=(), least_hours={}, least_hours_names={})
     return replace(
-        problem,
+        keep_options(free, options),
         site_keys=tuple(problem.site_keys[problem.option_site[o]] for o in options),
         site_names=tuple(problem.site_names[problem.option_site[o]] for o in options),
-        option_keys=tuple(problem.option_keys[o] for o in options),
         option_site=np.arange(len(options), dtype=np.int32),
-        option_cost_eur=problem.option_cost_eur[options],
-        option_start=np.append(0, np.cumsum([len(part) for part in parts])).astype(np.int64),
-        option_edge=problem.option_edge[rows],
-        option_open_h=problem.option_open_h[rows],
-        option_road_h=problem.option_road_h[rows],
-        rules=(),
-        least_hours={},
-        least_hours_names={},
     )

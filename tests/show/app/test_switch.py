@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.sparse.csgraph import dijkstra
 
-from abatis.barrier.arrivals import Graph
+from abatis.barrier.arrivals import measure_arrivals
 from abatis.model.mesh import read_mesh
 from abatis.model.plan import add_delays, read_plan
 from abatis.model.watched import Watched, write_watched
@@ -38,17 +37,7 @@ def loaded(solved_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Loa
 
 def compute_anew(problem, rows) -> np.ndarray:
     """Arrival times by scipy's Dijkstra over a graph made from nothing but problem and options."""
-    open_h, road_h = add_delays(problem, rows)
-    found = []
-    for index in range(problem.approach_count):
-        group = int(problem.approach_group[index])
-        hours = np.minimum(problem.open_h[group] + open_h, problem.road_h[group] + road_h)
-        shut = ~np.isfinite(hours)
-        graph = Graph(problem).join(np.where(shut, 1e9, hours))
-        graph.data[graph.data >= 1e9] = np.inf
-        times = dijkstra(graph, indices=np.unique(problem.approach_sources[index]), min_only=True)
-        found.append(times[problem.approach_targets[index]].min())
-    return np.array(found)
+    return np.array(measure_arrivals(problem, *add_delays(problem, rows)))
 
 
 def draw_choices(loaded: LoadedStudy, dice: random.Random, count: int) -> dict[str, str | None]:
