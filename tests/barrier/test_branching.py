@@ -40,14 +40,23 @@ def load_root(seed, fixed=()):
 def test_a_probe_equals_fixing_the_option(seed):
     problem, programme, before = load_root(seed)
     for option in np.flatnonzero(np.minimum(before.choice, 1 - before.choice) > 1e-6):
-        losses = programme.probe_option(int(option))
-        again = programme.solve()
-        assert again.value_h == pytest.approx(before.value_h, abs=1e-9)
+        losses = [probe.loss for probe in programme.probe_option(int(option))]
         for value, loss in enumerate(losses):
             fixed = load_root(seed, ((int(option), value),))[2]
             shares = (before.value_h - fixed.value_h) / loss if loss > 1e-9 else 0.0
             assert loss >= 0 and (loss < 1e-9) == (before.value_h - fixed.value_h < 1e-9)
             assert shares == pytest.approx(_unit_h(problem), rel=1e-6) or shares == 0.0
+    assert programme.solve().value_h == pytest.approx(before.value_h, abs=1e-9)
+
+
+def test_multipliers_come_with_a_half_that_loses_more_than_the_room():
+    _, programme, before = load_root(1)
+    option = int(np.flatnonzero(np.minimum(before.choice, 1 - before.choice) > 1e-6)[0])
+    losses = [probe.loss for probe in programme.probe_option(option)]
+    room = 0.5 * max(losses)
+    probes = programme.probe_option(option, room)
+    assert [probe.multipliers is not None for probe in probes] == [loss > room for loss in losses]
+    assert any(loss > room for loss in losses)
 
 
 def _unit_h(problem):
@@ -60,7 +69,7 @@ def test_only_fractional_options_are_chosen():
     found = 0
     for seed in range(6):
         problem, programme, relaxation = load_root(seed)
-        option = OptionBranching(problem.option_count).choose(programme, relaxation.choice)
+        option = OptionBranching(problem.option_count).choose(programme, relaxation.choice, np.inf).option
         fractional = np.flatnonzero(np.minimum(relaxation.choice, 1 - relaxation.choice) > 1e-6)
         assert (option is None) == (len(fractional) == 0)
         assert option is None or option in fractional
@@ -70,4 +79,5 @@ def test_only_fractional_options_are_chosen():
 
 def test_whole_points_have_nothing_to_branch_on():
     problem, programme, _ = load_root(0)
-    assert OptionBranching(problem.option_count).choose(programme, np.ones(problem.option_count)) is None
+    branching = OptionBranching(problem.option_count)
+    assert branching.choose(programme, np.ones(problem.option_count), np.inf) == (None, [])

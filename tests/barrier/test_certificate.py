@@ -17,7 +17,7 @@ from abatis.model.plan import hash_problem
 
 @pytest.fixture(scope="module")
 def proven():
-    problem = make_problem(11, nodes=16, sites=12, approaches=3)
+    problem = make_problem(5, nodes=20, sites=20, approaches=3)
     return problem, make_certificate(solve_problem(problem, 15.0, gap=0.0))
 
 
@@ -30,6 +30,7 @@ def test_an_honest_certificate_holds(proven):
     kinds = {node["split"][0] for node in certificate["nodes"] if "split" in node}
     assert kinds == {"level", "option"}, "the case should need a tree"
     assert find_node(certificate, lambda node: node.get("rows")), "the case should need cuts"
+    assert find_node(certificate, lambda node: node.get("excluded")), "the case should exclude options"
     assert check_certificate(problem, certificate) == []
 
 
@@ -120,6 +121,18 @@ def weigh_without_number(certificate):
             node["static"] = [float("inf")] * len(node["static"])
 
 
+def exclude_what_is_chosen(certificate):
+    find_node(certificate, lambda node: "excluded" in node)["excluded"][0][0] += certificate["chosen"]
+
+
+def exclude_without_a_proof(certificate):
+    find_node(certificate, lambda node: "excluded" in node)["excluded"][0][1:] = [[], []]
+
+
+def exclude_no_option(certificate):
+    find_node(certificate, lambda node: "excluded" in node)["excluded"][0][0].append(10_000)
+
+
 def change_the_weights(certificate):
     certificate["levels"]["weight"][0] *= 0.5
 
@@ -177,6 +190,9 @@ def lose_a_part(certificate):
         (cover_two_sites_as_one, "is damaged"),
         (give_no_number, "the bound lies below the value"),
         (weigh_without_number, "is damaged"),
+        (exclude_what_is_chosen, "only proves"),
+        (exclude_without_a_proof, "only proves"),
+        (exclude_no_option, "is no index"),
         (share_a_child, "is damaged: KeyError"),
         (choose_by_decimals, "is no index"),
         (choose_by_truth, "True is no index"),
@@ -220,7 +236,7 @@ def test_no_step_between_whole_hours_is_left_out():
     certificate |= {"grid": [[levels["low_h"][0], value + 0.25]], "paths": [], "bound_h": value - 0.5}
     certificate["nodes"] = [{"split": ["level", 0, value - 0.5], "children": [1, 2]}, {}, {}]
     reasons = check_certificate(problem, certificate)
-    assert any("leaf 2 only proves" in reason for reason in reasons), reasons
+    assert any("node 2 only proves" in reason for reason in reasons), reasons
 
 
 def prove(problem, budget):
@@ -231,7 +247,7 @@ def prove(problem, budget):
     return certificate, certificate["levels"]
 
 
-@pytest.mark.parametrize(("value", "wrong"), [(-1000.0, "leaf 2 only"), (1000.0, "leaf 1 only")])
+@pytest.mark.parametrize(("value", "wrong"), [(-1000.0, "node 2 only"), (1000.0, "node 1 only")])
 def test_a_split_outside_the_box_proves_nothing(value, wrong):
     """Two ways of 2 h and 3 h, 5 h more on each: the best is 7 h, and the forger says 2 h."""
     problem = make_textbook_problem([0, 0], [1, 1], [2, 3], [5, 5], [1, 1], 0, 1)

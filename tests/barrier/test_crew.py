@@ -34,7 +34,7 @@ def list_crew():
     ("instance", "nodes"),
     [
         (make_geographic(40, 40, 0.2, 1), 50),
-        (make_wood(10, 10, 100, 200, 1, 10, 1), 30),
+        (make_wood(10, 10, 100, 200, 1, 10, 1), 20),
         (make_wood(10, 10, 100, 200, 1, 5, 0), 3),
     ],
 )

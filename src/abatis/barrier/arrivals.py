@@ -1,7 +1,9 @@
-"""Arrival times of a problem by plain Dijkstra: what every answer is checked against."""
+"""Arrival times of a problem by plain Dijkstra, and along given ways: what every answer is checked by."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,3 +41,26 @@ def measure_arrivals(problem: Problem, *delays: np.ndarray) -> list[float]:
     ways = zip(problem.approach_group, problem.approach_sources, problem.approach_targets, strict=True)
     graph = Graph(problem)
     return [float(graph.measure_hours(group, fronts, delays)[goals].min()) for group, fronts, goals in ways]
+
+
+def follow_way(
+    problem: Problem,
+    approach: int,
+    steps: Sequence[int],
+    entries: Mapping[int, Sequence[tuple[int, float, float]]],
+) -> tuple[float, dict[int, float]]:
+    """Hours of a way of an approach, and the delay of every option on it; infinite when it is no way.
+
+    `steps` are `edge * 2 + mode`, `entries` what `list_delays` says of the edges. In words: a way starts at
+    the front, each edge goes on where the one before ended, and it ends at the objective.
+    """
+    ends = set(problem.approach_sources[approach].tolist())
+    group, hours, delays = problem.approach_group[approach], [0.0], dict[int, float]()
+    for edge, mode in (divmod(step, 2) for step in steps):
+        pair = int(problem.tail[edge]), int(problem.head[edge])
+        ends = {b for a, b in (pair, pair[::-1])[: 1 if problem.directed else 2] if a in ends}
+        hours.append(float((problem.road_h if mode else problem.open_h)[group, edge]))
+        for option, *delay in entries.get(edge, []):
+            delays[option] = delays.get(option, 0.0) + delay[mode]
+    is_way = bool(ends & set(problem.approach_targets[approach].tolist()))
+    return math.fsum(hours) if is_way else math.inf, delays

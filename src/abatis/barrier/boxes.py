@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abatis.barrier.bands import Bands, cut_bands
-from abatis.barrier.branching import WHOLE, OptionBranching
+from abatis.barrier.branching import WHOLE, Lost, OptionBranching
 from abatis.barrier.covers import CoverFinder
 from abatis.barrier.crew import Crew
+from abatis.barrier.exclusion import LEAST_MULTIPLIER, LEAST_SHORT, Excluder, Exclusion, find_factor
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box
 from abatis.barrier.paths import PathPool
@@ -30,12 +31,9 @@ HALVED_ROUNDS = 2
 STEPPED_PASSES = 6
 ROWS_PER_LEVEL = 20
 NARROW_SHARE = 0.01
-LEAST_MULTIPLIER = 1e-10
 LEAST_VIOLATION = 2e-7
 LEAST_COVERED = 0.02
 LEAST_SHARE = 1e-6
-LEAST_SHORT = 1e-9
-ROOM_SHARE = 1e-3
 SPARE_ROWS = 800
 THIN_POOL = 400
 LARGE_ARCS = 100_000
@@ -47,8 +45,9 @@ NOTHING = np.empty(0)
 class Node:
     """One node of the tree: its box, its bound, and either two children or the multipliers that prove it.
 
-    `need` is what the programme's plan costs, as a share of all options; it orders nodes of one bound. A
-    `is_rest` node is to be cut into tests before anything is asked of it (see `Descent`).
+    `need` is what the programme's plan costs, as a share of the budget; it orders nodes of one bound. A
+    `is_rest` node is to be cut into tests before anything is asked of it (see `Descent`). `box` is what is
+    left after `exclusions`, in their order.
     """
 
     box: Box
@@ -62,6 +61,7 @@ class Node:
     option: int | None = None
     need: float = 0.0
     is_rest: bool = False
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 class Goal:
@@ -118,6 +118,8 @@ class BoxWorker:
         self._broken: set[int] = set()
         self.loaded_levels = b""
         self._loaded_rows = NO_ROWS
+        self._seen: set[int] = set()
+        self._excluder = Excluder(self.pool, programme.static, programme.grid, goal.incumbent)
 
     def refresh(self) -> None:
         """Take over the pool and the probes that all workers share now."""
@@ -131,23 +133,45 @@ class BoxWorker:
     def bound_node(self, box: Box, rows: np.ndarray, deadline: float, is_leaf: bool = True) -> Node:
         """Bound a box, starting from `rows` of the shared pool; the node names rows of the own copy.
 
-        A node that becomes no leaf of the tree needs no option to be split at.
+        A node that becomes no leaf of the tree needs no option to be split at. Options that the box cannot
+        hold, or not do without, are excluded before it is split at one, and the box is bounded again.
         """
-        goal = self.goal
-        top_h = box.low_h if goal.is_stepped else box.high_h
+        top_h = box.low_h if self.goal.is_stepped else box.high_h
         bands = cut_bands(self.programme.grid, box.low_h, top_h)
-        rows = self._load(box, bands, rows)
-        relaxation = self.programme.solve()
-        seen = set(rows.tolist())
+        wide = bool((self.levels.weight * (top_h - box.low_h) > self.goal.narrow_h).any())
+        self._start_box(box, bands, rows)
+        relaxation = self._run_rounds(box, bands, wide, deadline)
+        node = self._close_node(box, relaxation)
+        exclusions: list[Exclusion] = []
+        while is_leaf and not wide and not self.goal.is_settled(node.bound_h, box):
+            room = self.programme.measure_room(relaxation, self.goal.incumbent.value_h)
+            node.option, lost = self.branching.choose(self.programme, relaxation.choice, room)
+            found = self._exclude(box, relaxation, lost)
+            for one in found:
+                box = one.apply(box)
+            exclusions += found
+            node.box = box
+            if not lost or not found or self.crew.is_over(deadline):
+                break
+            self.programme.set_box(box, bands, keep_rows=True)
+            relaxation = self._run_rounds(box, bands, wide, deadline, 0)
+            node = self._close_node(box, relaxation)
+        node.exclusions = tuple(exclusions)
+        return node
+
+    def _run_rounds(
+        self, box: Box, bands: Bands, wide: bool, deadline: float, halved_rounds: int = HALVED_ROUNDS
+    ) -> Relaxation:
+        """Solve the programme of the box loaded, and again with the rows that its point breaks."""
+        goal, relaxation = self.goal, self.programme.solve()
         last, need, stalled = np.inf, 0.0, 0
         most_stalled = STEPPED_STALLED_ROUNDS if goal.is_stepped else STALLED_ROUNDS
-        wide = bool((self.levels.weight * (top_h - box.low_h) > goal.narrow_h).any())
         for number in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
             if goal.is_settled(relaxation.value_h, box) or self.crew.is_over(deadline):
                 break
-            fresh = self._find_fresh(relaxation, bands, seen)
-            if goal.is_stepped and number < HALVED_ROUNDS:
-                fresh = np.union1d(fresh, self._halve_sums(rows, relaxation, bands, seen))
+            fresh = self._find_fresh(relaxation, bands, self._seen)
+            if goal.is_stepped and number < halved_rounds:
+                fresh = np.union1d(fresh, self._halve_sums(self._loaded_rows, relaxation, bands, self._seen))
             if not len(fresh):
                 break
             fell = last - relaxation.value_h >= 1e-4 * abs(last)
@@ -156,14 +180,22 @@ class BoxWorker:
             last, need = relaxation.value_h, relaxation.need
             if stalled >= most_stalled and not is_whole(relaxation.choice):
                 break
-            rows = np.append(rows, self._add_rows(fresh, bands))
-            seen.update(fresh.tolist())
+            self._loaded_rows = np.append(self._loaded_rows, self._add_rows(fresh, bands))
+            self._seen.update(fresh.tolist())
             relaxation = self.programme.solve()
-        self.loaded_levels, self._loaded_rows = box.levels_key(), rows
-        node = self._close_node(box, rows, relaxation)
-        if is_leaf and not wide and not goal.is_settled(node.bound_h, box):
-            node.option = self.branching.choose(self.programme, relaxation.choice)
-        return node
+        return relaxation
+
+    def _exclude(self, box: Box, relaxation: Relaxation, lost: Sequence[Lost]) -> list[Exclusion]:
+        """What the programme of the box and the probes of its options exclude."""
+        is_stepped = self.goal.is_stepped
+        found = self._excluder.exclude_dear(box, self._loaded_rows, relaxation, is_stepped)
+        return found + self._excluder.exclude_lost(box, self._loaded_rows, lost, is_stepped)
+
+    def _start_box(self, box: Box, bands: Bands, rows: np.ndarray) -> None:
+        """Load a box with its rows."""
+        self._loaded_rows = self._load(box, bands, rows)
+        self.loaded_levels = box.levels_key()
+        self._seen = set(self._loaded_rows.tolist())
 
     def _load(self, box: Box, bands: Bands, rows: np.ndarray) -> np.ndarray:
         """Put a box into the programme; rows already there stay when the levels are the same."""
@@ -265,10 +297,10 @@ class BoxWorker:
                         rows.append(self.pool.number_row(path, band, cover))
         return np.unique(np.array(rows, np.int64))
 
-    def _close_node(self, box: Box, rows: np.ndarray, relaxation: Relaxation) -> Node:
+    def _close_node(self, box: Box, relaxation: Relaxation) -> Node:
         low_h, top_h = self.levels.weight @ box.low_h, float(self.levels.weight @ box.high_h)
         used = relaxation.row_multipliers > LEAST_MULTIPLIER
-        node = Node(box, top_h, point=relaxation, rows=rows[used])
+        node = Node(box, top_h, point=relaxation, rows=self._loaded_rows[used])
         node.static_multipliers = relaxation.static_multipliers
         node.row_multipliers = relaxation.row_multipliers[used]
         if self.goal.is_stepped:
@@ -288,12 +320,10 @@ class BoxWorker:
 
         In words: what is missing at the lower end counts as often as it takes to outweigh the box's width.
         """
-        box, weight = node.box, self.levels.weight
-        low_h, top_h = float(weight @ box.low_h), float(weight @ box.high_h)
-        short_h = low_h - self._bound(node, Box(box.low_h, box.low_h, box.fixed))
+        low_h = float(self.levels.weight @ node.box.low_h)
+        short_h = low_h - self._bound(node, node.box.lower_top())
         if short_h > LEAST_SHORT * self.levels.span_h:
-            wanted_h = top_h - low_h + ROOM_SHARE * max(abs(low_h), self.levels.span_h)
-            factor = max(1.0, wanted_h / short_h)
+            factor = find_factor(self.levels, node.box, short_h)
             node.static_multipliers = factor * node.static_multipliers
             node.row_multipliers = factor * node.row_multipliers
 

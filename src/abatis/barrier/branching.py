@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from abatis.barrier.programme import NodeProgramme
@@ -11,6 +13,22 @@ MOST_IDLE_PROBES = 8
 RELIABLE = 8
 LEAST_LOSS = 1e-6
 WHOLE = 1e-6
+
+
+class Lost(NamedTuple):
+    """Halves of a box that seem lost: options, their value, multipliers of budget and rules, and of rows."""
+
+    options: np.ndarray
+    value: int
+    static_multipliers: np.ndarray
+    row_multipliers: np.ndarray
+
+
+class Choice(NamedTuple):
+    """The option to split a box at (None when all shares are whole) and the halves lost on the way."""
+
+    option: int | None
+    lost: list[Lost]
 
 
 class OptionBranching:
@@ -44,33 +62,42 @@ class OptionBranching:
             self._learn(*probed)
         self._probed = []
 
-    def choose(self, programme: NodeProgramme, choice: np.ndarray) -> int | None:
-        """Choose an option with a fractional share in `choice`; None when all shares are whole.
+    def choose(self, programme: NodeProgramme, choice: np.ndarray, room: float) -> Choice:
+        """Choose an option with a fractional share in `choice`, and say which halves were lost on the way.
 
-        `programme` holds the box and its optimum.
-        Formula: the largest max(loss without, eps) x max(loss with, eps). In words: a split is worth as much
-        as its two halves are.
+        `programme` holds the box and its optimum; with a loss above `room` a half is lost, so no loss counts
+        more. Formula: the largest max(loss without, eps) x max(loss with, eps). In words: a split is worth as
+        much as its two halves are.
         """
         some = np.flatnonzero(np.minimum(choice, 1.0 - choice) > WHOLE)
         if not len(some):
-            return None
+            return Choice(None, [])
         share = choice[some]
         known = self._estimate()
-        score = _weigh(known[0, some] * share, known[1, some] * (1.0 - share))
+        score = _weigh(known[0, some] * share, known[1, some] * (1.0 - share), room)
         best, best_score, idle = int(some[np.argmax(score)]), 0.0, 0
-        for option in some[np.argsort(-score, kind="stable")][:MOST_PROBES]:
-            without, with_ = known[0, option] * choice[option], known[1, option] * (1.0 - choice[option])
-            if self._count[:, option].min() < RELIABLE:
-                without, with_ = programme.probe_option(int(option))
-                chosen = float(choice[option])
-                self._learn(int(option), without / chosen, with_ / (1.0 - chosen))
-            value = float(_weigh(without, with_))
+        lost: list[Lost] = []
+        for option in some[np.argsort(-score, kind="stable")][:MOST_PROBES].tolist():
+            chosen = float(choice[option])
+            without, with_ = known[0, option] * chosen, known[1, option] * (1.0 - chosen)
             idle += 1
-            if value > best_score:
-                best, best_score, idle = int(option), value, 0
+            if self._count[:, option].min() < RELIABLE:
+                probes = programme.probe_option(option, room)
+                without, with_ = (min(probe.loss, room) for probe in probes)
+                self._learn(option, without / chosen, with_ / (1.0 - chosen))
+                found = [
+                    Lost(np.array([option], np.int32), value, *one.multipliers)
+                    for value, one in enumerate(probes)
+                    if one.multipliers
+                ]
+                idle -= len(found) > 0
+                lost += found
+            worth = float(_weigh(without, with_, room))
+            if worth > best_score:
+                best, best_score, idle = option, worth, 0
             if idle >= MOST_IDLE_PROBES:
                 break
-        return best
+        return Choice(best, lost)
 
     def _estimate(self) -> np.ndarray:
         """Mean loss per whole option, float64[2, O]; options never probed count as the mean of all."""
@@ -85,5 +112,6 @@ class OptionBranching:
         self._probed.append((option, without, with_))
 
 
-def _weigh(without: np.ndarray | float, with_: np.ndarray | float) -> np.ndarray:
-    return np.asarray(np.maximum(without, LEAST_LOSS) * np.maximum(with_, LEAST_LOSS))
+def _weigh(without: np.ndarray | float, with_: np.ndarray | float, room: float) -> np.ndarray:
+    least, most = LEAST_LOSS, max(LEAST_LOSS, room)
+    return np.asarray(np.clip(without, least, most) * np.clip(with_, least, most))

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from abatis.barrier.arrivals import Graph, measure_arrivals
+from abatis.barrier.arrivals import Graph, follow_way, measure_arrivals
 from abatis.model.plan import Problem, add_delays, find_grain, hash_problem, list_delays, require_index
 
-FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 5, 1e-12, 1e-9, 12, 0.95
+FORMAT, SAFETY, CLOSE, MOST_STEPS, MOST_LEFT = 6, 1e-12, 1e-9, 12, 0.95
 
 
 def check_certificate(problem: Problem, certificate: dict[str, Any]) -> list[str]:
@@ -22,8 +22,8 @@ def check_certificate(problem: Problem, certificate: dict[str, Any]) -> list[str
             return ["it was made for another problem: study, mesh, sites or options have changed"]
         reasons, *root = _check_root(problem, certificate["levels"])
         rows, wrong = _read_rows(problem, certificate)
-        reasons = _check_plan(problem, certificate) + reasons
-        return reasons + (wrong or _check_tree(problem, certificate, rows, *root))
+        reasons += wrong or _check_tree(problem, certificate, rows, *root)
+        return _check_plan(problem, certificate) + reasons
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         return [f"it is damaged: {type(error).__name__}: {error}"]
 
@@ -80,19 +80,12 @@ def _read_rows(problem: Problem, certificate: dict[str, Any]) -> tuple[list[Any]
     """Per row level, hours, options, delays, band and step, of a sum its parts; and which paths are none."""
     paths, rows, reasons, entries = [], list[Any](), [], list_delays(problem)
     for number, (approach, level, steps) in enumerate(certificate["paths"]):
-        ends = set(problem.approach_sources[require_index(approach)].tolist())
-        group, way_h, delays = problem.approach_group[approach], [0.0], dict[int, float]()
-        for edge, mode in (divmod(require_index(step), 2) for step in steps):
-            pair = int(problem.tail[edge]), int(problem.head[edge])
-            ends = {b for a, b in (pair, pair[::-1])[: 1 if problem.directed else 2] if a in ends}
-            way_h.append(float((problem.road_h if mode else problem.open_h)[group, edge]))
-            for option, *delay in entries.get(edge, []):
-                delays[option] = delays.get(option, 0.0) + delay[mode]
-        if not ends & set(problem.approach_targets[approach].tolist()) or not math.isfinite(sum(way_h)):
+        way_h, delays = follow_way(problem, require_index(approach), [*map(require_index, steps)], entries)
+        if not math.isfinite(way_h):
             reasons.append(f"path {number} is not a way of approach '{problem.approach_keys[approach]}'")
         if require_index(level) not in certificate["levels"]["of_approach"][approach]:
             reasons.append(f"path {number} belongs to another level than its approach")
-        paths.append((level, math.fsum(way_h), np.array([*delays], np.int64), np.array([*delays.values()])))
+        paths.append((level, way_h, np.array([*delays], np.int64), np.array([*delays.values()])))
     for path, band, covered, step_h in certificate["rows"]:
         if require_index(path, len(paths), -1) < 0:
             rows.append(([part for part in covered if 0 <= require_index(part, least=-1) < len(rows)], {}))
@@ -115,12 +108,17 @@ def _check_tree(problem: Problem, certificate: Any, rows: Any, *root: Any) -> li
     spans = zip(grid, levels["low_h"], levels["high_h"], strict=True)
     if not all(e[0] <= a <= b <= e[-1] and (np.diff(e) >= 0).all() for e, a, b in spans):
         return ["the grid does not span the root box"]
+    case = problem, certificate, rows, grid
     stack: list[Any] = [(0, (low, high, np.ones(count, bool), np.zeros(count, bool)))]
     while stack:
         index, box = stack.pop()
         node, (low, high, *_) = nodes.pop(require_index(index)), box
         for k, j, hours in levels["onward"]:
             high[j], low[k] = min(high[j], high[k] + hours), max(low[k], low[j] - hours)
+        proven = []
+        for options, static, paid in [] if (low > high).any() else node.get("excluded", []):
+            proven.append(_bound_leaf(case, static, paid, box, [require_index(o, count) for o in options]))
+            box[2][options] = False
         if "split" in node:
             (kind, item, value), (left, right) = node["split"], node["children"]
             item, below, above = require_index(item), [one.copy() for one in box], [one.copy() for one in box]
@@ -132,24 +130,25 @@ def _check_tree(problem: Problem, certificate: Any, rows: Any, *root: Any) -> li
                 above[2][item] = above[3][item] = True
             stack += [(left, below), (right, above)]
         elif not (low > high).any():
-            leaf_h = _bound_leaf(problem, certificate, rows, node, box, grid)
-            if not (leaf_h <= bound_h or leaf_h < math.fsum(weight * low) * (1 - SAFETY)):
-                reasons.append(f"leaf {index} only proves {leaf_h:.9f} h, not {bound_h:.9f} h")
+            proven.append(_bound_leaf(case, node.get("static", []), node.get("rows", []), box))
+        for half_h in proven:
+            if not (half_h <= bound_h or half_h < math.fsum(weight * low) * (1 - SAFETY)):
+                reasons.append(f"node {index} only proves {half_h:.9f} h, not {bound_h:.9f} h")
     return reasons
 
 
-def _bound_leaf(problem: Problem, certificate: Any, rows: Any, leaf: Any, box: Any, grid: Any) -> float:
-    """Bound of a leaf by weak duality, rounded up by `SAFETY` of all terms' sizes; bands cover its box."""
-    (low, high, allowed, forced), weight = box, certificate["levels"]["weight"]
-    budget, scale = certificate["budget_eur"], max(1.0, certificate["budget_eur"])
-    static: list[Any] = [(slice(None), problem.option_cost_eur / scale, budget / scale)]
+def _bound_leaf(case: Any, static_paid: Any, rows_paid: Any, box: Any, chosen: Any = None) -> float:
+    """Bound of a box, with any of some options, by weak duality: `SAFETY` of all terms' sizes rounds up."""
+    (problem, certificate, rows, grid), (low, high, allowed, forced) = case, box
+    weight, scale = certificate["levels"]["weight"], max(1.0, certificate["budget_eur"])
+    static: list[Any] = [(slice(None), problem.option_cost_eur / scale, certificate["budget_eur"] / scale)]
     static += [(rule.options, rule.coefficients, rule.limit) for rule in problem.rules]
     limits = [((0, 0), o, -a, -b, -b, np.abs(a).sum(), 1) for o, a, b in static]
     edges = [np.array([a, *one[1:-1].clip(a, b), b]) for one, a, b in zip(grid, low, high, strict=True)]
-    derived = [(_derive(rows, require_index(row), low, edges), paid) for row, paid in leaf.get("rows", [])]
+    derived = [(_derive(rows, require_index(row), low, edges), paid) for row, paid in rows_paid]
     fills = [share * np.diff(e) for share, e in zip(weight, edges, strict=True)]
     gain, terms, size = np.zeros(problem.option_count), list(weight * low), 0.0
-    pairs = [*zip(limits, leaf.get("static", []), strict=False), *derived]
+    pairs = [*zip(limits, static_paid, strict=False), *derived]
     for ((level, band), options, delays, empty_h, full_h, row_size, _), paid in pairs:
         multiplier = max(0.0, paid)
         np.add.at(gain, options, multiplier * delays)
@@ -159,6 +158,7 @@ def _bound_leaf(problem: Problem, certificate: Any, rows: Any, leaf: Any, box: A
     best = np.zeros(len(problem.site_keys))
     np.maximum.at(best, problem.option_site, np.where(allowed, gain, 0.0))
     best[problem.option_site[forced]] = gain[forced]
+    terms += [(gain - best[problem.option_site])[chosen].max()] if chosen else []
     # Bands fill from below, so a level takes the first bands up to the best sum.
     terms += [*best.tolist(), *(float(np.cumsum(gains).max(initial=0.0)) for gains in fills)]
     return math.fsum(terms) + SAFETY * (size + math.fsum(map(abs, [*terms, *np.concatenate(fills)])))

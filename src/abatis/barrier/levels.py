@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ LEAST_SPAN = 1e-7
 PAIRS_EACH = 4
 LEAST_RANGE_H = 1e-300
 ROUNDING = 1e-9
+NO_OPTIONS = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Levels:
         low_h, high_h = box.low_h.copy(), box.high_h.copy()
         for k, j, hours in self.onward:
             high_h[j], low_h[k] = min(high_h[j], high_h[k] + hours), max(low_h[k], low_h[j] - hours)
-        return Box(low_h, high_h, box.fixed)
+        return Box(low_h, high_h, box.fixed, box.closed)
 
     @cached_property
     def span_h(self) -> float:
@@ -63,11 +64,15 @@ class Levels:
 
 @dataclass(frozen=True)
 class Box:
-    """A part of the search space: levels between `low_h` and `high_h`, some options fixed to 0 or 1."""
+    """A part of the search space: levels between `low_h` and `high_h`, some options fixed to 0 or 1.
+
+    `closed` int32[n] are options that no plan worth finding has there (see `Exclusion`).
+    """
 
     low_h: np.ndarray
     high_h: np.ndarray
     fixed: tuple[tuple[int, int], ...]
+    closed: np.ndarray = field(default_factory=lambda: NO_OPTIONS)
 
     @property
     def is_empty(self) -> bool:
@@ -81,18 +86,28 @@ class Box:
     def split(self, kind: str, item: int, value: float, grain_h: float) -> tuple[Box, Box]:
         """Split at a level (up to `value`, and from the next possible level on) or at an option (0 and 1)."""
         if kind == "option":
-            return (
-                Box(self.low_h, self.high_h, (*self.fixed, (item, 0))),
-                Box(self.low_h, self.high_h, (*self.fixed, (item, 1))),
-            )
+            return self.fix(item, 0), self.fix(item, 1)
         low_h, high_h = self.low_h.copy(), self.high_h.copy()
         high_h[item] = value
         low_h[item] = value + grain_h
-        return Box(self.low_h, high_h, self.fixed), Box(low_h, self.high_h, self.fixed)
+        return replace(self, high_h=high_h), replace(self, low_h=low_h)
+
+    def fix(self, option: int, value: int) -> Box:
+        """Leave an option out (0) or choose it (1)."""
+        return replace(self, fixed=(*self.fixed, (option, value)))
+
+    def close(self, options: np.ndarray) -> Box:
+        """Leave out many options, int32[n]."""
+        return replace(self, closed=np.union1d(self.closed, options).astype(np.int32))
+
+    def lower_top(self) -> Box:
+        """The same with every level at its lower end."""
+        return replace(self, high_h=self.low_h)
 
     def limit_options(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper limit of every option; choosing one closes the others of its site."""
         lower, upper = np.zeros(problem.option_count), np.ones(problem.option_count)
+        upper[self.closed] = 0.0
         for option, value in self.fixed:
             if value:
                 upper[problem.option_site == problem.option_site[option]] = 0.0

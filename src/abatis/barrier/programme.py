@@ -35,7 +35,8 @@ class StaticRows:
 class Relaxation:
     """Answer of one linear programme: the point, the slack used, and the multipliers of the rows.
 
-    `need` is what the point costs as a share of all options.
+    `need` is what the point costs as a share of the budget; `budget_price` is what the objective pays for
+    money where it asks for the cheapest plan, in the unit of the budget's multiplier.
     """
 
     choice: np.ndarray
@@ -45,6 +46,22 @@ class Relaxation:
     row_multipliers: np.ndarray
     value_h: float
     need: float
+    budget_price: float = 0.0
+
+    @property
+    def priced_multipliers(self) -> np.ndarray:
+        """Multipliers of budget and rules when the objective's own price counts as one on the budget."""
+        priced = self.static_multipliers.copy()
+        priced[0] += self.budget_price
+        return priced
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a half of a box loses, and the multipliers (budget and rules, path rows) where it is lost."""
+
+    loss: float
+    multipliers: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def make_static_rows(problem: Problem, budget_eur: float) -> StaticRows:
@@ -83,7 +100,9 @@ class NodeProgramme:
         counts = np.array([len(edges) - 1 for edges in grid])
         self._bands = int(counts.sum())
         self._band_weight = np.repeat(levels.weight, counts)
-        self._thrift = problem.option_cost_eur / max(1.0, float(problem.option_cost_eur.sum()))
+        # Money counts as a share of the budget, as in the budget's row: far above the tolerances of HiGHS.
+        self._thrift = np.zeros(problem.option_count)
+        self._thrift[static.options[0]] = static.coefficients[0]
         self.steps = 0
         self._thrifty = False
         self._column = np.full(problem.option_count, -1, np.int32)
@@ -98,13 +117,11 @@ class NodeProgramme:
         self._add_static_rows(counts)
         self._path_rows = 0
         self._row_scale = np.empty(0)
-        self._offset_h = 0.0
+        self._offset_h = self._objective = 0.0
 
     def _add_static_rows(self, counts: np.ndarray) -> None:
         """Add budget, rules, one option per site, and the order of the bands; then the options of rules."""
         static, sites = self.static, self.problem.option_site
-        self._budget = np.zeros(self.problem.option_count)
-        self._budget[static.options[0]] = static.coefficients[0]
         for limit in static.limits:
             self._add_row(np.array([SLACK]), np.array([-1.0]), float(limit))
         crowded = np.flatnonzero(np.bincount(sites) > 1)
@@ -138,7 +155,7 @@ class NodeProgramme:
         alone = site_row < 0
         starts = np.append(0, np.cumsum(np.where(alone, 1, 2)))
         rows, values = np.zeros(starts[-1], np.int32), np.ones(starts[-1])
-        values[starts[:-1]] = self._budget[fresh]
+        values[starts[:-1]] = self._thrift[fresh]
         rows[starts[:-1][~alone] + 1] = site_row[~alone]
         self._column[fresh] = 1 + self._bands + len(self._members) + np.arange(len(fresh))
         self._members = np.append(self._members, fresh)
@@ -233,23 +250,41 @@ class NodeProgramme:
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"linear programme ended as {status}")
 
-    def probe_option(self, option: int) -> tuple[float, float]:
+    def measure_room(self, relaxation: Relaxation, least_h: float) -> float:
+        """How much the objective of the present optimum may lose until no plan of the box matters.
+
+        In words: down to the value of the best plan; where the cheapest plan is asked for, up to the budget.
+        """
+        if not self._thrifty:
+            return (relaxation.value_h - least_h) / self._unit_h
+        return float(self.static.limits[0]) - relaxation.need if self._thrift.any() else INFINITE
+
+    def probe_option(self, option: int, room: float = INFINITE) -> tuple[Probe, Probe]:
         """Losses of the present optimum when an option is left out and when it is chosen (few steps each).
 
-        In words: how much worse each half of the box would be.
+        A half that loses more than `room` comes with its multipliers. In words: how much worse each half of
+        the box would be.
         """
         model, column = self._model, int(self._column[option])
-        basis, before = model.getBasis(), model.getObjectiveValue()
+        basis = model.getBasis()
         model.setOptionValue("simplex_iteration_limit", PROBE_STEPS)
-        losses = []
+        probes = []
         for value in (0.0, 1.0):
             model.changeColBounds(column, value, value)
             model.run()
-            losses.append(max(0.0, before - model.getObjectiveValue()))
+            loss = max(0.0, self._objective - model.getObjectiveValue())
+            probes.append(Probe(loss, self._read_multipliers() if loss > room else None))
             model.changeColBounds(column, self._lower[option], self._upper[option])
             model.setBasis(basis)
         model.setOptionValue("simplex_iteration_limit", NO_LIMIT)
-        return losses[0], losses[1]
+        return probes[0], probes[1]
+
+    def _read_multipliers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Multipliers of budget (the objective's own price counts) and rules, and of the path rows."""
+        duals = np.maximum(np.asarray(self._model.getSolution().row_dual), 0.0)
+        static = duals[: len(self.static.names)] * self._unit_h
+        static[0] += self._unit_h if self._thrifty else 0.0
+        return static, duals[self._base_rows :] * self._unit_h / self._row_scale
 
     def solve(self) -> Relaxation:
         """Solve and return the point, the non-negative multipliers and the value.
@@ -264,6 +299,7 @@ class NodeProgramme:
             self._set_thrift(False)
             self._run()
             solution = self._model.getSolution()
+        self._objective = float(self._model.getObjectiveValue())
         point = np.asarray(solution.col_value)
         duals = np.maximum(np.asarray(solution.row_dual), 0.0)
         choice = np.zeros(self.problem.option_count)
@@ -276,8 +312,9 @@ class NodeProgramme:
             slack=float(point[SLACK]),
             static_multipliers=duals[: len(self.static.names)] * self._unit_h,
             row_multipliers=duals[self._base_rows :] * self._unit_h / self._row_scale,
-            value_h=(float(self._model.getObjectiveValue()) + thrift) * self._unit_h + self._offset_h,
+            value_h=(self._objective + thrift) * self._unit_h + self._offset_h,
             need=need,
+            budget_price=self._unit_h if self._thrifty else 0.0,
         )
 
 
@@ -297,6 +334,23 @@ def bound_box(
     sum over sites of the largest gain of one allowed option. In words: pay each row its multiplier, then let
     every level and every site choose freely what is best for it; no plan that keeps the rows can be worth
     more. Rounded upwards by `SAFETY` times the size of the terms.
+    """
+    return bound_choices(problem, levels, static, box, bands, rows, static_multipliers, row_multipliers)[0]
+
+
+def bound_choices(
+    problem: Problem,
+    levels: Levels,
+    static: StaticRows,
+    box: Box,
+    bands: Bands,
+    rows: BoxRows,
+    static_multipliers: np.ndarray,
+    row_multipliers: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """Bound a box as `bound_box` does, and the plans in it that have an option, hours float64[O].
+
+    In words: choosing an option takes its site's best gain away and gives its own.
     """
     gain = np.zeros(problem.option_count)
     band_gain = np.repeat(levels.weight, np.diff(bands.start)) * (bands.b_h - bands.a_h)
@@ -319,4 +373,5 @@ def bound_box(
     best[problem.option_site[forced]] = gain[forced]
     bound = total + float(best.sum())
     size += float(np.abs(best).sum())
-    return bound + SAFETY * (abs(bound) + 2.0 * size + float(levels.weight @ box.high_h))
+    bound += SAFETY * (abs(bound) + 2.0 * size + float(levels.weight @ box.high_h))
+    return bound, bound + gain - best[problem.option_site]

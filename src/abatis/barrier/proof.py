@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from abatis.barrier._paths import collect_legs
 from abatis.barrier.boxes import NO_ROWS, Node
 from abatis.barrier.certificate import FORMAT
 from abatis.barrier.compression import ROUNDING, Arcs, make_arcs
+from abatis.barrier.exclusion import Exclusion
 from abatis.barrier.network import Network, Route
 from abatis.barrier.paths import SUM, PathPool
 from abatis.barrier.solve import Solution
@@ -28,11 +29,14 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
     `nodes`. A path is `[approach, level, [edge * 2 + mode, ...]]`; a row `[path, band, [options], step_h]`,
     or, with path -1, half the sum of the earlier rows that it names; a node is
     `{"split": [kind, item, value], "children": [a, b]}`
-    or a leaf `{"static": [...], "rows": [[row, multiplier], ...]}`.
+    or a leaf `{"static": [...], "rows": [[row, multiplier], ...]}`. Either may begin with
+    `"excluded": [[[options], static, rows], ...]`: no plan of the node with one of them is worth more than
+    the bound.
     """
     pool = solution.pool
-    leaves = [node.rows for node in solution.nodes if node.children is None]
-    rows = pool.list_parts(np.unique(np.concatenate([NO_ROWS, *leaves])))
+    named = [node.rows for node in solution.nodes if node.children is None]
+    named += [one.rows for node in solution.nodes for one in node.exclusions]
+    rows = pool.list_parts(np.unique(np.concatenate([NO_ROWS, *named])))
     used = np.unique(pool.row_path[rows[pool.row_path[rows] != SUM]]).tolist()
     steps = expand_routes(solution.network, [pool.routes[path] for path in used])
     levels = solution.levels
@@ -56,7 +60,7 @@ def make_certificate(solution: Solution) -> dict[str, Any]:
             for path, step in zip(used, steps, strict=True)
         ],
         "rows": _describe_rows(pool, rows, used),
-        "nodes": [_describe_node(node, rows) for node in solution.nodes],
+        "nodes": _describe_nodes(solution.nodes, rows),
     }
 
 
@@ -73,14 +77,37 @@ def _describe_rows(pool: PathPool, rows: np.ndarray, paths: list[int]) -> list[l
     return described
 
 
-def _describe_node(node: Node, rows: np.ndarray) -> dict[str, Any]:
-    if node.children is not None and node.split is not None:
-        return {"split": list(node.split), "children": list(node.children)}
-    if not node.row_multipliers.any() and not node.static_multipliers.any():
+def _describe_nodes(nodes: Sequence[Node], rows: np.ndarray) -> list[dict[str, Any]]:
+    """Nodes by their place; where an option must not be left out, a split whose one half is lost."""
+    described: list[dict[str, Any]] = [{} for _ in nodes]
+    for number, node in enumerate(nodes):
+        place, part = number, dict[str, Any]()
+        for one in node.exclusions:
+            if one.value:
+                part.setdefault("excluded", []).append([one.options.tolist(), *_describe_proof(one, rows)])
+                continue
+            split, lost = ["option", int(one.options[0]), 0.0], len(described)
+            described[place] = {**part, "split": split, "children": [lost, lost + 1]}
+            described += [_describe_leaf(one, rows), {}]
+            place, part = lost + 1, {}
+        if node.children is not None and node.split is not None:
+            described[place] = {**part, "split": list(node.split), "children": list(node.children)}
+        else:
+            described[place] = {**part, **_describe_leaf(node, rows)}
+    return described
+
+
+def _describe_leaf(proven: Node | Exclusion, rows: np.ndarray) -> dict[str, Any]:
+    if not proven.row_multipliers.any() and not proven.static_multipliers.any():
         return {}
-    places = np.searchsorted(rows, node.rows).tolist()
-    pairs = [[place, paid] for place, paid in zip(places, node.row_multipliers.tolist(), strict=True)]
-    return {"static": node.static_multipliers.tolist(), "rows": pairs}
+    static, paid = _describe_proof(proven, rows)
+    return {"static": static, "rows": paid}
+
+
+def _describe_proof(proven: Node | Exclusion, rows: np.ndarray) -> tuple[list[float], list[list[Any]]]:
+    """Multipliers of budget and rules, and of rows by their place in `rows`."""
+    places, paid = np.searchsorted(rows, proven.rows).tolist(), proven.row_multipliers.tolist()
+    return proven.static_multipliers.tolist(), [list(pair) for pair in zip(places, paid, strict=True)]
 
 
 def expand_routes(network: Network, routes: list[Route]) -> list[list[int]]:

@@ -79,7 +79,9 @@ class TreeSearch:
     @property
     def bound_h(self) -> float:
         """Proven upper bound on the value of any plan."""
-        return max((node.bound_h for node in self.nodes if node.children is None), default=np.inf)
+        leaves_h = [node.bound_h for node in self.nodes if node.children is None]
+        excluded_h = [one.bound_h for node in self.nodes for one in node.exclusions]
+        return max(leaves_h + excluded_h, default=np.inf)
 
     @property
     def steps(self) -> int:
@@ -224,6 +226,7 @@ class TreeSearch:
         self.branching.absorb(self._workers[worker].branching)
         self._workers[worker].renumber(numbers)
         node.rows = numbers[node.rows]
+        node.exclusions = tuple(one.renumber(numbers) for one in node.exclusions)
         if self._descent is not None and not node.box.fixed:
             self._test_rows = node.rows
         return node

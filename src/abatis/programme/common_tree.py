@@ -11,9 +11,11 @@ import numpy as np
 
 from abatis.barrier.bands import cut_bands, make_grid
 from abatis.barrier.boxes import NO_ROWS, BoxWorker, Goal, Node, is_whole
+from abatis.barrier.branching import Lost
 from abatis.barrier.crew import Crew
+from abatis.barrier.exclusion import Exclusion
 from abatis.barrier.levels import Box
-from abatis.barrier.programme import INFINITE, NodeProgramme, StaticRows, bound_box
+from abatis.barrier.programme import INFINITE, NodeProgramme, Relaxation, StaticRows, bound_box
 from abatis.barrier.tree import NODES_AT_ONCE, TreeSearch
 from abatis.programme.layer_search import ROUNDING, STEP_SHARE, LayerSearch
 from abatis.programme.yearly_bounds import YearBound
@@ -57,6 +59,10 @@ class SpreadWorker(BoxWorker):
     def _count_passes(self) -> int:
         """Many while the pool has few paths; with many it needs no such help."""
         return PASSES if len(self.pool) < MANY_PATHS else 0
+
+    def _exclude(self, box: Box, relaxation: Relaxation, lost: Sequence[Lost]) -> list[Exclusion]:
+        """Nothing: what one year cannot hold another may."""
+        return []
 
 
 class CommonTree:

@@ -144,6 +144,7 @@ class YearBound:
             carried_h[index] = min(carried_h[index], node.bound_h - price_h)
             for child in node.children or ():
                 carried_h[child] = carried_h[index]
+            bound_h = max([bound_h, *(one.bound_h for one in node.exclusions)])
             if node.children is None:
                 bound_h = max(bound_h, carried_h[index])
         return float(bound_h + ROUNDING * abs(bound_h))
