@@ -119,7 +119,9 @@ class BoxWorker:
         self.loaded_levels = b""
         self._loaded_rows = NO_ROWS
         self._seen: set[int] = set()
-        self._excluder = Excluder(self.pool, programme.static, programme.grid, goal.incumbent)
+        self._excluder = Excluder(
+            self.pool, programme.static, programme.grid, goal.incumbent, goal.is_stepped
+        )
 
     def refresh(self) -> None:
         """Take over the pool and the probes that all workers share now."""
@@ -169,9 +171,9 @@ class BoxWorker:
         for number in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
             if goal.is_settled(relaxation.value_h, box) or self.crew.is_over(deadline):
                 break
-            fresh = self._find_fresh(relaxation, bands, self._seen)
+            fresh = self._find_fresh(relaxation, bands)
             if goal.is_stepped and number < halved_rounds:
-                fresh = np.union1d(fresh, self._halve_sums(self._loaded_rows, relaxation, bands, self._seen))
+                fresh = np.union1d(fresh, self._halve_sums(relaxation, bands))
             if not len(fresh):
                 break
             fell = last - relaxation.value_h >= 1e-4 * abs(last)
@@ -187,9 +189,8 @@ class BoxWorker:
 
     def _exclude(self, box: Box, relaxation: Relaxation, lost: Sequence[Lost]) -> list[Exclusion]:
         """What the programme of the box and the probes of its options exclude."""
-        is_stepped = self.goal.is_stepped
-        found = self._excluder.exclude_dear(box, self._loaded_rows, relaxation, is_stepped)
-        return found + self._excluder.exclude_lost(box, self._loaded_rows, lost, is_stepped)
+        found = self._excluder.exclude_dear(box, self._loaded_rows, relaxation)
+        return found + self._excluder.exclude_lost(box, self._loaded_rows, lost)
 
     def _start_box(self, box: Box, bands: Bands, rows: np.ndarray) -> None:
         """Load a box with its rows."""
@@ -212,16 +213,16 @@ class BoxWorker:
         self.programme.add_rows(derived)
         return derived.numbers
 
-    def _find_fresh(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
+    def _find_fresh(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
         """Violated rows of paths in the pool, and of new ones where there are none or few paths."""
         least_h = LEAST_VIOLATION * self.levels.span_h
         rows = self.pool.find_violated(relaxation.choice, bands, relaxation.filled, least_h, ROWS_PER_LEVEL)
-        fresh = self._keep_violated(rows, relaxation, bands, seen)
+        fresh = self._keep_violated(rows, relaxation, bands)
         if len(fresh) and len(self.pool) >= THIN_POOL:
             return fresh
-        return np.union1d(fresh, self._find_new(relaxation, bands, seen))
+        return np.union1d(fresh, self._find_new(relaxation, bands))
 
-    def _find_new(self, relaxation: Relaxation, bands: Bands, seen: set[int]) -> np.ndarray:
+    def _find_new(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
         """Violated rows of new paths.
 
         In words: on large networks, where a search takes as long as a programme, the approaches that had some
@@ -230,26 +231,22 @@ class BoxWorker:
         every = set(range(len(self.levels.of_approach)))
         for approaches in [self._broken, every - self._broken] if self._is_large else [every]:
             rows = self._find_covers(sorted(approaches), relaxation, bands)
-            fresh = self._keep_violated(rows, relaxation, bands, seen)
+            fresh = self._keep_violated(rows, relaxation, bands)
             if len(fresh):
                 broken = self.pool.level[self.pool.row_path[fresh]]
                 self._broken = {k for k in every if np.isin(self.levels.of_approach[k], broken).any()}
                 return fresh
         return NO_ROWS
 
-    def _halve_sums(
-        self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
-    ) -> np.ndarray:
+    def _halve_sums(self, relaxation: Relaxation, bands: Bands) -> np.ndarray:
         """Violated sums of rows, halved and rounded up."""
-        sets = find_zero_halves(self.pool.derive(rows, bands), relaxation.choice)
+        sets = find_zero_halves(self.pool.derive(self._loaded_rows, bands), relaxation.choice)
         numbers = np.array([self.pool.number_sum(one) for one in sets], np.int64)
-        return self._keep_violated(np.unique(numbers), relaxation, bands, seen)
+        return self._keep_violated(np.unique(numbers), relaxation, bands)
 
-    def _keep_violated(
-        self, rows: np.ndarray, relaxation: Relaxation, bands: Bands, seen: set[int]
-    ) -> np.ndarray:
+    def _keep_violated(self, rows: np.ndarray, relaxation: Relaxation, bands: Bands) -> np.ndarray:
         """Keep the rows that are new here and broken by more than the slack that all rows share."""
-        fresh = np.array([row for row in rows.tolist() if row not in seen], np.int64)
+        fresh = np.array([row for row in rows.tolist() if row not in self._seen], np.int64)
         derived = self.pool.derive(fresh, bands)
         violation = derived.measure_violation(relaxation.choice, relaxation.filled)
         return derived.numbers[violation > relaxation.slack + LEAST_SHARE]
@@ -339,7 +336,7 @@ class BoxWorker:
             self.pool.derive(node.rows, bands),
             node.static_multipliers,
             node.row_multipliers,
-        )
+        )[0]
 
 
 def is_whole(choice: np.ndarray) -> bool:

@@ -12,7 +12,7 @@ from abatis.barrier.branching import Lost
 from abatis.barrier.incumbent import Incumbent
 from abatis.barrier.levels import Box, Levels
 from abatis.barrier.paths import PathPool
-from abatis.barrier.programme import Relaxation, StaticRows, bound_choices
+from abatis.barrier.programme import Relaxation, StaticRows, bound_box
 
 LEAST_MULTIPLIER = 1e-10
 LEAST_SHORT = 1e-9
@@ -56,23 +56,24 @@ class Excluder:
     """
 
     def __init__(
-        self, pool: PathPool, static: StaticRows, grid: list[np.ndarray], incumbent: Incumbent
+        self,
+        pool: PathPool,
+        static: StaticRows,
+        grid: list[np.ndarray],
+        incumbent: Incumbent,
+        is_stepped: bool,
     ) -> None:
         self._pool, self._static, self._grid, self._incumbent = pool, static, grid, incumbent
-        self._problem = pool.network.problem
+        self._problem, self._is_stepped = pool.network.problem, is_stepped
 
-    def exclude_dear(
-        self, box: Box, rows: np.ndarray, relaxation: Relaxation, is_stepped: bool
-    ) -> list[Exclusion]:
+    def exclude_dear(self, box: Box, rows: np.ndarray, relaxation: Relaxation) -> list[Exclusion]:
         """Options that the multipliers of the box itself exclude."""
         lower, upper = box.limit_options(self._problem)
         options = np.flatnonzero((upper > 0) & (lower == 0)).astype(np.int32)
         static, paid = relaxation.priced_multipliers, relaxation.row_multipliers
-        return self._prove(box, rows, Lost(options, 1, static, paid), is_stepped)
+        return self._prove(box, rows, Lost(options, 1, static, paid))
 
-    def exclude_lost(
-        self, box: Box, rows: np.ndarray, lost: Sequence[Lost], is_stepped: bool
-    ) -> list[Exclusion]:
+    def exclude_lost(self, box: Box, rows: np.ndarray, lost: Sequence[Lost]) -> list[Exclusion]:
         """Halves of the box that probes found to be lost; of a site that asks for two options the first."""
         found: list[Exclusion] = []
         asked: set[int] = set()
@@ -80,12 +81,12 @@ class Excluder:
             site = int(self._problem.option_site[one.options[0]])
             if one.value == 0 and site in asked:
                 continue
-            proven = self._prove(box, rows, one, is_stepped)
+            proven = self._prove(box, rows, one)
             asked.update([site] if proven and one.value == 0 else [])
             found += proven
         return found
 
-    def _prove(self, box: Box, rows: np.ndarray, lost: Lost, is_stepped: bool) -> list[Exclusion]:
+    def _prove(self, box: Box, rows: np.ndarray, lost: Lost) -> list[Exclusion]:
         """Keep the options for which the multipliers are a proof; with levels in steps they are raised first.
 
         In words: what is missing at the lower end of the box counts as often as it takes to outweigh its
@@ -95,7 +96,7 @@ class Excluder:
         rows, static, paid = rows[used], lost.static_multipliers, lost.row_multipliers[used]
         levels = self._incumbent.levels
         low_h = float(levels.weight @ box.low_h)
-        if is_stepped:
+        if self._is_stepped:
             at_low_h = self._bound(box.lower_top(), rows, options, lost.value, static, paid)
             is_short = low_h - at_low_h > LEAST_SHORT * levels.span_h
             if not is_short.any():
@@ -125,9 +126,7 @@ class Excluder:
         bands = cut_bands(self._grid, box.low_h, box.high_h)
         derived = self._pool.derive(rows, bands)
         levels = self._incumbent.levels
-        bound_h, chosen_h = bound_choices(
-            self._problem, levels, self._static, half, bands, derived, static, paid
-        )
+        bound_h, chosen_h = bound_box(self._problem, levels, self._static, half, bands, derived, static, paid)
         return chosen_h[options] if value else np.array([bound_h])
 
 

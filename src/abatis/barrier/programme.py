@@ -273,18 +273,27 @@ class NodeProgramme:
             model.changeColBounds(column, value, value)
             model.run()
             loss = max(0.0, self._objective - model.getObjectiveValue())
-            probes.append(Probe(loss, self._read_multipliers() if loss > room else None))
+            probes.append(Probe(loss, self._price_multipliers() if loss > room else None))
             model.changeColBounds(column, self._lower[option], self._upper[option])
             model.setBasis(basis)
         model.setOptionValue("simplex_iteration_limit", NO_LIMIT)
         return probes[0], probes[1]
 
-    def _read_multipliers(self) -> tuple[np.ndarray, np.ndarray]:
-        """Multipliers of budget (the objective's own price counts) and rules, and of the path rows."""
-        duals = np.maximum(np.asarray(self._model.getSolution().row_dual), 0.0)
-        static = duals[: len(self.static.names)] * self._unit_h
-        static[0] += self._unit_h if self._thrifty else 0.0
-        return static, duals[self._base_rows :] * self._unit_h / self._row_scale
+    @property
+    def _budget_price(self) -> float:
+        """What the objective pays for the budget, in the unit of the budget's multiplier."""
+        return self._unit_h if self._thrifty else 0.0
+
+    def _price_multipliers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Multipliers of the last run; the objective's own price counts as one on the budget."""
+        static, paid = self._read_multipliers(self._model.getSolution())
+        static[0] += self._budget_price
+        return static, paid
+
+    def _read_multipliers(self, solution: highspy.HighsSolution) -> tuple[np.ndarray, np.ndarray]:
+        """Non-negative multipliers of budget and rules, and of the path rows."""
+        duals = np.maximum(np.asarray(solution.row_dual), 0.0) * self._unit_h
+        return duals[: len(self.static.names)], duals[self._base_rows :] / self._row_scale
 
     def solve(self) -> Relaxation:
         """Solve and return the point, the non-negative multipliers and the value.
@@ -301,7 +310,7 @@ class NodeProgramme:
             solution = self._model.getSolution()
         self._objective = float(self._model.getObjectiveValue())
         point = np.asarray(solution.col_value)
-        duals = np.maximum(np.asarray(solution.row_dual), 0.0)
+        static_multipliers, row_multipliers = self._read_multipliers(solution)
         choice = np.zeros(self.problem.option_count)
         choice[self._members] = np.clip(point[1 + self._bands :], 0.0, 1.0)
         need = float(self._thrift @ choice)
@@ -310,11 +319,11 @@ class NodeProgramme:
             choice=choice,
             filled=np.clip(point[1 : 1 + self._bands], 0.0, 1.0),
             slack=float(point[SLACK]),
-            static_multipliers=duals[: len(self.static.names)] * self._unit_h,
-            row_multipliers=duals[self._base_rows :] * self._unit_h / self._row_scale,
+            static_multipliers=static_multipliers,
+            row_multipliers=row_multipliers,
             value_h=(self._objective + thrift) * self._unit_h + self._offset_h,
             need=need,
-            budget_price=self._unit_h if self._thrifty else 0.0,
+            budget_price=self._budget_price,
         )
 
 
@@ -327,30 +336,18 @@ def bound_box(
     rows: BoxRows,
     static_multipliers: np.ndarray,
     row_multipliers: np.ndarray,
-) -> float:
-    """Bound the value of every plan in a box from multipliers of its rows (weak duality).
+) -> tuple[float, np.ndarray]:
+    """Bound the value of every plan in a box, and of those with each option, from multipliers (weak duality).
+
+    Returns
+    -------
+    The bound of the box in hours, and hours float64[O] that no plan with the option is worth more than.
 
     Formula: sum(m_r b_r) + w lo + sum over levels of the best prefix of bands of (w width - sum m fill) +
     sum over sites of the largest gain of one allowed option. In words: pay each row its multiplier, then let
     every level and every site choose freely what is best for it; no plan that keeps the rows can be worth
-    more. Rounded upwards by `SAFETY` times the size of the terms.
-    """
-    return bound_choices(problem, levels, static, box, bands, rows, static_multipliers, row_multipliers)[0]
-
-
-def bound_choices(
-    problem: Problem,
-    levels: Levels,
-    static: StaticRows,
-    box: Box,
-    bands: Bands,
-    rows: BoxRows,
-    static_multipliers: np.ndarray,
-    row_multipliers: np.ndarray,
-) -> tuple[float, np.ndarray]:
-    """Bound a box as `bound_box` does, and the plans in it that have an option, hours float64[O].
-
-    In words: choosing an option takes its site's best gain away and gives its own.
+    more. Choosing an option takes its site's best gain away and gives its own. Rounded upwards by `SAFETY`
+    times the size of the terms.
     """
     gain = np.zeros(problem.option_count)
     band_gain = np.repeat(levels.weight, np.diff(bands.start)) * (bands.b_h - bands.a_h)

@@ -205,7 +205,7 @@ class CommonTree:
             bands = cut_bands(worker.programme.grid, leaf.box.low_h, leaf.box.high_h)
             rows = worker.pool.derive(node.rows, bands)
             problem, paid = worker.network.problem, node.row_multipliers
-            proven_h = bound_box(problem, self.levels, static, leaf.box, bands, rows, price, paid)
+            proven_h = bound_box(problem, self.levels, static, leaf.box, bands, rows, price, paid)[0]
             carried_h = proven_h + (self._limits - self._limits[year]) @ price
             carried_h += ROUNDING * np.abs(carried_h)
         carried_h[year] = min(carried_h[year], node.bound_h)
