@@ -39,18 +39,23 @@ def list_ways(network, candidate, share):
     return ways + [(hour, share[options[hours > hour]].sum()) for hour in hours]
 
 
+def find_covers(finder, approach, limit_h):
+    """All covers that leave less than one whole option open and arrive before an hour."""
+    return [finder.trace_cover(approach, early) for early in finder.find_early(approach, [(limit_h, 1.0)])]
+
+
 def test_two_ways_by_hand():
     """With half of each option, the short way built in full costs nothing; leaving it open weighs a half."""
     network = build_network(chain_problem())
     finder = CoverFinder(network)
     finder.set_choice(np.array([0.5, 0.5]))
-    found = finder.find_covers(0, [(100.0, 1.0)])
+    found = find_covers(finder, 0, 100.0)
     assert [(cover.time_h, cover.weight, cover.options) for cover in found] == [
         (2.0, 0.5, ()),
         (6.0, 0.0, (0,)),
     ]
     assert [cover.route.base_h for cover in found] == [2.0, 2.0]
-    assert not finder.find_covers(0, [(2.0, 1.0)]), "nothing arrives before 2 h"
+    assert not finder.find_early(0, [(2.0, 1.0)]), "nothing arrives before 2 h"
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -77,7 +82,7 @@ def test_least_times_equal_all_paths_and_covers(seed):
             if least[step] < best - 1e-9:
                 best = least[step]
                 expected.append((best, step / STEPS))
-        found = [(cover.time_h, cover.weight) for cover in finder.find_covers(approach, [(1e9, 1.0)])]
+        found = [(early.time_h, early.weight) for early in finder.find_early(approach, [(1e9, 1.0)])]
         assert found[::-1] == [pytest.approx(pair) for pair in expected]
 
 
@@ -87,7 +92,7 @@ def test_a_cover_names_the_options_taken_as_built():
         network = build_network(make_problem(seed, nodes=7, sites=5, approaches=1))
         finder = CoverFinder(network)
         finder.set_choice(np.full(network.problem.option_count, 0.25))
-        for cover in finder.find_covers(0, [(1e9, 1.0)]):
+        for cover in find_covers(finder, 0, 1e9):
             crossed = {
                 int(network.candidate_option[e])
                 for c in cover.route.candidates
@@ -114,9 +119,9 @@ def test_a_site_may_be_built_to_its_shorter_option():
     )
     finder = CoverFinder(build_network(problem))
     finder.set_choice(np.array([0.5, 0.25]))
-    found = [(c.time_h, c.weight, c.options) for c in finder.find_covers(0, [(2.999, 1.0)])]
+    found = [(c.time_h, c.weight, c.options) for c in find_covers(finder, 0, 2.999)]
     assert found == [(2.0, 0.75, ())], "the other way takes 3 h and costs nothing"
-    found = [(c.time_h, c.weight, c.options) for c in finder.find_covers(0, [(3.001, 1.0)])]
+    found = [(c.time_h, c.weight, c.options) for c in find_covers(finder, 0, 3.001)]
     assert found == [(2.0, 0.75, ()), (3.0, 0.0, ())]
 
 

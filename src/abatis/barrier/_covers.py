@@ -170,7 +170,7 @@ def search_covers(
 
 
 @njit(cache=True, nogil=True)
-def trace_cover(
+def trace_steps(
     place: int,
     steps: int,
     tail: np.ndarray,

@@ -27,6 +27,8 @@ MOST_ROUNDS = 400
 WIDE_ROUNDS = 16
 STALLED_ROUNDS = 25
 STEPPED_STALLED_ROUNDS = 4
+NEAR_NEED = 0.97
+NEAR_STALLED_ROUNDS = 30
 HALVED_ROUNDS = 2
 STEPPED_PASSES = 6
 ROWS_PER_LEVEL = 20
@@ -167,12 +169,12 @@ class BoxWorker:
         """Solve the programme of the box loaded, and again with the rows that its point breaks."""
         goal, relaxation = self.goal, self.programme.solve()
         last, need, stalled = np.inf, 0.0, 0
-        most_stalled = STEPPED_STALLED_ROUNDS if goal.is_stepped else STALLED_ROUNDS
         for number in range(WIDE_ROUNDS if wide else MOST_ROUNDS):
             if goal.is_settled(relaxation.value_h, box) or self.crew.is_over(deadline):
                 break
+            is_near = goal.is_stepped and not box.fixed and relaxation.need >= NEAR_NEED
             fresh = self._find_fresh(relaxation, bands)
-            if goal.is_stepped and number < halved_rounds:
+            if goal.is_stepped and (number < halved_rounds or (is_near and stalled)):
                 fresh = np.union1d(fresh, self._halve_sums(relaxation, bands))
             if not len(fresh):
                 break
@@ -180,12 +182,21 @@ class BoxWorker:
             rose = goal.is_stepped and relaxation.need - need >= 1e-3 * need
             stalled = 0 if fell or rose else stalled + 1
             last, need = relaxation.value_h, relaxation.need
-            if stalled >= most_stalled and not is_whole(relaxation.choice):
+            if stalled >= self._allow_stalled(is_near) and not is_whole(relaxation.choice):
                 break
             self._loaded_rows = np.append(self._loaded_rows, self._add_rows(fresh, bands))
             self._seen.update(fresh.tolist())
             relaxation = self.programme.solve()
         return relaxation
+
+    def _allow_stalled(self, is_near: bool) -> int:
+        """Rounds without progress after which a box is split instead.
+
+        In words: a test that takes nearly all of the budget is soon proven; it deserves patience.
+        """
+        if not self.goal.is_stepped:
+            return STALLED_ROUNDS
+        return NEAR_STALLED_ROUNDS if is_near else STEPPED_STALLED_ROUNDS
 
     def _exclude(self, box: Box, relaxation: Relaxation, lost: Sequence[Lost]) -> list[Exclusion]:
         """What the programme of the box and the probes of its options exclude."""
@@ -285,13 +296,13 @@ class BoxWorker:
                 limits = [(-1, float(bands.low_h[level]), 1.0)]
                 limits += [(int(b), float(bands.b_h[part][b]), float(held[b])) for b in wanted]
                 limits = [(band, limit_h - self.levels.tolerance_h, share) for band, limit_h, share in limits]
-                found = self.covers.find_covers(approach, [limit[1:] for limit in limits])
+                found = self.covers.find_early(approach, [limit[1:] for limit in limits])
                 for band, limit_h, share in limits:
-                    early = [c for c in found if c.time_h < limit_h]
+                    early = [one for one in found if one.time_h < limit_h]
                     if early and early[-1].weight < share:
-                        path = self.pool.add_route(early[-1].route, level)
-                        cover = np.array(early[-1].options, np.int32)
-                        rows.append(self.pool.number_row(path, band, cover))
+                        cover = self.covers.trace_cover(approach, early[-1])
+                        path = self.pool.add_route(cover.route, level)
+                        rows.append(self.pool.number_row(path, band, np.array(cover.options, np.int32)))
         return np.unique(np.array(rows, np.int64))
 
     def _close_node(self, box: Box, relaxation: Relaxation) -> Node:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from abatis.barrier._covers import ALL_LONGEST, MOST_WAYS, list_ways, search_covers, trace_cover
+from abatis.barrier._covers import ALL_LONGEST, MOST_WAYS, list_ways, search_covers, trace_steps
 from abatis.barrier.network import Network, Route
 
 STEPS = 32
 ARCS_A_STEP = 400
+
+
+class Early(NamedTuple):
+    """An arrival at `time_h` that leaves `weight` of the plan open (below 1), in `STEPS`."""
+
+    time_h: float
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,10 @@ class CoverFinder:
         share = np.bincount(self._owner, choice[self._longer], minlength=len(self._way_weight))
         self._way_weight = np.rint(np.minimum(share, 1.0) * STEPS).astype(np.int64)
 
-    def find_covers(self, approach: int, limits: list[tuple[float, float]]) -> list[Cover]:
-        """Paths and covers that arrive before an hour with less than a weight, for pairs (hour, weight).
+    def find_early(self, approach: int, limits: list[tuple[float, float]]) -> list[Early]:
+        """Arrivals before an hour with less than a weight, for pairs (hour, weight).
 
-        Sorted by rising time and falling weight (below 1).
+        Sorted by rising time and falling weight (below 1); `trace_cover` tells path and cover of one.
         """
         steps = np.arange(STEPS) / STEPS
         limit_h = np.full(STEPS, -np.inf)
@@ -92,15 +100,15 @@ class CoverFinder:
             self._keys,
             self._items,
         )
-        first = graph.target * STEPS
-        hours = self._time_h[first : first + STEPS]
+        hours = self._time_h[graph.target * STEPS :][:STEPS]
         better = hours < np.append(np.inf, np.minimum.accumulate(hours)[:-1])
-        return [self._trace(approach, first, int(w)) for w in np.flatnonzero(better)[::-1]]
+        return [Early(float(hours[w]), w / STEPS) for w in np.flatnonzero(better)[::-1].tolist()]
 
-    def _trace(self, approach: int, first: int, weight: int) -> Cover:
+    def trace_cover(self, approach: int, early: Early) -> Cover:
+        """Path and cover of an arrival that the last search, for this approach, found."""
         graph = self.network.graphs[approach]
-        steps = trace_cover(
-            first + weight,
+        steps = trace_steps(
+            graph.target * STEPS + round(early.weight * STEPS),
             STEPS,
             self._tails[approach],
             graph.candidate,
@@ -121,7 +129,7 @@ class CoverFinder:
             if candidate >= 0 and way > 0:
                 self._build(candidate, int(self._way_option[self._way_start[candidate] + way]), built)
         cover = tuple(built[site][1] for site in sorted(built))
-        return Cover(float(self._time_h[first + weight]), weight / STEPS, route, cover)
+        return Cover(early.time_h, early.weight, route, cover)
 
     def _build(self, candidate: int, option: int, built: dict[int, tuple[float, int]]) -> None:
         """Note an option as built at its site (or the longest of every site), where it delays more."""
