@@ -11,7 +11,8 @@ from abatis.barrier._covers import ALL_LONGEST, MOST_WAYS, list_ways, search_cov
 from abatis.barrier.network import Network, Route
 
 STEPS = 32
-ARCS_A_STEP = 400
+LABELS_A_STEP = 200
+ARCS_A_STEP = 4_000
 
 
 class Early(NamedTuple):
@@ -54,7 +55,7 @@ class CoverFinder:
             network.candidate_delay_h,
             network.problem.option_site.astype(np.int64),
         )
-        self.steps = 0
+        self.steps = 0.0
         self._way_weight = np.zeros(len(self._way_delay_h), np.int64)
         self._tails = [np.repeat(np.arange(len(g.nodes)), np.diff(g.start)) for g in network.graphs]
         most = max(len(graph.nodes) for graph in network.graphs)
@@ -80,8 +81,7 @@ class CoverFinder:
             np.maximum(limit_h, hour, out=limit_h, where=steps < weight)
         graph = self.network.graphs[approach]
         count = len(graph.nodes)
-        self.steps += len(graph.head) // ARCS_A_STEP
-        search_covers(
+        settled = search_covers(
             graph.start,
             graph.head,
             graph.base_h,
@@ -100,6 +100,7 @@ class CoverFinder:
             self._keys,
             self._items,
         )
+        self.steps += settled / LABELS_A_STEP + len(graph.head) / ARCS_A_STEP
         hours = self._time_h[graph.target * STEPS :][:STEPS]
         better = hours < np.append(np.inf, np.minimum.accumulate(hours)[:-1])
         return [Early(float(hours[w]), w / STEPS) for w in np.flatnonzero(better)[::-1].tolist()]
