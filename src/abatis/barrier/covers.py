@@ -11,8 +11,7 @@ from abatis.barrier._covers import ALL_LONGEST, MOST_WAYS, list_ways, search_cov
 from abatis.barrier.network import Network, Route
 
 STEPS = 32
-LABELS_A_STEP = 200
-ARCS_A_STEP = 4_000
+ARCS_A_LABEL = 20
 
 
 class Early(NamedTuple):
@@ -44,7 +43,7 @@ class CoverFinder:
     longer, at the plan's share of all options there) or built to some option (longer, at the share of the
     still longer ones), and shares are counted in `STEPS`.
 
-    `steps` is what the searches took so far, in simplex steps that take as long.
+    `looked` counts the work of all searches so far: every arc once, a label settled as `ARCS_A_LABEL` arcs.
     """
 
     def __init__(self, network: Network) -> None:
@@ -55,7 +54,7 @@ class CoverFinder:
             network.candidate_delay_h,
             network.problem.option_site.astype(np.int64),
         )
-        self.steps = 0.0
+        self.looked = 0
         self._way_weight = np.zeros(len(self._way_delay_h), np.int64)
         self._tails = [np.repeat(np.arange(len(g.nodes)), np.diff(g.start)) for g in network.graphs]
         most = max(len(graph.nodes) for graph in network.graphs)
@@ -100,7 +99,7 @@ class CoverFinder:
             self._keys,
             self._items,
         )
-        self.steps += settled / LABELS_A_STEP + len(graph.head) / ARCS_A_STEP
+        self.looked += len(graph.head) + ARCS_A_LABEL * settled
         hours = self._time_h[graph.target * STEPS :][:STEPS]
         better = hours < np.append(np.inf, np.minimum.accumulate(hours)[:-1])
         return [Early(float(hours[w]), w / STEPS) for w in np.flatnonzero(better)[::-1].tolist()]

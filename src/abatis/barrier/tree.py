@@ -23,6 +23,7 @@ from abatis.barrier.programme import NodeProgramme, Relaxation, StaticRows
 NODES_AT_ONCE = 2
 DIVE_EVERY = 20
 TIE = 1e-6
+ARCS_A_STEP = 4_000
 NO_COVER = np.empty(0, np.int32)
 Seek = Callable[[], np.ndarray | None]
 Improve = Callable[[Relaxation, int], Seek | None]
@@ -86,7 +87,8 @@ class TreeSearch:
     @property
     def steps(self) -> int:
         """Simplex steps taken so far, and searches for covers counted as many."""
-        return sum(worker.programme.steps + worker.covers.steps for worker in self._workers)
+        looked = sum(worker.covers.looked for worker in self._workers)
+        return sum(worker.programme.steps for worker in self._workers) + looked // ARCS_A_STEP
 
     def is_settled(self, bound_h: float, box: Box | None = None) -> bool:
         """Say whether a part with this bound needs no further search (see `Goal`)."""
