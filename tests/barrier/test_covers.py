@@ -9,7 +9,7 @@ from tests.barrier.problems import make_problem
 from tests.barrier.test_solve import chain_problem
 
 from abatis.barrier import _covers
-from abatis.barrier.covers import STEPS, CoverFinder
+from abatis.barrier.covers import ARCS_A_LABEL, STEPS, CoverFinder
 from abatis.barrier.network import build_network
 
 
@@ -56,6 +56,22 @@ def test_two_ways_by_hand():
     ]
     assert [cover.route.base_h for cover in found] == [2.0, 2.0]
     assert not finder.find_early(0, [(2.0, 1.0)]), "nothing arrives before 2 h"
+
+
+def test_work_counts_every_arc_and_every_label_settled():
+    """A search that cannot begin looks at the arcs alone; one that arrives settles seven labels as well.
+
+    In words: the front and place 0, places 1 and 2 over open edges, the target over 1 (2 h); then place 1
+    over the edge as built, and the target (6 h), where the search ends.
+    """
+    network = build_network(chain_problem())
+    finder = CoverFinder(network)
+    finder.set_choice(np.array([0.5, 0.5]))
+    arcs = len(network.graphs[0].head)
+    finder.find_early(0, [(2.0, 1.0)])
+    assert finder.looked == arcs
+    finder.find_early(0, [(100.0, 1.0)])
+    assert finder.looked == 2 * arcs + 7 * ARCS_A_LABEL
 
 
 @pytest.mark.parametrize("seed", range(12))
